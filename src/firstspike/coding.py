@@ -1,0 +1,171 @@
+"""Images and noise to spike times and back; spike-count coding for comparison.
+
+Time-to-first-spike coding (Spiking-GAN, arXiv 2106.15420, section 2.2, eq. 3): a pixel of
+intensity ``I`` in ``0..I_max`` spikes once, at step
+
+    t = floor((I_max - I) / I_max * t_max),    0 <= t <= t_max,
+
+so that white spikes at 0, and black at ``t_max``, which means silence (see `firstspike.times`).
+Spike-count coding (the same section and fig. 3) spends ``I`` spikes on the same pixel.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from firstspike.times import T_MAX, check_t_max, check_times
+
+ImageLike = Tensor | NDArray[Any]
+
+_LEVELS = 255  # the largest value of an 8-bit pixel
+
+
+def encode(images: ImageLike, t_max: int = T_MAX) -> Tensor:
+    """Spike times of the pixels of images (paper section 2.2, eq. 3).
+
+    Args:
+        images: tensor or array of any shape; uint8 in 0..255, or floating point in 0..1.
+        t_max: number of time steps of the simulation; a black pixel gets it, that is, silence.
+
+    Returns:
+        float32 times in steps, of the shape and on the device of ``images``. Exact for uint8; for
+        floats, a value within rounding error of a step counts as that step, so that
+        ``pixels / 255`` gives the times of ``pixels``. No gradient flows through.
+
+    Raises:
+        ValueError: ``images`` has another type or holds NaN or values outside 0..1.
+    """
+    check_t_max(t_max)
+    pixels = _as_images(images)
+    if pixels.dtype == torch.uint8:
+        return ((_LEVELS - pixels.long()) * t_max // _LEVELS).float()
+    rounding = min(0.5, 2 * torch.finfo(pixels.dtype).eps * t_max)
+    exact = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
+    return torch.floor((1 - exact) * t_max + rounding).float()
+
+
+def decode(times: Tensor, t_max: int = T_MAX) -> Tensor:
+    """Intensities of spike times, ``(t_max - t) / t_max``: the opposite of `encode`.
+
+    Args:
+        times: float times in steps, 0..t_max, any shape; ``t_max`` (silence) is black.
+        t_max: the value that `encode` was given.
+
+    Returns:
+        Intensities in 0..1, of the shape and dtype of ``times``; gradients flow.
+        ``encode(decode(times)) == times``, and ``decode(encode(images))`` is at most one step
+        (``1 / t_max``) brighter than ``images``.
+
+    Raises:
+        ValueError: ``times`` are not spike times for this ``t_max``.
+    """
+    check_t_max(t_max)
+    check_times(times, t_max)
+    return (t_max - times) / t_max
+
+
+def noise_times(
+    count: int, features: int, t_max: int = T_MAX, *, generator: torch.Generator | None = None
+) -> Tensor:
+    """Latent vectors for a generator: uniform integer spike times U{0..t_max} (section 2.3).
+
+    Args:
+        count: number of latent vectors.
+        features: spikes per vector.
+        t_max: number of time steps; drawn as well, and then the input is silent.
+        generator: a CPU random generator; PyTorch's default one if None.
+
+    Returns:
+        float32 times in steps, [count, features], on the CPU.
+
+    Raises:
+        ValueError: ``count`` or ``features`` is negative.
+    """
+    check_t_max(t_max)
+    for name, size in (("count", count), ("features", features)):
+        if size < 0:
+            raise ValueError(f"{name} must not be negative, got {size}")
+    return torch.randint(t_max + 1, (count, features), generator=generator).float()
+
+
+def rate_encode(images: ImageLike, t_max: int = T_MAX, *, inverted: bool = False) -> Tensor:
+    """Spikes per pixel when the number of spikes denotes the intensity (section 3.2).
+
+    ``t_max`` steps tell ``t_max`` counts apart, 0..t_max-1, so 256 steps hold an 8-bit pixel
+    without loss and its count is its value.
+
+    The paper quotes 26,175 spikes per MNIST image 'inverted' and 173,745 otherwise. These are the
+    means over all 70,000 images, training and test, and it calls inverted what MNIST's files hold,
+    white ink on black: they are ``inverted=False`` and ``inverted=True`` here, in this order.
+
+    Args:
+        images: tensor or array of any shape; uint8 in 0..255, or floating point in 0..1.
+        t_max: number of time steps.
+        inverted: code the negative of the images, ``I_max - I``.
+
+    Returns:
+        int64 counts in 0..t_max-1, rounded to the nearest, of the shape of ``images``.
+
+    Raises:
+        ValueError: as for `encode`.
+    """
+    check_t_max(t_max)
+    pixels = _as_images(images)
+    if pixels.dtype == torch.uint8:
+        counts = (2 * pixels.long() * (t_max - 1) + _LEVELS) // (2 * _LEVELS)
+    else:
+        exact = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
+        counts = torch.floor(exact * (t_max - 1) + 0.5).long()
+    return t_max - 1 - counts if inverted else counts
+
+
+def spike_train(counts: Tensor, t_max: int = T_MAX) -> Tensor:
+    """Raster that spreads each count of spikes evenly over the simulation (fig. 3).
+
+    Args:
+        counts: integer tensor of any shape, 0..t_max spikes per pixel, e.g. from `rate_encode`.
+        t_max: number of time steps.
+
+    Returns:
+        bool [..., t_max], True where there is a spike; its sum over time is ``counts``.
+
+    Raises:
+        ValueError: ``counts`` are not integers in 0..t_max.
+    """
+    check_t_max(t_max)
+    if counts.dtype.is_floating_point or counts.dtype.is_complex or counts.dtype == torch.bool:
+        raise ValueError(f"counts must be an integer tensor, got {counts.dtype}")
+    if ((counts < 0) | (counts > t_max)).any():
+        raise ValueError(f"counts must lie in 0..{t_max}, one spike a step at most")
+    steps = torch.arange(t_max + 1, device=counts.device)
+    spikes_before = counts.long().unsqueeze(-1) * steps // t_max
+    return spikes_before.diff(dim=-1).bool()
+
+
+def _as_images(images: ImageLike) -> Tensor:
+    """``images`` as a detached tensor: uint8, or floating point in 0..1. ValueError otherwise."""
+    remedy = "must be uint8 in 0..255 or floating point in 0..1"
+    if isinstance(images, Tensor):
+        pixels = images.detach()
+    else:
+        try:
+            pixels = torch.from_numpy(np.array(images, order="C"))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"images {remedy}: this array is no tensor ({error})") from None
+    if pixels.dtype == torch.uint8:
+        return pixels
+    if not pixels.dtype.is_floating_point:
+        raise ValueError(
+            f"images {remedy}, got {pixels.dtype}: convert 0..255 with .to(torch.uint8) "
+            "in PyTorch or .astype(numpy.uint8) in NumPy"
+        )
+    if not ((pixels >= 0) & (pixels <= 1)).all():
+        raise ValueError(
+            f"images {remedy}, but some are NaN or outside 0..1: divide by the largest value"
+        )
+    return pixels
