@@ -1,0 +1,18 @@
+"""Networks in which every neuron spikes at most once and the time of the spike is the message."""
+
+from firstspike import losses, models, nn
+from firstspike._version import __version__
+from firstspike.coding import decode, encode
+from firstspike.ops import fire
+from firstspike.times import T_MAX
+
+__all__ = [
+    "T_MAX",
+    "__version__",
+    "decode",
+    "encode",
+    "fire",
+    "losses",
+    "models",
+    "nn",
+]

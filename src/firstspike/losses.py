@@ -1,0 +1,129 @@
+"""Loss functions of spike times, all unreduced; the caller sums or averages.
+
+Targets are computed from the times without gradient ("dynamic target firing times",
+arXiv 2106.15420, section 2.4).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from firstspike.times import T_MAX, check_t_max
+
+
+def aggressive_ttfs(times: Tensor, target: Tensor, t_max: int = T_MAX) -> Tensor:
+    """Aggressive TTFS loss: half the squared distance to `aggressive_targets` (section 2.4).
+
+    The desired neuron should fire when the winner did, and all others not at all.
+
+    Args:
+        times: spike times of the output layer, [B, classes].
+        target: the desired neuron of each sample, int64 [B].
+        t_max: number of time steps.
+
+    Returns:
+        [B, classes], differentiable in ``times``.
+
+    Raises:
+        ValueError: shapes or types do not fit, or a target is no class.
+    """
+    return squared_distance(times, aggressive_targets(times, target, t_max))
+
+
+def aggressive_targets(times: Tensor, target: Tensor, t_max: int = T_MAX) -> Tensor:
+    """Desired spike times [B, classes] (eq. 6-7); arguments as for `aggressive_ttfs`.
+
+    The desired neuron's is the time of the first output spike, or 0 where no neuron spiked; the
+    others' is ``t_max``.
+    """
+    desired = _desired(times, target, t_max)
+    first = times.detach().amin(dim=1, keepdim=True)
+    first = torch.where(first < t_max, first, 0).expand_as(times)
+    return torch.where(desired, first, t_max)
+
+
+def relative_target(
+    times: Tensor, target: Tensor, t_max: int = T_MAX, gamma: float = 3.0
+) -> Tensor:
+    """S4NN's loss: half the squared distance to `relative_targets` (arXiv 1910.09495, eq. 7-8).
+
+    Args:
+        times: spike times of the output layer, [B, classes].
+        target: the desired neuron of each sample, int64 [B].
+        t_max: number of time steps.
+        gamma: steps by which the others should come later than the first spike.
+
+    Returns:
+        [B, classes], differentiable in ``times``.
+
+    Raises:
+        ValueError: as for `aggressive_ttfs`.
+    """
+    return squared_distance(times, relative_targets(times, target, t_max, gamma))
+
+
+def relative_targets(
+    times: Tensor, target: Tensor, t_max: int = T_MAX, gamma: float = 3.0
+) -> Tensor:
+    """Desired spike times [B, classes] of S4NN; arguments as for `relative_target`.
+
+    With the first output spike at tau: tau for the desired neuron; ``tau + gamma`` for others that
+    come before that; the rest stays where it is. Where none spiked: ``t_max - gamma`` for the
+    desired neuron and ``t_max`` for the others.
+    """
+    desired = _desired(times, target, t_max)
+    now = times.detach()
+    first = now.amin(dim=1, keepdim=True)
+    later = torch.where(now < first + gamma, first + gamma, now).clamp(max=t_max)
+    spoken = torch.where(desired, first, later)
+    return torch.where(first < t_max, spoken, torch.where(desired, t_max - gamma, t_max))
+
+
+def cross_entropy(times: Tensor, target: Tensor, t_max: int = T_MAX, scale: float = 10.0) -> Tensor:
+    """Cross-entropy of the softmax over earliness, ``-times / scale``: first spike, largest score.
+
+    Args:
+        times: spike times of the output layer, [B, classes].
+        target: the desired neuron of each sample, int64 [B].
+        t_max: number of time steps.
+        scale: time steps by which a neuron must be first to be e times as likely.
+
+    Returns:
+        [B], differentiable in ``times``. Unlike the other losses one value a sample.
+
+    Raises:
+        ValueError: as for `aggressive_ttfs`.
+    """
+    _desired(times, target, t_max)
+    return torch.nn.functional.cross_entropy(-times / scale, target, reduction="none")
+
+
+def squared_distance(times: Tensor, targets: Tensor) -> Tensor:
+    """Half the squared difference, element by element (least squares in time, eq. 4-5).
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if times.shape != targets.shape:
+        raise ValueError(
+            f"targets must have the shape of times, {list(times.shape)}, got {list(targets.shape)}"
+        )
+    return 0.5 * (times - targets).square()
+
+
+def _desired(times: Tensor, target: Tensor, t_max: int) -> Tensor:
+    """bool [B, classes], True for the desired neuron of each sample."""
+    check_t_max(t_max)
+    if times.ndim != 2 or not times.dtype.is_floating_point:
+        raise ValueError(
+            f"times must be floating point [B, classes], got {times.dtype} {list(times.shape)}"
+        )
+    if target.shape != times.shape[:1] or target.dtype != torch.int64:
+        raise ValueError(
+            f"target must be int64 [{len(times)}], got {target.dtype} {list(target.shape)}"
+        )
+    classes = times.shape[1]
+    if len(target) and not bool(((target >= 0) & (target < classes)).all()):
+        raise ValueError(f"target must lie in 0..{classes - 1}")
+    return torch.nn.functional.one_hot(target, classes).bool()

@@ -1,0 +1,159 @@
+"""Layers of neurons that spike at most once, for `torch.nn.Sequential` and any optimiser."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from firstspike.ops import Impl, Silent, fire
+from firstspike.times import T_MAX, check_t_max
+
+Normalize = Literal["l1", "l2"]
+
+
+class FirstSpikeLinear(nn.Module):
+    """A fully connected layer of integrate-and-fire neurons that spike at most once.
+
+    Spiking-GAN (arXiv 2106.15420), eq. 1-2 forward and eq. 11-15 backward; see `firstspike.fire`.
+
+    Args:
+        in_features: neurons of the layer before.
+        out_features: neurons of this layer.
+        bias: whether each neuron starts at a trained potential, as from an input that fires at 0.
+        threshold: potential that must be exceeded.
+        t_max: number of time steps.
+        delay: steps from an input spike to its effect.
+        silent: what a neuron that did not fire learns: ``"zero"`` nothing, ``"pull"`` to fire
+            earlier only.
+        normalize: divide each sample's error dL/dt by its L1 norm (paper section 2.5) or L2 norm
+            (S4NN) before use, or None.
+        init: weights start uniform in (low, high); by default `default_range`.
+        impl: implementation of `fire`.
+
+    Shape:
+        input: spike times [B, in_features], whole values in 0..t_max; output: [B, out_features].
+
+    Attributes:
+        weight: [out_features, in_features], as in `torch.nn.Linear`; stored so that ``weight.t()``
+            is contiguous, because one input spike reads one of its rows.
+        bias: [out_features] or None.
+
+    Raises:
+        ValueError: an argument does not fit.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool = True,
+        threshold: float = 1.0,
+        t_max: int = T_MAX,
+        delay: int = 1,
+        silent: Silent = "zero",
+        normalize: Normalize | None = None,
+        init: tuple[float, float] | None = None,
+        impl: Impl = "auto",
+    ) -> None:
+        super().__init__()
+        check_t_max(t_max)
+        for name, size in (("in_features", in_features), ("out_features", out_features)):
+            if size < 1:
+                raise ValueError(f"{name} must be at least 1, got {size}")
+        if normalize not in (None, *get_args(Normalize)):
+            raise ValueError(f"normalize must be 'l1', 'l2' or None, got {normalize!r}")
+        self.in_features, self.out_features = in_features, out_features
+        self.threshold, self.t_max, self.delay = threshold, t_max, delay
+        self.silent: Silent = silent
+        self.normalize = normalize
+        self.init = default_range(in_features, threshold) if init is None else init
+        self.impl: Impl = impl
+        self.weight = nn.Parameter(torch.empty(in_features, out_features).t())
+        self.bias = nn.Parameter(torch.empty(out_features)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew; biases start at 0."""
+        nn.init.uniform_(self.weight, *self.init)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, times: Tensor) -> Tensor:
+        fired = fire(
+            times,
+            self.weight,
+            threshold=self.threshold,
+            t_max=self.t_max,
+            bias=self.bias,
+            delay=self.delay,
+            silent=self.silent,
+            impl=self.impl,
+        )
+        return fired if self.normalize is None else normalize_error(fired, self.normalize)
+
+    def final_potential(self, times: Tensor) -> Tensor:
+        """Membrane potentials when the simulation ends, had nothing fired: [B, out_features].
+
+        Decides which class wins where no output neuron spiked. Same input as the layer.
+        """
+        arrived = (times + self.delay <= self.t_max) & (times < self.t_max)
+        return nn.functional.linear(arrived.to(self.weight.dtype), self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.in_features}, {self.out_features}, bias={self.bias is not None}, "
+            f"threshold={self.threshold}, t_max={self.t_max}, delay={self.delay}, "
+            f"silent={self.silent!r}, normalize={self.normalize!r}"
+        )
+
+
+class FirstSpikeSequential(nn.Sequential):
+    """`FirstSpikeLinear` layers in a row, with a view of every layer's spikes."""
+
+    def layer_times(self, times: Tensor) -> list[Tensor]:
+        """Spike times [B, features] of the input and of every layer, in order."""
+        layers = self.layers
+        return list(itertools.accumulate(layers, lambda x, layer: layer(x), initial=times))
+
+    @property
+    def layers(self) -> list[FirstSpikeLinear]:
+        """The layers; every module of the sequence is one."""
+        return [layer for layer in self if isinstance(layer, FirstSpikeLinear)]
+
+
+def default_range(in_features: int, threshold: float = 1.0) -> tuple[float, float]:
+    """Range of initial weights with which most neurons fire, and neither at once nor never.
+
+    The standard deviation is ``4 * threshold / sqrt(in_features)`` and the mean half of a weight
+    with which a third of the inputs reach the threshold, so that early inputs race.
+    """
+    mean = 1.5 * threshold / in_features
+    spread = math.sqrt(3.0) * 4.0 * threshold / math.sqrt(in_features) / 2.0
+    return mean - spread, mean + spread
+
+
+class _NormalizeError(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, times, order):  # type: ignore[no-untyped-def]
+        ctx.order = order
+        return times.view_as(times)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        return nn.functional.normalize(grad, p=ctx.order, dim=1), None
+
+
+def normalize_error(times: Tensor, norm: Normalize) -> Tensor:
+    """The same times; on the way back each sample's error is divided by its norm (section 2.5).
+
+    Args:
+        times: [B, features].
+        norm: ``"l1"`` or ``"l2"``. An error that is all 0 stays 0.
+    """
+    result: Tensor = _NormalizeError.apply(times, 1.0 if norm == "l1" else 2.0)
+    return result

@@ -1,0 +1,81 @@
+"""Spike times: the one convention that every module shares.
+
+A network runs for ``t_max`` time steps, 0..t_max-1 (256 in Spiking-GAN, arXiv 2106.15420, section 3).
+A neuron spikes at most once, and a *spike time* is the step at which it does, as an integer value
+held in a floating-point tensor so that gradients can flow through it. A neuron that never spikes is
+*silent*: its time is the sentinel ``t_max`` ("assumed to be t_max", section 2.4). Silence is
+written that way everywhere inside the package and converted at its borders only, as `to_raster`
+and `from_raster` do.
+
+- An input at ``t_max`` contributes to nothing: a black pixel costs nothing.
+- A neuron fires at the first step at which its potential is strictly above its threshold; what the
+  potential does afterwards does not matter (eq. 2).
+- Each layer delays its inputs by ``delay`` steps. With ``delay=1`` (S4NN's released code; the
+  default) "contributed to the spike" and "came before the spike" are the same set; ``delay=0`` is
+  eq. 1-2 to the letter.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+T_MAX = 256
+
+
+def check_t_max(t_max: int) -> None:
+    """Raise ValueError unless ``t_max`` is a whole number of steps, at least 1."""
+    if isinstance(t_max, bool) or not isinstance(t_max, int) or t_max < 1:
+        raise ValueError(f"t_max must be a whole number of time steps, at least 1, got {t_max}")
+
+
+def check_times(times: Tensor, t_max: int, name: str = "times") -> None:
+    """Raise ValueError unless ``times`` are floating-point spike times, whole steps in 0..t_max.
+
+    Args:
+        times: tensor of any shape.
+        t_max: number of time steps.
+        name: what the message calls the tensor.
+    """
+    if not times.dtype.is_floating_point:
+        raise ValueError(f"{name} must be a floating-point tensor, got {times.dtype}")
+    if ((times >= 0) & (times <= t_max) & (times == times.round())).all():
+        return
+    fault = "NaN" if times.isnan().any() else "a value outside of it or between two steps"
+    raise ValueError(f"{name} must be whole time steps in 0..{t_max}, but hold {fault}")
+
+
+def to_raster(times: Tensor, t_max: int = T_MAX) -> Tensor:
+    """Spikes per time step.
+
+    Args:
+        times: spike times [...].
+        t_max: number of time steps.
+
+    Returns:
+        bool [..., t_max], True at the spike; all False for a silent neuron.
+
+    Raises:
+        ValueError: ``times`` are not spike times for this ``t_max``.
+    """
+    check_t_max(t_max)
+    check_times(times, t_max)
+    return times.unsqueeze(-1) == torch.arange(t_max, device=times.device)
+
+
+def from_raster(raster: Tensor) -> Tensor:
+    """Time of the first spike, the opposite of `to_raster`.
+
+    Args:
+        raster: bool [..., t_max].
+
+    Returns:
+        float32 times [...]; ``t_max`` where there is no spike.
+
+    Raises:
+        ValueError: ``raster`` is not bool.
+    """
+    if raster.dtype != torch.bool or raster.ndim == 0:
+        raise ValueError(f"raster must be a bool tensor [..., t_max], got {raster.dtype}")
+    first = raster.float().argmax(dim=-1)
+    return torch.where(raster.any(dim=-1), first, raster.shape[-1]).float()
