@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ def spiking_network(sizes: Sequence[int], **layer: Any) -> FirstSpikeSequential:
         layer: options of every `FirstSpikeLinear`. The output layer always has ``silent="pull"``,
             "as if it had fired at t_max" (section 2.4).
     """
-    pairs = list(zip(sizes, sizes[1:], strict=False))
+    pairs = list(itertools.pairwise(sizes))
     options = [layer] * (len(pairs) - 1) + [layer | {"silent": "pull"}]
     layers = [
         FirstSpikeLinear(*pair, **option) for pair, option in zip(pairs, options, strict=True)

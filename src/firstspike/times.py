@@ -1,10 +1,10 @@
 """Spike times: the one convention that every module shares.
 
-A network runs for ``t_max`` time steps, 0..t_max-1 (256 in Spiking-GAN, arXiv 2106.15420, section 3).
-A neuron spikes at most once, and a *spike time* is the step at which it does, as an integer value
-held in a floating-point tensor so that gradients can flow through it. A neuron that never spikes is
-*silent*: its time is the sentinel ``t_max`` ("assumed to be t_max", section 2.4). Silence is
-written that way everywhere inside the package and converted at its borders only, as `to_raster`
+A network runs for ``t_max`` time steps, 0..t_max-1 (256 in Spiking-GAN, arXiv 2106.15420, section
+3). A neuron spikes at most once, and its *spike time* is the step at which it does, as an integer
+value held in a floating-point tensor so that gradients can flow through it. A neuron that never
+spikes is *silent*: its time is the sentinel ``t_max`` ("assumed to be t_max", section 2.4). Silence
+is written that way everywhere inside the package and converted at its borders only, as `to_raster`
 and `from_raster` do.
 
 - An input at ``t_max`` contributes to nothing: a black pixel costs nothing.
