@@ -97,11 +97,11 @@ class FirstSpikeLinear(nn.Module):
         return fired if self.normalize is None else normalize_error(fired, self.normalize)
 
     def final_potential(self, times: Tensor) -> Tensor:
-        """Membrane potentials when the simulation ends, had nothing fired: [B, out_features].
+        """Membrane potentials in the last step, had nothing fired: [B, out_features].
 
         Decides which class wins where no output neuron spiked. Same input as the layer.
         """
-        arrived = (times + self.delay <= self.t_max) & (times < self.t_max)
+        arrived = times + self.delay < self.t_max
         return nn.functional.linear(arrived.to(self.weight.dtype), self.weight, self.bias)
 
     def extra_repr(self) -> str:
@@ -127,13 +127,14 @@ class FirstSpikeSequential(nn.Sequential):
 
 
 def default_range(in_features: int, threshold: float = 1.0) -> tuple[float, float]:
-    """Range of initial weights with which most neurons fire, and neither at once nor never.
+    """Range of initial weights with which neurons fire neither all at once nor never.
 
-    The standard deviation is ``4 * threshold / sqrt(in_features)`` and the mean half of a weight
-    with which a third of the inputs reach the threshold, so that early inputs race.
+    The standard deviation is ``2 * threshold / sqrt(in_features)`` and the mean half of a weight
+    with which a third of the inputs reach the threshold, so that early inputs race. A third of the
+    first layer's neurons fire for an MNIST image.
     """
     mean = 1.5 * threshold / in_features
-    spread = math.sqrt(3.0) * 4.0 * threshold / math.sqrt(in_features) / 2.0
+    spread = math.sqrt(3.0) * 2.0 * threshold / math.sqrt(in_features)
     return mean - spread, mean + spread
 
 
@@ -154,6 +155,11 @@ def normalize_error(times: Tensor, norm: Normalize) -> Tensor:
     Args:
         times: [B, features].
         norm: ``"l1"`` or ``"l2"``. An error that is all 0 stays 0.
+
+    Raises:
+        ValueError: ``norm`` is neither.
     """
+    if norm not in get_args(Normalize):
+        raise ValueError(f"norm must be 'l1' or 'l2', got {norm!r}")
     result: Tensor = _NormalizeError.apply(times, 1.0 if norm == "l1" else 2.0)
     return result

@@ -59,8 +59,9 @@ def backward(
     ``fired`` are [B, out]; the gradient for times is empty unless ``need_times``.
     """
     error = effective_error(grad, fired, t_max, silent)
-    grad_times = torch.zeros_like(times) if need_times else times.new_empty(0)
-    grad_weight = torch.zeros_like(weight)
+    outputs, inputs = weight.shape
+    grad_times = times.new_zeros(times.shape if need_times else (0, inputs))
+    grad_weight = weight.new_zeros(inputs, outputs).t()  # the layout that is fast in `fire`
     step = max(1, _CHUNK // max(1, weight.numel()))
     for low in range(0, len(times), step):
         part = slice(low, low + step)

@@ -1,0 +1,31 @@
+"""Timing on a noisy machine: alternate what is compared and keep the medians."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+
+def alternate(
+    functions: Mapping[str, Callable[[], object]], repeats: int, calls: int = 5
+) -> dict[str, list[float]]:
+    """Milliseconds per call of each function, ``repeats`` times in turn.
+
+    Each turn is preceded by one call that is not timed, so that every function finds its caches
+    and its thread pool as its own last call left them.
+    """
+    measured: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            function()
+            start = time.perf_counter()
+            for _ in range(calls):
+                function()
+            measured[name].append((time.perf_counter() - start) / calls * 1e3)
+    return measured
+
+
+def median_ratio(numerator: list[float], denominator: list[float]) -> float:
+    """Median of the ratios of neighbouring turns, which see the same state of the machine."""
+    return statistics.median(a / b for a, b in zip(numerator, denominator, strict=True))

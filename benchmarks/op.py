@@ -1,0 +1,103 @@
+"""Speed of `firstspike.fire` against a dense layer of the same size in PyTorch.
+
+A batch of MNIST images through 784-400 neurons: `fire` (Numba) against ``Linear`` and ``ReLU``,
+forward alone and forward plus backward, with the same number of threads. Weights are those of a
+fresh `FirstSpikeLinear`; the output says which share of the neurons fires with them, since the
+work depends on it. Before anything is timed, Numba's result is compared with the reference's.
+
+    python benchmarks/op.py --repeats 100
+
+prints JSON; times are medians in milliseconds, ratios are medians over neighbouring turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from _timing import alternate, median_ratio
+
+import firstspike as fs
+from firstspike.data import load_mnist
+
+
+def main() -> None:
+    options = _options()
+    torch.manual_seed(0)
+    torch.set_num_threads(options.threads)
+    pixels = load_mnist("train").images[: options.batch].flatten(1)
+    layer = fs.nn.FirstSpikeLinear(pixels.shape[1], options.neurons, t_max=options.t_max)
+    dense = torch.nn.Sequential(torch.nn.Linear(pixels.shape[1], options.neurons), torch.nn.ReLU())
+    times = fs.encode(pixels, options.t_max).requires_grad_(options.input_grad)
+    intensities = (pixels / 255).requires_grad_(options.input_grad)
+    first_call = _seconds(lambda: layer(times).sum().backward())
+    fired = _check_against_reference(layer, times)
+    error = torch.randn(len(pixels), options.neurons)
+
+    def train(model: torch.nn.Module, inputs: torch.Tensor) -> None:
+        model.zero_grad()
+        inputs.grad = None
+        model(inputs).backward(error)
+
+    measured = alternate(
+        {
+            "fire forward": torch.no_grad()(lambda: layer(times)),
+            "dense forward": torch.no_grad()(lambda: dense(intensities)),
+            "fire forward+backward": lambda: train(layer, times),
+            "dense forward+backward": lambda: train(dense, intensities),
+        },
+        options.repeats,
+    )
+    result = {
+        "what": f"{pixels.shape[1]}-{options.neurons}, {options.batch} MNIST images",
+        **vars(options),
+        "share of neurons that fire": round((fired < options.t_max).float().mean().item(), 3),
+        "events per image": round((times < options.t_max).sum().item() / len(times), 1),
+        "first call, s": round(first_call, 2),
+        "ms": {name: round(statistics.median(ms), 4) for name, ms in measured.items()},
+        "ratio fire/dense": {
+            part: round(median_ratio(measured[f"fire {part}"], measured[f"dense {part}"]), 3)
+            for part in ("forward", "forward+backward")
+        },
+    }
+    print(json.dumps(result, indent=2))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, default=100, help="images")
+    parser.add_argument("--neurons", type=int, default=400)
+    parser.add_argument("--t-max", type=int, default=256, help="time steps")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--repeats", type=int, default=50, help="turns of five calls each")
+    parser.add_argument("--input-grad", action="store_true", help="also the gradient of the input")
+    return parser.parse_args()
+
+
+def _check_against_reference(layer: fs.nn.FirstSpikeLinear, times: torch.Tensor) -> torch.Tensor:
+    """Spike times, which must be those of the reference exactly; gradients to rounding."""
+    error = torch.randn(len(times), layer.out_features)
+    results = []
+    for layer.impl in ("reference", "numba"):
+        fired = layer(times)
+        results.append((fired, *torch.autograd.grad(fired, list(layer.parameters()), error)))
+    (slow, *slow_grads), (fast, *fast_grads) = results
+    assert torch.equal(slow, fast)
+    for a, b in zip(slow_grads, fast_grads, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+    return fast.detach()
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
