@@ -3,6 +3,7 @@
 from firstspike import losses, models, nn
 from firstspike._version import __version__
 from firstspike.coding import decode, encode
+from firstspike.metrics import spike_stats
 from firstspike.ops import fire
 from firstspike.times import T_MAX
 
@@ -15,4 +16,5 @@ __all__ = [
     "losses",
     "models",
     "nn",
+    "spike_stats",
 ]

@@ -1,0 +1,212 @@
+"""What a network of first spikes decides, when, and what it costs: counts, never estimates of them.
+
+Spikes are counted "in the whole network till that time step" at which the first output neuron
+spikes (Spiking-GAN, arXiv 2106.15420, section 3.1), the input's included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from firstspike.times import T_MAX, check_t_max, check_times
+
+Until = Literal["decision", "end"]
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeStats:
+    """Latency and work of each sample.
+
+    Args:
+        decision: [B], the step at which counting ended, of the dtype of the times.
+        spikes: int64 [B, layers], spikes of each layer up to and including that step, the input's
+            first.
+        synaptic_operations: int64 [B], additions of a weight to a potential.
+    """
+
+    decision: Tensor
+    spikes: Tensor
+    synaptic_operations: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Spikes of the whole network, int64 [B]."""
+        return self.spikes.sum(dim=1)
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Fractions of the samples, 0..1.
+
+    Args:
+        strict: decided right; among several earliest spikes the first class wins.
+        ties: right if the label is among the earliest, as S4NN's code counts.
+        tied_fraction: with several earliest spikes.
+        no_spike_fraction: without any output spike.
+    """
+
+    strict: float
+    ties: float
+    tied_fraction: float
+    no_spike_fraction: float
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Estimated energy of the arithmetic alone, in picojoules; memory and control come on top."""
+
+    spiking_pj: float
+    dense_pj: float
+
+    @property
+    def ratio(self) -> float:
+        """Spiking over dense: below 1 the spiking network is cheaper."""
+        return self.spiking_pj / self.dense_pj
+
+
+def spike_stats(
+    layer_times: Sequence[Tensor], t_max: int = T_MAX, *, until: Until = "decision"
+) -> SpikeStats:
+    """Decision step, spikes and synaptic operations of each sample.
+
+    A synaptic operation is one addition: each spike of a layer reaches every neuron of the next
+    layer. Spikes of the decision step itself count in full.
+
+    Args:
+        layer_times: spike times [B, features] of the input and of every layer, in order, as
+            `FirstSpikeSequential.layer_times` gives them.
+        t_max: number of time steps.
+        until: ``"decision"`` counts up to the first output spike, or all where there is none (the
+            decision step is then ``t_max``); ``"end"`` counts the whole simulation, which a
+            generator needs for its image, with ``t_max`` as decision step.
+
+    Raises:
+        ValueError: a tensor does not hold spike times [B, features] of one batch.
+    """
+    if len(layer_times) < 2:
+        raise ValueError(f"layer_times must hold the input and a layer, got {len(layer_times)}")
+    for number, layer in enumerate(layer_times):
+        _check_layer(layer, t_max, f"layer_times[{number}]")
+    if len({len(layer) for layer in layer_times}) > 1:
+        raise ValueError("layer_times must belong to one batch, but their lengths differ")
+    if until not in get_args(Until):
+        raise ValueError(f"until must be 'decision' or 'end', got {until!r}")
+    times = [layer.detach() for layer in layer_times]
+    decision = times[-1].amin(dim=1)
+    if until == "end":
+        decision = torch.full_like(decision, t_max)
+    limit = decision.unsqueeze(1)
+    spikes = torch.stack([((t <= limit) & (t < t_max)).sum(dim=1) for t in times], dim=1)
+    fan_out = torch.tensor([t.shape[1] for t in times[1:]], device=spikes.device)
+    return SpikeStats(decision, spikes, (spikes[:, :-1] * fan_out).sum(dim=1))
+
+
+def decide(times: Tensor, potential: Tensor | None = None, t_max: int = T_MAX) -> Tensor:
+    """The class that each sample is given: the first of the earliest output spikes.
+
+    Args:
+        times: spike times of the output layer, [B, classes].
+        potential: final potentials [B, classes], as `FirstSpikeLinear.final_potential` gives them;
+            the largest decides where no output neuron spiked.
+        t_max: number of time steps.
+
+    Returns:
+        int64 [B]; -1, no class at all, where nothing spiked and there is no ``potential``.
+
+    Raises:
+        ValueError: ``times`` are not spike times, or ``potential`` has another shape.
+    """
+    _check_layer(times, t_max)
+    if potential is not None and potential.shape != times.shape:
+        raise ValueError(
+            f"potential must have the shape of times, {list(times.shape)}, "
+            f"got {list(potential.shape)}"
+        )
+    first, winner = times.detach().amin(dim=1), times.detach().argmin(dim=1)
+    fallback = torch.full_like(winner, -1) if potential is None else potential.argmax(dim=1)
+    return torch.where(first < t_max, winner, fallback)
+
+
+def accuracy(
+    times: Tensor, labels: Tensor, potential: Tensor | None = None, t_max: int = T_MAX
+) -> Accuracy:
+    """How often the decision is right, under both ways to treat ties.
+
+    Args:
+        times: spike times of the output layer, [B, classes], B at least 1.
+        labels: int64 [B].
+        potential: as for `decide`, which tells the class where no output neuron spiked.
+        t_max: number of time steps.
+
+    Raises:
+        ValueError: as for `decide`, or ``labels`` do not fit.
+    """
+    decided = decide(times, potential, t_max)
+    if labels.shape != decided.shape or labels.dtype != torch.int64 or not len(labels):
+        raise ValueError(
+            f"labels must be int64 [{len(times)}], one for each of at least one sample, "
+            f"got {labels.dtype} {list(labels.shape)}"
+        )
+    first = times.detach().amin(dim=1, keepdim=True)
+    spoke = first.squeeze(1) < t_max
+    earliest = (times == first) & spoke.unsqueeze(1)
+    among = earliest & (torch.arange(times.shape[1], device=times.device) == labels.unsqueeze(1))
+    right = decided == labels
+    return Accuracy(
+        strict=_fraction(right),
+        ties=_fraction(right | among.any(dim=1)),
+        tied_fraction=_fraction(earliest.sum(dim=1) > 1),
+        no_spike_fraction=_fraction(~spoke),
+    )
+
+
+def silent_fraction(times: Tensor, t_max: int = T_MAX) -> float:
+    """Fraction of a layer's neurons that do not spike, over all samples: [B, features] -> 0..1."""
+    _check_layer(times, t_max)
+    if not len(times):
+        raise ValueError("times must hold at least one sample")
+    return _fraction(times == t_max)
+
+
+def energy(
+    synaptic_operations: float, macs: float, *, add_pj: float = 0.9, mac_pj: float = 4.6
+) -> Energy:
+    """Energy of a spiking network's additions against its dense twin's multiply-adds.
+
+    The constants are those of 32-bit floating point in 45 nm at 0.9 V: an addition takes 0.9 pJ
+    and a multiplication 3.7 pJ (M. Horowitz, "Computing's energy problem (and what we can do about
+    it)", ISSCC 2014, fig. 1.1.9).
+
+    Args:
+        synaptic_operations: additions of the spiking network, e.g. the mean per image.
+        macs: multiply-adds of the dense network, e.g. 784 * 400 + 400 * 10.
+        add_pj: picojoules of an addition.
+        mac_pj: picojoules of a multiplication and an addition.
+
+    Raises:
+        ValueError: a number of operations or a constant is negative, or ``macs`` or ``mac_pj`` 0.
+    """
+    for name, value in (("synaptic_operations", synaptic_operations), ("add_pj", add_pj)):
+        if not value >= 0:
+            raise ValueError(f"{name} must not be negative, got {value}")
+    for name, value in (("macs", macs), ("mac_pj", mac_pj)):
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}")
+    return Energy(synaptic_operations * add_pj, macs * mac_pj)
+
+
+def _fraction(chosen: Tensor) -> float:
+    return chosen.double().mean().item()
+
+
+def _check_layer(times: Tensor, t_max: int, name: str = "times") -> None:
+    """Raise ValueError unless these are spike times [B, features]."""
+    check_t_max(t_max)
+    if times.ndim != 2 or not times.shape[1]:
+        raise ValueError(f"{name} must be [B, features], not empty, got {list(times.shape)}")
+    check_times(times, t_max, name)

@@ -1,0 +1,155 @@
+"""Spike statistics, decisions and accuracy on tables worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import firstspike as fs
+from firstspike.metrics import accuracy, decide, energy, silent_fraction, spike_stats
+
+# Two samples, three layers of 4, 3 and 2 neurons, 10 steps; 10 is silence.
+INPUT = torch.tensor([[0.0, 3, 5, 10], [1, 2, 10, 10]])
+HIDDEN = torch.tensor([[1.0, 5, 6], [2, 10, 10]])
+OUTPUT = torch.tensor([[5.0, 7], [10, 10]])
+LAYERS = [INPUT, HIDDEN, OUTPUT]
+
+
+def test_spikes_are_counted_up_to_and_including_the_decision_step():
+    stats = spike_stats(LAYERS, 10)
+    assert stats.decision.tolist() == [5, 10]
+    assert stats.spikes.tolist() == [[3, 2, 1], [2, 1, 0]]
+    assert stats.spikes.dtype == torch.int64
+    assert stats.total.tolist() == [6, 3]
+
+
+def test_a_synaptic_operation_is_a_spike_that_reaches_a_neuron():
+    assert spike_stats(LAYERS, 10).synaptic_operations.tolist() == [3 * 3 + 2 * 2, 2 * 3 + 1 * 2]
+
+
+def test_until_the_end_counts_every_spike():
+    stats = spike_stats(LAYERS, 10, until="end")
+    assert stats.decision.tolist() == [10, 10]
+    assert stats.spikes.tolist() == [[3, 3, 2], [2, 1, 0]]
+    assert stats.synaptic_operations.tolist() == [3 * 3 + 3 * 2, 2 * 3 + 1 * 2]
+
+
+def test_silence_at_another_t_max_is_a_spike():
+    assert spike_stats(LAYERS, 11).spikes.tolist() == [[3, 2, 1], [4, 3, 2]]
+
+
+def test_the_counts_of_a_network_agree_with_its_rasters():
+    torch.manual_seed(0)
+    network = fs.models.spiking_network((20, 15, 4))
+    layers = network.layer_times(fs.coding.noise_times(50, 20))
+    stats = fs.spike_stats(layers)
+    for sample in range(50):
+        end = int(stats.decision[sample]) + 1
+        rasters = [fs.times.to_raster(times[sample])[:, :end] for times in layers]
+        assert stats.spikes[sample].tolist() == [int(raster.sum()) for raster in rasters]
+        assert not rasters[-1][:, :-1].any()
+    assert not stats.decision.requires_grad
+
+
+def test_an_empty_batch_has_empty_statistics():
+    stats = spike_stats([torch.zeros(0, 4), torch.zeros(0, 2)])
+    assert stats.spikes.shape == (0, 2)
+    assert stats.total.shape == stats.synaptic_operations.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([INPUT], "layer_times must hold the input and a layer, got 1"),
+        ([INPUT, HIDDEN[:1]], "layer_times must belong to one batch"),
+        ([INPUT, HIDDEN[0]], r"layer_times\[1\] must be \[B, features\]"),
+        ([INPUT, HIDDEN + 6], r"layer_times\[1\] must be whole time steps in 0\.\.10"),
+        ([INPUT.long(), HIDDEN], r"layer_times\[0\] must be a floating-point tensor"),
+    ],
+)
+def test_bad_layers_are_named(layers, message):
+    with pytest.raises(ValueError, match=message):
+        spike_stats(layers, 10)
+
+
+def test_an_unknown_end_is_refused():
+    with pytest.raises(ValueError, match="until must be 'decision' or 'end', got 'now'"):
+        spike_stats(LAYERS, 10, until="now")
+
+
+# Decisions of four samples with the label 2: right, tied with class 0, silent, wrong.
+TIMES = torch.tensor([[9.0, 8, 3], [4, 7, 4], [10, 10, 10], [1, 10, 2]])
+POTENTIAL = torch.tensor([[9.0, 0, 0], [0, 9, 0], [-1, -3, -0.5], [0, 0, 9]])
+LABELS = torch.full((4,), 2)
+
+
+def test_the_first_spike_decides_and_the_potential_where_there_is_none():
+    assert decide(TIMES, POTENTIAL, 10).tolist() == [2, 0, 2, 0]
+    assert decide(TIMES, t_max=10).tolist() == [2, 0, -1, 0]
+
+
+def test_accuracy_under_both_tie_policies():
+    found = accuracy(TIMES, LABELS, POTENTIAL, 10)
+    assert (found.strict, found.ties) == (0.5, 0.75)
+    assert (found.tied_fraction, found.no_spike_fraction) == (0.25, 0.25)
+
+
+def test_silence_without_potentials_is_wrong_and_no_tie():
+    found = accuracy(TIMES, LABELS, t_max=10)
+    assert (found.strict, found.ties) == (0.25, 0.5)
+    assert (found.tied_fraction, found.no_spike_fraction) == (0.25, 0.25)
+
+
+def test_a_silent_layer_is_not_right_by_being_tied():
+    silent = torch.full((3, 3), 10.0)
+    found = accuracy(silent, torch.tensor([0, 1, 2]), torch.tensor([[1.0, 0, 0]] * 3), 10)
+    assert found.strict == found.ties == pytest.approx(1 / 3)
+    assert found.no_spike_fraction == 1
+
+
+@pytest.mark.parametrize("labels", [LABELS[:3], LABELS.float(), LABELS.unsqueeze(1)])
+def test_labels_that_do_not_fit_are_refused(labels):
+    with pytest.raises(ValueError, match=r"^labels must be int64 \[4\]"):
+        accuracy(TIMES, labels, t_max=10)
+
+
+def test_no_samples_have_no_accuracy():
+    with pytest.raises(ValueError, match="at least one sample"):
+        accuracy(TIMES[:0], LABELS[:0], t_max=10)
+
+
+def test_potentials_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"potential must have the shape of times, \[4, 3\]"):
+        decide(TIMES, POTENTIAL[:, :2], 10)
+
+
+def test_silent_fraction():
+    assert silent_fraction(TIMES, 10) == 4 / 12
+    assert silent_fraction(TIMES, 11) == 0
+    with pytest.raises(ValueError, match="at least one sample"):
+        silent_fraction(TIMES[:0])
+
+
+def test_energy_of_additions_against_multiply_adds():
+    found = energy(1000, 784 * 400)
+    assert found.spiking_pj == pytest.approx(900)
+    assert found.dense_pj == pytest.approx(784 * 400 * 4.6)
+    assert found.ratio == pytest.approx(900 / (784 * 400 * 4.6))
+    assert energy(10, 10, add_pj=1, mac_pj=4).ratio == 0.25
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"synaptic_operations": -1, "macs": 1}, "synaptic_operations"),
+        ({"synaptic_operations": math.nan, "macs": 1}, "synaptic_operations"),
+        ({"synaptic_operations": 1, "macs": 0}, "macs"),
+        ({"synaptic_operations": 1, "macs": 1, "add_pj": -1}, "add_pj"),
+        ({"synaptic_operations": 1, "macs": 1, "mac_pj": 0}, "mac_pj"),
+    ],
+)
+def test_impossible_energies_are_refused(arguments, name):
+    with pytest.raises(ValueError, match=f"^{name} must"):
+        energy(**arguments)
