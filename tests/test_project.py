@@ -17,6 +17,7 @@ PACKAGE = ROOT / "src" / "firstspike"
 # Modules may import from those before them only (see `test_imports_go_one_way`).
 ORDER = (
     "_version",
+    "files",
     "times",
     "coding",
     "ops",
@@ -25,13 +26,14 @@ ORDER = (
     "neuron",
     "models",
     "data",
+    "metrics",  # this and plots: trainers write spike statistics and sample grids as they go
+    "plots",
     "config",
+    "checkpoint",
     "run",
     "train_classifier",
     "train_gan",
-    "metrics",
     "fidelity",
-    "plots",
     "report",
     "nir_io",
     "demo",
