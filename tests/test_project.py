@@ -31,12 +31,15 @@ ORDER = (
     "config",
     "checkpoint",
     "run",
+    "gan",
     "train_classifier",
     "train_gan",
+    "loading",
     "fidelity",
     "report",
     "nir_io",
     "demo",
+    "progress",
     "cli",
 )
 ENTRY_POINTS = ("__init__", "__main__")  # may import everything; nothing imports them

@@ -3,6 +3,8 @@
 from firstspike import losses, models, nn
 from firstspike._version import __version__
 from firstspike.coding import decode, encode
+from firstspike.data import load_images, load_mnist
+from firstspike.loading import load_run
 from firstspike.metrics import spike_stats
 from firstspike.ops import fire
 from firstspike.times import T_MAX
@@ -13,6 +15,9 @@ __all__ = [
     "decode",
     "encode",
     "fire",
+    "load_images",
+    "load_mnist",
+    "load_run",
     "losses",
     "models",
     "nn",

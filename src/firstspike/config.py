@@ -1,0 +1,143 @@
+"""Every option of training, with its default: the single source for the CLI and for options.json.
+
+A dataclass holds the options of one command, and its docstrings are the CLI's help. A *recipe* is a
+named set of defaults; options given by the user replace single ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from firstspike.ops import Impl, Silent
+from firstspike.times import T_MAX, check_t_max
+
+Recipe = Literal["best", "paper"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the options of every kind of training can do."""
+
+    def check(self) -> None:
+        """Raise ValueError if an option is out of its range."""
+        for field in dataclasses.fields(self):
+            if limits := field.metadata.get("limits"):
+                _check_limits(field.name, getattr(self, field.name), *limits)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The options as JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, options: Mapping[str, Any]) -> Self:
+        """The opposite of `as_dict`. ValueError if an option is unknown or missing."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        if names != options.keys():
+            odd = sorted(names ^ options.keys())
+            raise ValueError(f"options.json: unknown or missing option {odd[0]!r}")
+        return cls(**options)
+
+
+def _check_limits(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        remedy = f"at least {low}" if high == float("inf") else f"between {low} and {high}"
+        raise ValueError(f"{name} must be {remedy}, got {value}")
+
+
+def _within(default: float, low: float, high: float = float("inf")) -> Any:
+    """A field whose value must lie in low..high."""
+    return dataclasses.field(default=default, metadata={"limits": (low, high)})
+
+
+@dataclass(frozen=True)
+class GanOptions(Options):
+    """What Spiking-GAN and its dense twin share."""
+
+    digit: str = "3"
+    """Class to draw, or 'all' for every class in one network."""
+    data: str | None = None
+    """Folder with IDX files or pictures; the bundled MNIST if not given."""
+    seed: int = _within(0, 0)
+    """Of weights, order, latents and noise."""
+    epochs: int = _within(50, 1)
+    """Passes over the training images."""
+    batch: int = _within(32, 1)
+    """Images, and as many samples, in one step of training."""
+    hidden: int = _within(400, 1)
+    """Hidden neurons of the generator and of the discriminator."""
+    generator_lr: float = _within(2e-4, 0.0)
+    """Learning rate of the generator."""
+    discriminator_lr: float = _within(1e-4, 0.0)
+    """Learning rate of the discriminator."""
+    beta1: float = _within(0.0, 0.0, 1.0)
+    """Adam: decay of the mean gradient."""
+    average: float = _within(0.999, 0.0, 1.0)
+    """Decay of the moving average of the generator's weights."""
+
+
+@dataclass(frozen=True)
+class GanConfig(GanOptions):
+    """Options of Spiking-GAN (arXiv 2106.15420)."""
+
+    recipe: Recipe = "best"
+    """Set of defaults: the best that we found, or the paper's rule to the letter."""
+    t_max: int = T_MAX
+    """Time steps of the simulation."""
+    delay: int = _within(1, 0)
+    """Time steps from a spike to its effect."""
+    bias: bool = True
+    """Trained potentials at step 0."""
+    silent: Silent = "pull"
+    """What silent neurons learn: nothing (zero), or to fire earlier (pull)."""
+    normalize: Literal["none", "l1", "l2"] = "none"
+    """Norm by which each layer's error is divided, sample by sample (section 2.5)."""
+    loss: Literal["cross-entropy", "least-squares"] = "cross-entropy"
+    """Of the discriminator's two spike times; least-squares is the paper's (section 2.4)."""
+    softness: float = _within(20.0, 1e-6)
+    """Cross-entropy: time steps by which a verdict is e times surer."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """Rule of the weight update; sgd is the paper's (eq. 8)."""
+    weight_decay: float = _within(0.0, 0.0)
+    """L2 penalty on the weights (section 2.4)."""
+    jitter: float = _within(40.0, 0.0)
+    """Standard deviation, in steps, of the noise on the discriminator's input times."""
+    dropout: float = _within(0.2, 0.0, 1.0)
+    """Share of the discriminator's input spikes that are left out in training."""
+    impl: Impl = "auto"
+    """Implementation of the spiking layers."""
+
+    def check(self) -> None:
+        super().check()
+        check_t_max(self.t_max)
+
+
+@dataclass(frozen=True)
+class AnnGanConfig(GanOptions):
+    """Options of the dense twin of Spiking-GAN (section 3.2)."""
+
+    discriminator_lr: float = _within(2e-4, 0.0)
+    """Learning rate of the discriminator."""
+    beta1: float = _within(0.5, 0.0, 1.0)
+    """Adam: decay of the mean gradient."""
+
+
+GAN_RECIPES: dict[Recipe, GanConfig] = {
+    "best": GanConfig(),
+    "paper": GanConfig(
+        recipe="paper",
+        bias=False,
+        silent="zero",
+        normalize="l1",
+        loss="least-squares",
+        optimizer="sgd",
+        generator_lr=0.2,
+        discriminator_lr=0.2,
+        weight_decay=1e-6,
+        jitter=0.0,
+        dropout=0.0,
+        delay=0,
+    ),
+}

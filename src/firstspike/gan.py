@@ -1,0 +1,275 @@
+"""Spiking-GAN and its dense twin: networks, optimisers and the rule of one step.
+
+The two networks of a GAN take turns (arXiv 2106.15420, section 2.6): the discriminator learns to
+tell images from samples while the generator stays, then the generator learns to deceive it while
+the discriminator stays.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from firstspike import losses, models
+from firstspike.coding import decode, encode, noise_times
+from firstspike.config import AnnGanConfig, GanConfig, GanOptions
+from firstspike.data import SIDE
+from firstspike.metrics import spike_stats
+from firstspike.nn import FirstSpikeSequential
+from firstspike.run import RunDirectory
+
+FAKE, REAL = 0, 1  # the discriminator's output neurons (section 2.3)
+STEP_STATS = ("discriminator_loss", "generator_loss", "real_wins", "fake_wins")
+
+
+class Gan:
+    """The networks of a GAN, their optimisers and the rule of one step. See the two subclasses."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+    def __init__(self, config: GanOptions) -> None:
+        config.check()
+        self.config = config
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.build()
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.optimizers = {
+            "generator": self.optimizer(self.generator, config.generator_lr),
+            "discriminator": self.optimizer(self.discriminator, config.discriminator_lr),
+        }
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """What a checkpoint holds."""
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "average": self.average,
+        }
+
+    def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
+        """One update of the discriminator, then one of the generator; their losses and verdicts."""
+        count = len(real)
+        with torch.no_grad():
+            fake = self.generator(self.latents(count, rng))
+        verdicts = self.judge(torch.cat([real, fake]), rng)
+        loss_real, won_real = self.verdict(verdicts[:count], REAL)
+        loss_fake, won_fake = self.verdict(verdicts[count:], FAKE)
+        self.update("discriminator", loss_real + loss_fake)
+        verdicts = self.judge(self.generator(self.latents(count, rng)), rng)
+        loss, _ = self.verdict(verdicts, REAL)
+        self.update("generator", loss)
+        with torch.no_grad():
+            pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
+            for mean, new in pairs:
+                mean.lerp_(new, 1 - self.config.average)
+        values = torch.stack([loss_real + loss_fake, loss, won_real, won_fake]).tolist()
+        return dict(zip(STEP_STATS, values, strict=True))
+
+    def update(self, name: str, loss: Tensor) -> None:
+        """Descend the gradient of one network; the other one stays as it is."""
+        parameters = list(self.networks[name].parameters())
+        for parameter, grad in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.grad = grad
+        self.optimizers[name].step()
+
+    @torch.no_grad()
+    def sample(self, latents: Tensor, *, averaged: bool = True) -> Tensor:
+        """Images drawn from ``latents`` [count, 100].
+
+        Args:
+            latents: from `latents`, or spike times of your own.
+            averaged: whether the generator with the averaged weights draws.
+
+        Returns:
+            Intensities in 0..1, [count, 28, 28].
+        """
+        return self.images(self.artist(averaged)(latents))
+
+    def artist(self, averaged: bool) -> Any:
+        """The generator: the averaged one or the one that is being trained."""
+        return self.average if averaged else self.generator
+
+    @torch.no_grad()
+    def walk(self, steps: int, count: int, rng: torch.Generator | None = None) -> Tensor:
+        """Latents on ``count`` straight lines between two random ones: [count * steps, 100]."""
+        ends = self.latents(2 * count, rng).unflatten(0, (2, count))
+        share = torch.linspace(0, 1, steps)[:, None]
+        return self.on_grid(torch.lerp(ends[0, :, None], ends[1, :, None], share)).flatten(0, 1)
+
+    def on_grid(self, latents: Tensor) -> Tensor:
+        """The nearest latents that the generator takes."""
+        return latents
+
+    def build(self) -> None:
+        """Make ``generator`` and ``discriminator``."""
+        raise NotImplementedError
+
+    def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
+        """The optimiser of one network."""
+        return torch.optim.Adam(network.parameters(), lr, betas=(self.config.beta1, 0.999))
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """What the discriminator sees of uint8 images [N, 28, 28]: [N, 784]."""
+        raise NotImplementedError
+
+    def latents(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        """Input of the generator for ``count`` samples: [count, 100]."""
+        raise NotImplementedError
+
+    def images(self, output: Tensor) -> Tensor:
+        """Intensities in 0..1, [N, 28, 28], of the generator's output [N, 784]."""
+        raise NotImplementedError
+
+    def judge(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """The discriminator's output in training."""
+        raise NotImplementedError
+
+    def verdict(self, output: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
+        """Loss of the discriminator's output where ``wanted`` is desired, and how often it won."""
+        raise NotImplementedError
+
+    def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
+        """Spikes per image and share of silent neurons; nothing if the network does not spike."""
+        return {}
+
+
+"""+"""
+
+
+class SpikingGan(Gan):
+    """Generator 100-400-784 and discriminator 784-400-2 of neurons that spike at most once."""
+
+    config: GanConfig
+    generator: FirstSpikeSequential
+    discriminator: FirstSpikeSequential
+
+    def build(self) -> None:
+        config = self.config
+        layer: dict[str, Any] = {
+            "bias": config.bias,
+            "t_max": config.t_max,
+            "delay": config.delay,
+            "silent": config.silent,
+            "normalize": None if config.normalize == "none" else config.normalize,
+            "impl": config.impl,
+        }
+        self.generator = models.generator(config.hidden, **layer)
+        self.discriminator = models.discriminator(config.hidden, **layer)
+
+    def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
+        if self.config.optimizer == "sgd":
+            decay = 2 * self.config.weight_decay  # of lambda * sum of w^2
+            return torch.optim.SGD(network.parameters(), lr, weight_decay=decay)
+        return super().optimizer(network, lr)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        return encode(images.flatten(1), self.config.t_max)
+
+    def latents(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        return noise_times(count, models.LATENTS, self.config.t_max, generator=rng)
+
+    def on_grid(self, latents: Tensor) -> Tensor:
+        return latents.round()
+
+    def images(self, output: Tensor) -> Tensor:
+        return decode(output, self.config.t_max).unflatten(1, (SIDE, SIDE))
+
+    def judge(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        return self.discriminator(self.blur(images, rng))
+
+    def blur(self, times: Tensor, rng: torch.Generator) -> Tensor:
+        """Move spikes in time and leave some out, so that single pixels give nothing away."""
+        t_max, config = self.config.t_max, self.config
+        if config.jitter:
+            noise = (torch.randn(times.shape, generator=rng) * config.jitter).round()
+            moved = times + ((times.detach() + noise).clamp(0, t_max) - times.detach())
+            times = torch.where(times < t_max, moved, times)
+        if config.dropout:
+            left_out = torch.rand(times.shape, generator=rng) < config.dropout
+            times = times.masked_fill(left_out, t_max)
+        return times
+
+    def verdict(self, output: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
+        other = 1 - wanted
+        won = (output[:, wanted] < output[:, other]).float().mean()
+        target = torch.full((len(output),), wanted)
+        if self.config.loss == "least-squares":
+            loss = losses.aggressive_ttfs(output, target, self.config.t_max).sum(dim=1)
+        else:
+            loss = losses.cross_entropy(output, target, self.config.t_max, self.config.softness)
+        return loss.mean(), won
+
+    @torch.no_grad()
+    def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
+        drawn = self.artist(averaged).layer_times(latents)
+        judged = self.discriminator.layer_times(drawn[-1])
+        t_max = self.config.t_max
+        return {
+            "generator_spikes": _mean_spikes(drawn, t_max, "end"),
+            "discriminator_spikes": _mean_spikes(judged, t_max, "decision"),
+            "generator_hidden_silent": _silent(drawn[1], t_max),
+            "generator_output_silent": _silent(drawn[2], t_max),
+            "discriminator_hidden_silent": _silent(judged[1], t_max),
+            "discriminator_output_silent": _silent(judged[2], t_max),
+        }
+
+
+"""+"""
+
+
+class AnnGan(Gan):
+    """The dense twin: ReLU, tanh and one logit; images in -1..1, normal latents."""
+
+    config: AnnGanConfig
+
+    def build(self) -> None:
+        self.generator = models.ann_generator(self.config.hidden)
+        self.discriminator = models.ann_discriminator(self.config.hidden)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        return images.flatten(1).float() / 127.5 - 1
+
+    def latents(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        return torch.randn(count, models.LATENTS, generator=rng)
+
+    def images(self, output: Tensor) -> Tensor:
+        return (output.unflatten(1, (SIDE, SIDE)) + 1) / 2
+
+    def judge(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        return self.discriminator(images)
+
+    def verdict(self, output: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
+        won = ((output > 0) == bool(wanted)).float().mean()
+        target = torch.full_like(output, wanted)
+        return nn.functional.binary_cross_entropy_with_logits(output, target), won
+
+
+"""+"""
+
+
+_KINDS: dict[str, tuple[type[Gan], type[GanOptions]]] = {
+    "gan": (SpikingGan, GanConfig),
+    "ann-gan": (AnnGan, AnnGanConfig),
+}
+
+
+def build_gan(run: RunDirectory) -> Gan:
+    """Untrained networks for the options of a run. ValueError if it is no run of a GAN."""
+    if run.kind not in _KINDS:
+        raise ValueError(f"{run.path}: a {run.kind} run; give the run of a gan or an ann-gan")
+    network, options = _KINDS[run.kind]
+    return network(options.from_dict(run.options))
+
+
+def _mean_spikes(layers: list[Tensor], t_max: int, until: Literal["decision", "end"]) -> float:
+    return float(spike_stats(layers, t_max, until=until).total.float().mean())
+
+
+def _silent(times: Tensor, t_max: int) -> float:
+    return float((times == t_max).float().mean())

@@ -1,0 +1,132 @@
+"""The networks of a GAN and the rule of one step."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+import firstspike as fs
+from firstspike.config import GAN_RECIPES, AnnGanConfig, GanConfig
+from firstspike.gan import FAKE, REAL, AnnGan, Gan, SpikingGan
+from firstspike.run import epoch_generator
+
+SMALL = {"hidden": 16, "batch": 4}
+
+
+def build(kind: str, **options: object) -> Gan:
+    if kind == "ann-gan":
+        return AnnGan(AnnGanConfig(**SMALL, **options))
+    return SpikingGan(dataclasses.replace(GAN_RECIPES[kind], **SMALL, **options))
+
+
+def digits(gan: Gan, count: int = 4) -> torch.Tensor:
+    return gan.prepare(fs.load_mnist("train").images[:count])
+
+
+@pytest.mark.parametrize("kind", ["best", "paper", "ann-gan"])
+def test_sizes_are_the_papers(kind):
+    gan = build(kind)
+    full = (SpikingGan(GanConfig()) if kind != "ann-gan" else AnnGan(AnnGanConfig())).networks
+    shapes = [list(w.shape) for w in full["generator"].parameters() if w.ndim == 2]
+    assert shapes == [[400, 100], [784, 400]]
+    outputs = 1 if kind == "ann-gan" else 2
+    shapes = [list(w.shape) for w in full["discriminator"].parameters() if w.ndim == 2]
+    assert shapes == [[400, 784], [outputs, 400]]
+    assert gan.sample(gan.latents(3)).shape == (3, 28, 28)
+
+
+@pytest.mark.parametrize("kind", ["best", "ann-gan"])
+def test_a_step_changes_both_networks_and_the_average(kind):
+    gan = build(kind, average=0.5)
+    before = {name: [p.clone() for p in net.parameters()] for name, net in gan.networks.items()}
+    stats = gan.step(digits(gan), epoch_generator(0, 1))
+    assert set(stats) == {"discriminator_loss", "generator_loss", "real_wins", "fake_wins"}
+    for name, net in gan.networks.items():
+        assert any(
+            not torch.equal(a, b) for a, b in zip(before[name], net.parameters(), strict=True)
+        )
+    pairs = zip(
+        before["average"], gan.generator.parameters(), gan.average.parameters(), strict=True
+    )
+    for old, new, mean in pairs:
+        torch.testing.assert_close(mean, (old + new) / 2)
+
+
+def test_each_network_learns_from_its_own_turn_only(monkeypatch):
+    gan = build("best")
+    turns = []
+    monkeypatch.setattr(Gan, "update", lambda self, name, loss: turns.append((name, loss)))
+    gan.step(digits(gan), epoch_generator(0, 1))
+    assert [name for name, _ in turns] == ["discriminator", "generator"]
+    loss = turns[0][1]
+    weight = gan.generator[0].weight
+    assert torch.autograd.grad(loss, weight, allow_unused=True) == (None,)
+
+
+def test_the_same_seed_is_the_same_network_and_the_global_state_stays():
+    state = torch.get_rng_state()
+    weights = [build("best", seed=seed).generator[0].weight for seed in (1, 1, 2)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_verdict_by_hand():
+    gan = build("paper")
+    output = torch.tensor([[10.0, 30.0], [30.0, 10.0], [256.0, 256.0]])
+    loss, won = gan.verdict(output, FAKE)
+    # Desired neuron 0 to tau, other to t_max; nothing spiked: desired to 0 (eq. 6).
+    wanted = [0.5 * (30 - 256) ** 2, 0.5 * ((30 - 10) ** 2 + (10 - 256) ** 2), 0.5 * 256**2]
+    assert loss.item() == pytest.approx(sum(wanted) / 3)
+    assert won.item() == pytest.approx(1 / 3)
+    loss, won = build("best", softness=10.0).verdict(output, REAL)
+    soft = torch.nn.functional.softplus(torch.tensor([2.0, -2.0, 0.0]))
+    assert loss.item() == pytest.approx(soft.mean().item())
+    assert won.item() == pytest.approx(1 / 3)
+
+
+def test_blur_moves_and_leaves_out_spikes_but_adds_none():
+    gan = build("best", jitter=20.0, dropout=0.5)
+    times = digits(gan, 64)
+    blurred = gan.blur(times, epoch_generator(0, 1))
+    assert ((blurred >= 0) & (blurred <= 256) & (blurred == blurred.round())).all()
+    assert (blurred[times == 256] == 256).all()
+    spikes = times < 256
+    assert 0.4 < (blurred[spikes] == 256).float().mean() < 0.6
+    assert (blurred[spikes] != times[spikes]).float().mean() > 0.9
+    still = build("best", jitter=0.0, dropout=0.0)
+    assert torch.equal(still.blur(times, epoch_generator(0, 1)), times)
+
+
+def test_blur_passes_the_gradient_of_the_spikes_that_stay():
+    gan = build("best", jitter=20.0, dropout=0.5)
+    times = digits(gan, 8).requires_grad_()
+    blurred = gan.blur(times, epoch_generator(0, 1))
+    [grad] = torch.autograd.grad(blurred.sum(), times)
+    assert set(grad.unique().tolist()) == {0.0, 1.0}
+    assert (grad[blurred < 256] == 1).all()
+
+
+@pytest.mark.parametrize("kind", ["best", "ann-gan"])
+def test_a_walk_starts_and_ends_at_random_latents(kind):
+    gan = build(kind)
+    walk = gan.walk(5, 3, epoch_generator(0, 0)).unflatten(0, (3, 5))
+    ends = gan.latents(6, epoch_generator(0, 0))
+    assert torch.equal(walk[:, 0], ends[:3])
+    assert torch.equal(walk[:, -1], ends[3:])
+    middle = (ends[:3] + ends[3:]) / 2
+    torch.testing.assert_close(walk[:, 2], gan.on_grid(middle))
+
+
+def test_spikes_are_counted():
+    gan = build("best")
+    latents = gan.latents(50, epoch_generator(0, 0))
+    figures = gan.spikes(latents)
+    hidden = gan.average[0](latents)
+    drawn = gan.average[1](hidden)
+    total = sum((times < 256).float().sum(dim=1) for times in (latents, hidden, drawn))
+    assert figures["generator_spikes"] == pytest.approx(total.mean().item())
+    assert figures["generator_hidden_silent"] == pytest.approx((hidden == 256).float().mean())
+    assert build("ann-gan").spikes(latents) == {}
