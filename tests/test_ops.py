@@ -223,6 +223,7 @@ def test_gradients_of_expanded_errors(impl):
 
 def test_kernels_in_parts_give_the_same_bits(monkeypatch):
     """The number of threads changes nothing, not even the rounding of gradients."""
+    monkeypatch.setattr(numba_cpu, "_WORTH_A_THREAD", 0)
     times = torch.randint(257, (67, 50)).float().requires_grad_()
     weight = torch.randn(70, 50, requires_grad=True)
     error = torch.randn(67, 70)
@@ -328,7 +329,8 @@ def test_second_derivative_is_refused(impl):
         grad[0].sum().backward()
 
 
-def test_threads_do_not_disturb_each_other():
+def test_threads_do_not_disturb_each_other(monkeypatch):
+    monkeypatch.setattr(numba_cpu, "_WORTH_A_THREAD", 0)
     weight = torch.randn(30, 40)
     batches = [torch.randint(257, (25, 40)).float() for _ in range(2)]
     expected = [fire(times, weight, impl="reference") for times in batches]
@@ -357,6 +359,23 @@ def test_auto_takes_the_fast_way_where_it_fits(monkeypatch):
         assert fired.tolist() == [[1, 1, 1]]
         assert fired.dtype == dtype
         assert len(calls) == count
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_forked_process_has_threads_of_its_own():
+    """As in a `DataLoader` worker: the threads of the parent do not exist in the child."""
+    run_python(
+        "import os, torch\n"
+        "from firstspike.ops import fire, numba_cpu\n"
+        "numba_cpu._WORTH_A_THREAD = 0\n"
+        "torch.set_num_threads(2)\n"
+        "times, weight = torch.zeros(8, 3), torch.ones(4, 3)\n"
+        "assert fire(times, weight).eq(1).all()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(0 if fire(times, weight).eq(1).all() else 1)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+    )
 
 
 TIMES, WEIGHT = torch.zeros(2, 3), torch.zeros(4, 3)
@@ -400,18 +419,23 @@ def test_values_that_are_no_spike_times_are_refused(impl, bad):
 
 def test_kernels_agree_without_compilation():
     """The kernels as plain Python, which is also how coverage sees them."""
-    folder = Path(__file__).parent
-    code = (
+    run_python(
         "import test_ops as t\n"
         "t.compare(3, 7, 5, delay=0)\n"
         "t.compare(2, 6, 9, silent='pull', with_bias=False)\n"
         "t.compare(2, 9, 3, t_max=1)\n"
+        "t.compare(2, 5, 3, t_max=300)\n",
+        NUMBA_DISABLE_JIT="1",
     )
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
-    paths = [str(folder), str(folder.parent / "src"), environment.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
+
+
+def run_python(code, **environment):
+    """Run ``code`` in a new process that sees the package and the tests."""
+    folder = Path(__file__).parent
+    paths = [str(folder), str(folder.parent / "src"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-W", "error", "-c", code]
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        command, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
     assert result.returncode == 0, result.stderr

@@ -2,25 +2,44 @@
 
 Same results as `firstspike.ops.reference`, whose docstring fixes the order of summation. Weights
 come transposed, [in, out], so that an input spike adds one contiguous row to the potentials.
+
+Kernels are serial and release the GIL; `_in_parts` runs them on slices of the samples or of the
+inputs, on as many threads as PyTorch uses. Each number is computed by one thread in a fixed order,
+so that results do not depend on their number. The threads sleep while they wait: those of an
+OpenMP pool spin, which slows down PyTorch and other jobs where cores are few.
 """
 
 from __future__ import annotations
 
-import threading
-from typing import Any
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numba import prange
+import torch
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Result = TypeVar("Result")
 njit = numba.njit(cache=True, nogil=True, error_model="numpy")
-parallel_njit = numba.njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 
 _TILE = 512  # output neurons worked on at once: their potentials and times fill 8 KB of L1
 _GROUP = 4  # events added in one pass over the potentials, to save loads and stores
-_LOCK = threading.Lock()  # Numba's portable thread pool serves one caller at a time
+_DIGIT = 8  # bits of a spike time that one pass of the sort looks at
+_WORTH_A_THREAD = 1 << 20  # weights times samples; below that, waking a thread costs more
+
+_pool = ThreadPoolExecutor(os.cpu_count())  # starts its threads when they are first needed
+
+
+def _forget_threads() -> None:
+    global _pool
+    _pool = ThreadPoolExecutor(os.cpu_count())
+
+
+os.register_at_fork(after_in_child=_forget_threads)  # a child process has none of its parent's
 
 
 def forward(
@@ -32,9 +51,12 @@ def forward(
     spike times, which the sorting finds out for free.
     """
     fired = np.empty((len(times), rows.shape[1]), times.dtype)
-    with _LOCK:
-        valid = _forward(times, rows, bias, threshold, t_max, delay, fired)
-    return fired if valid else None
+
+    def samples(part: slice) -> bool:
+        return _forward(times[part], rows, bias, threshold, t_max, delay, fired[part])
+
+    valid = _in_parts(samples, len(times), rows.size * len(times))
+    return fired if all(valid) else None
 
 
 def backward(
@@ -48,27 +70,40 @@ def backward(
     need_times: bool,
 ) -> tuple[Array, Array, Array]:
     """Gradients for times [B, in] (empty unless needed), rows [in, out] and bias [out]."""
-    inputs, outputs = rows.shape
+    batch, inputs = times.shape
     error = np.empty_like(grad)
-    grad_times = np.empty(times.shape if need_times else (0, inputs), times.dtype)
-    grad_rows = np.empty((inputs, outputs), rows.dtype)
-    grad_bias = np.empty(outputs, rows.dtype)
-    with _LOCK:
-        _backward_error(grad, fired, t_max, pull, error, grad_bias)
-        _backward_rows(error, np.ascontiguousarray(times.T), fired, t_max, delay, grad_rows)
-        if need_times:
-            _backward_times(error, times, rows, fired, t_max, delay, grad_times)
+    latest = np.empty(batch, times.dtype)
+    grad_times = np.zeros(times.shape if need_times else (0, inputs), times.dtype)
+    grad_rows = np.empty_like(rows)
+    grad_bias = np.zeros_like(rows, shape=rows.shape[1])
+    _backward_error(grad, fired, t_max, pull, error, grad_bias, latest)
+    np.minimum(latest, t_max - 1 + delay, out=latest)  # of silent neurons, silent inputs' arrival
+
+    def some_inputs(part: slice) -> None:
+        low, high, _ = part.indices(inputs)
+        arguments = (error, times, rows, fired, latest, delay, low, high)
+        _backward_inputs(*arguments, grad_times, grad_rows)
+
+    _in_parts(some_inputs, inputs, rows.size * batch)
     return grad_times, grad_rows, grad_bias
 
 
-@njit
-def _sort_events(times, t_max, delay, threshold, events, steps, bars):  # type: ignore[no-untyped-def]
-    """Counting sort of one sample's spikes that arrive before t_max; -1 if a time is invalid.
+def _in_parts(work: Callable[[slice], Result], count: int, cost: int) -> list[Result]:
+    """``work`` on range(count), a slice for each thread; its results in order."""
+    threads = torch.get_num_threads() if cost >= _WORTH_A_THREAD else 1
+    edges = [count * k // threads for k in range(threads + 1)]
+    mine, *others = [slice(low, high) for low, high in itertools.pairwise(edges)]
+    futures = [_pool.submit(work, part) for part in others]
+    return [work(mine), *(future.result() for future in futures)]
 
-    Fills ``events`` with input indices, by time and then by index; ``steps`` with the step at which
-    each arrives; and ``bars`` with the potential that makes a neuron fire after it: the threshold
-    for the last event of a step, infinity for the others. Pads to whole groups with events that
-    change nothing. Returns the number of events, padding left out.
+
+@njit
+def _sort_events(times, t_max, delay):  # type: ignore[no-untyped-def]
+    """One sample's spikes that arrive before t_max, by time and then by input index.
+
+    A radix sort: stable counting sorts by one digit of the time after the other, the lowest first.
+    Returns the input indices (padded to whole groups with input 0) and their number, or -1 if a
+    time is invalid; and the times of all inputs as integers.
     """
     inputs = times.shape[0]
     when = np.empty(inputs, np.int32)
@@ -76,31 +111,51 @@ def _sort_events(times, t_max, delay, threshold, events, steps, bars):  # type: 
     for i in range(inputs):
         when[i] = np.int32(times[i])
         invalid += (times.dtype.type(when[i]) != times[i]) | (when[i] < 0) | (when[i] > t_max)
+    events = np.zeros(inputs + _GROUP, np.int32)
+    other = np.zeros(inputs + _GROUP, np.int32)
     if invalid:
-        return -1
-    active = np.empty(inputs, np.int32)
+        return events, -1, when
     count = 0
     for i in range(inputs):
-        active[count] = i
-        count += when[i] < t_max - delay
-    position = np.zeros(t_max + 1, np.int32)
+        if when[i] < t_max - delay:
+            events[count] = i
+            count += 1
+    shift = 0
+    while (t_max - 1) >> shift:
+        _sort_by_digit(when, events, other, count, shift)
+        events, other = other, events
+        shift += _DIGIT
+    return events, count, when
+
+
+@njit
+def _sort_by_digit(when, source, target, count, shift):  # type: ignore[no-untyped-def]
+    """Stable counting sort of ``count`` inputs by some bits of their times."""
+    mask = (1 << _DIGIT) - 1
+    position = np.zeros(mask + 2, np.int32)
     for k in range(count):
-        position[when[active[k]] + 1] += 1
-    total = 0
-    for step in range(t_max):
-        total += position[step]
-        position[step] = total
+        position[((when[source[k]] >> shift) & mask) + 1] += 1
+    for digit in range(mask):
+        position[digit + 1] += position[digit]
     for k in range(count):
-        i = active[k]
-        place = position[when[i]]
-        events[place] = i
-        steps[place] = when[i] + delay
-        position[when[i]] = place + 1
+        digit = (when[source[k]] >> shift) & mask
+        target[position[digit]] = source[k]
+        position[digit] += 1
+
+
+@njit
+def _schedule(events, count, when, t_max, delay, threshold, steps, bars):  # type: ignore[no-untyped-def]
+    """When each event arrives, and the potential that makes a neuron fire after it.
+
+    ``bars`` is the threshold for the last event of a step and infinity for the others, and for the
+    padding, which changes nothing.
+    """
+    for k in range(count):
+        steps[k] = when[events[k]] + delay
     for k in range(count, count + _GROUP):
-        events[k], steps[k], bars[k] = 0, t_max, np.inf
+        steps[k], bars[k] = t_max, np.inf
     for k in range(count):
         bars[k] = threshold if steps[k] != steps[k + 1] else np.inf
-    return count
 
 
 @njit
@@ -147,21 +202,22 @@ def _fire_tile(rows, low, events, steps, bars, count, potential, first, never): 
             return
 
 
-@parallel_njit
+@njit
 def _forward(times, rows, bias, threshold, t_max, delay, fired):  # type: ignore[no-untyped-def]
+    """Fills ``fired``, one sample after the other; False if a time is invalid."""
     inputs, outputs = rows.shape
     never = np.float64(t_max)
-    invalid = 0
-    for b in prange(times.shape[0]):
-        events = np.empty(inputs + _GROUP, np.int32)
-        steps = np.empty(inputs + _GROUP, np.float64)
-        bars = np.empty(inputs + _GROUP, np.float64)
-        potentials = np.empty(_TILE, np.float64)
-        firsts = np.empty(_TILE, np.float64)
-        count = _sort_events(times[b], t_max, delay, threshold, events, steps, bars)
-        invalid += count < 0
+    steps = np.empty(inputs + _GROUP, np.float64)
+    bars = np.empty(inputs + _GROUP, np.float64)
+    potentials = np.empty(_TILE, np.float64)
+    firsts = np.empty(_TILE, np.float64)
+    for b in range(times.shape[0]):
+        events, count, when = _sort_events(times[b], t_max, delay)
+        if count < 0:
+            return False
+        _schedule(events, count, when, t_max, delay, threshold, steps, bars)
         # At step 0 the bias acts alone, unless spikes arrive then as well.
-        start = threshold if count <= 0 or steps[0] > 0 else np.inf
+        start = threshold if steps[0] > 0 else np.inf
         for low in range(0, outputs, _TILE):
             width = min(_TILE, outputs - low)
             potential, first = potentials[:width], firsts[:width]
@@ -170,19 +226,47 @@ def _forward(times, rows, bias, threshold, t_max, delay, fired):  # type: ignore
                 first[j] = 0.0 if potential[j] > start else never
             _fire_tile(rows, low, events, steps, bars, count, potential, first, never)
             fired[b, low : low + width] = first
-    return invalid == 0
+    return True
 
 
 @njit
-def _backward_error(grad, fired, t_max, pull, error, grad_bias):  # type: ignore[no-untyped-def]
-    """The part of the error that passes a neuron, and minus its sum over the batch."""
+def _backward_error(grad, fired, t_max, pull, error, grad_bias, latest):  # type: ignore[no-untyped-def]
+    """The part of the error that passes a neuron, and minus its sum over the batch.
+
+    ``latest`` is each sample's last spike with an error: no later arrival has a gradient.
+    """
     zero = grad.dtype.type(0)
-    grad_bias[:] = zero
+    wanted = zero if pull else grad.dtype.type(np.inf)  # silent neurons pass errors above it
     for b in range(grad.shape[0]):
+        _pass_error(grad[b], fired[b], grad.dtype.type(t_max), wanted, error[b], grad_bias)
+        last = np.int32(-1)
         for j in range(grad.shape[1]):
-            passes = fired[b, j] < t_max or (pull and grad[b, j] > zero)
-            error[b, j] = grad[b, j] if passes else zero
-            grad_bias[j] -= error[b, j]
+            last = max(last, np.int32(fired[b, j]) if error[b, j] != zero else np.int32(-1))
+        latest[b] = last
+
+
+@njit
+def _pass_error(grad, fired, t_max, wanted, error, grad_bias):  # type: ignore[no-untyped-def]
+    for j in range(grad.shape[0]):
+        signal = grad[j]
+        passes = (fired[j] < t_max) | (signal > wanted)
+        signal = signal if passes else grad.dtype.type(0)
+        error[j] = signal
+        grad_bias[j] -= signal
+
+
+@njit
+def _contributors(times, latest, delay, low, high):  # type: ignore[no-untyped-def]
+    """For each of the inputs low..high-1, the samples in which it may contribute, in order."""
+    batch = times.shape[0]
+    samples = np.empty((high - low, batch), np.int32)
+    counts = np.zeros(high - low, np.int32)
+    for b in range(batch):
+        for i in range(high - low):
+            if times[b, low + i] + delay <= latest[b]:
+                samples[i, counts[i]] = b
+                counts[i] += 1
+    return samples, counts
 
 
 @njit
@@ -211,44 +295,34 @@ def _subtract_group(grad_row, error, fired, samples, arrivals):  # type: ignore[
         grad_row[j] = total
 
 
-@parallel_njit
-def _backward_rows(error, times, fired, t_max, delay, grad_rows):  # type: ignore[no-untyped-def]
-    """dL/dw, one input after the other; ``times`` is [in, B]. The order over samples is fixed."""
-    inputs, batch = times.shape
-    for i in prange(inputs):
+# A sum over j can only be vectorised out of order. That order is fixed when it is compiled.
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
+def _weighted_error(error, row, fired, arrival):  # type: ignore[no-untyped-def]
+    """dL/dt_i in one sample: the sum over j of dL/dt_j w_ji where input i contributed."""
+    total = zero = error.dtype.type(0)
+    for j in range(row.shape[0]):
+        total += error[j] * row[j] if fired[j] >= arrival else zero
+    return total
+
+
+@njit
+def _backward_inputs(error, times, rows, fired, latest, delay, low, high, grad_times, grad_rows):  # type: ignore[no-untyped-def]
+    """dL/dw, and dL/dt unless empty, of inputs low..high-1; the order over samples is fixed."""
+    samples, counts = _contributors(times, latest, delay, low, high)
+    arrivals = np.empty(times.shape[0], times.dtype)
+    for i in range(low, high):
+        count = counts[i - low]
+        who = samples[i - low, :count]
+        for k in range(count):
+            arrivals[k] = times[who[k], i] + times.dtype.type(delay)
         grad_rows[i] = 0
-        samples = np.empty(batch, np.int32)
-        arrivals = np.empty(batch, times.dtype)
-        count = 0
-        for b in range(batch):
-            samples[count] = b
-            arrivals[count] = times[i, b] + times.dtype.type(delay)
-            count += times[i, b] < t_max
         whole = count - count % _GROUP
         for k in range(0, whole, _GROUP):
             group = slice(k, k + _GROUP)
-            _subtract_group(grad_rows[i], error, fired, samples[group], arrivals[group])
+            _subtract_group(grad_rows[i], error, fired, who[group], arrivals[group])
         for k in range(whole, count):
-            _subtract(grad_rows[i], error[samples[k]], fired[samples[k]], arrivals[k])
-
-
-@numba.njit(
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-    parallel=True,
-    fastmath={"reassoc", "nsz", "contract"},  # a sum over j can only be vectorised out of order
-)
-def _backward_times(error, times, rows, fired, t_max, delay, grad_times):  # type: ignore[no-untyped-def]
-    """dL/dt_i = sum over j of dL/dt_j w_ji, where i contributed."""
-    batch, inputs = times.shape
-    zero = rows.dtype.type(0)
-    for b in prange(batch):
-        for i in range(inputs):
-            total = zero
-            if times[b, i] < t_max:
-                arrival = times[b, i] + times.dtype.type(delay)
-                row, error_row, fired_row = rows[i], error[b], fired[b]
-                for j in range(row.shape[0]):
-                    total += error_row[j] * row[j] if fired_row[j] >= arrival else zero
-            grad_times[b, i] = total
+            _subtract(grad_rows[i], error[who[k]], fired[who[k]], arrivals[k])
+        if grad_times.shape[0]:
+            for k in range(count):
+                b = who[k]
+                grad_times[b, i] = _weighted_error(error[b], rows[i], fired[b], arrivals[k])
