@@ -112,7 +112,8 @@ class Gan:
 
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         """The optimiser of one network."""
-        return torch.optim.Adam(network.parameters(), lr, betas=(self.config.beta1, 0.999))
+        betas = (self.config.beta1, 0.999)
+        return torch.optim.Adam(network.parameters(), lr, betas=betas, fused=True)
 
     def prepare(self, images: Tensor) -> Tensor:
         """What the discriminator sees of uint8 images [N, 28, 28]: [N, 784]."""
