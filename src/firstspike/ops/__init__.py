@@ -115,7 +115,22 @@ def _choose(impl: Impl, times: Tensor) -> Impl:
     return impl
 
 
-@torch.library.custom_op("firstspike::fire", mutates_args=())
+# `torch.library.custom_op` would be shorter, but imports torch._dynamo on the first call, two
+# seconds, and takes twice as long for each.
+_library = torch.library.Library("firstspike", "DEF")
+_library.define(
+    "fire(Tensor times, Tensor weight, Tensor? bias, float threshold, int t_max, int delay, "
+    "str silent, str impl) -> Tensor",
+    tags=torch.Tag.pt2_compliant_tag,
+)
+_library.define(
+    "fire_backward(Tensor grad, Tensor times, Tensor weight, Tensor fired, int t_max, int delay, "
+    "str silent, str impl, bool need_times) -> (Tensor, Tensor, Tensor)",
+    tags=torch.Tag.pt2_compliant_tag,
+)
+
+
+@torch.library.impl(_library, "fire", "CompositeExplicitAutograd")
 def _fire(
     times: Tensor,
     weight: Tensor,
@@ -145,7 +160,7 @@ def _fire(
     return torch.from_numpy(fired)
 
 
-@torch.library.custom_op("firstspike::fire_backward", mutates_args=())
+@torch.library.impl(_library, "fire_backward", "CompositeExplicitAutograd")
 def _fire_backward(
     grad: Tensor,
     times: Tensor,
@@ -176,44 +191,55 @@ def _fire_backward(
     return torch.from_numpy(grad_times), grad_weight, torch.from_numpy(grad_bias)
 
 
-@_fire.register_fake
+@torch.library.register_fake("firstspike::fire", lib=_library)
 def _(times, weight, bias, threshold, t_max, delay, silent, impl):  # type: ignore[no-untyped-def]
     return times.new_empty(times.shape[0], weight.shape[0])
 
 
-@_fire_backward.register_fake
+@torch.library.register_fake("firstspike::fire_backward", lib=_library)
 def _(grad, times, weight, fired, t_max, delay, silent, impl, need_times):  # type: ignore[no-untyped-def]
     outputs, inputs = weight.shape
     grad_times = times.new_empty(times.shape if need_times else (0, inputs))
     return grad_times, weight.new_empty(inputs, outputs).t(), weight.new_empty(outputs)
 
 
-def _save_for_backward(ctx, inputs, output):  # type: ignore[no-untyped-def]
-    times, weight, bias, _, *ctx.settings = inputs
-    ctx.has_bias = bias is not None
-    ctx.save_for_backward(times, weight, output)
+class _Fire(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, times, weight, bias, threshold, *settings):  # type: ignore[no-untyped-def]
+        with torch._C._AutoDispatchBelowAutograd():
+            fired = torch.ops.firstspike.fire(times, weight, bias, threshold, *settings)
+        ctx.settings, ctx.has_bias = settings, bias is not None
+        ctx.save_for_backward(times, weight, fired)
+        return fired
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        times, weight, fired = ctx.saved_tensors
+        need_times = ctx.needs_input_grad[0]
+        grad_times, grad_weight, grad_bias = torch.ops.firstspike.fire_backward(
+            grad, times, weight, fired, *ctx.settings, need_times
+        )
+        return (
+            grad_times if need_times else None,
+            grad_weight,
+            grad_bias if ctx.has_bias else None,
+            *[None] * 5,
+        )
 
 
-def _backward(ctx, grad):  # type: ignore[no-untyped-def]
-    times, weight, fired = ctx.saved_tensors
-    need_times = ctx.needs_input_grad[0]
-    grad_times, grad_weight, grad_bias = torch.ops.firstspike.fire_backward(
-        grad, times, weight, fired, *ctx.settings, need_times
-    )
-    return (
-        grad_times if need_times else None,
-        grad_weight,
-        grad_bias if ctx.has_bias else None,
-        *[None] * 5,
-    )
+class _FireBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, *args):  # type: ignore[no-untyped-def]
+        with torch._C._AutoDispatchBelowAutograd():
+            return torch.ops.firstspike.fire_backward(*args)
+
+    @staticmethod
+    def backward(ctx, *grads):  # type: ignore[no-untyped-def]
+        raise RuntimeError(
+            "fire has no second derivative: its gradient is the approximation of arXiv 2106.15420, "
+            "eq. 11-15; do not differentiate through it with create_graph=True"
+        )
 
 
-def _no_second_derivative(ctx, *grads):  # type: ignore[no-untyped-def]
-    raise RuntimeError(
-        "fire has no second derivative: its gradient is the approximation of arXiv 2106.15420, "
-        "eq. 11-15; do not differentiate through it with create_graph=True"
-    )
-
-
-_fire.register_autograd(_backward, setup_context=_save_for_backward)
-_fire_backward.register_autograd(_no_second_derivative)
+_library.impl("fire", _Fire.apply, "Autograd")
+_library.impl("fire_backward", _FireBackward.apply, "Autograd")
