@@ -8,7 +8,16 @@ import pytest
 import torch
 
 import firstspike as fs
-from firstspike.metrics import accuracy, decide, energy, silent_fraction, spike_stats
+from firstspike.metrics import (
+    accuracy,
+    accuracy_by_deadline,
+    class_means,
+    confusion,
+    decide,
+    energy,
+    silent_fraction,
+    spike_stats,
+)
 
 # Two samples, three layers of 4, 3 and 2 neurons, 10 steps; 10 is silence.
 INPUT = torch.tensor([[0.0, 3, 5, 10], [1, 2, 10, 10]])
@@ -153,3 +162,72 @@ def test_energy_of_additions_against_multiply_adds():
 def test_impossible_energies_are_refused(arguments, name):
     with pytest.raises(ValueError, match=f"^{name} must"):
         energy(**arguments)
+
+
+# Classes
+
+SPREAD = torch.tensor([[5.0, 2, 10], [3, 3, 9], [10, 10, 10], [0, 4, 1]])  # steps of 10
+TRUTH = torch.tensor([1, 1, 0, 0])
+
+
+def test_a_forced_decision_knows_only_what_has_spiked():
+    curve = accuracy_by_deadline(SPREAD, TRUTH, 10)
+    assert curve.decided.tolist() == [0.25, 0.25, 0.5] + [0.75] * 8
+    assert curve.right.tolist() == [0.25, 0.25] + [0.5] * 9  # the tie at 3 goes to class 0
+    assert curve.right.dtype == curve.decided.dtype == torch.float64
+
+
+def test_the_last_deadline_gives_the_strict_accuracy_without_potentials():
+    generator = torch.Generator().manual_seed(0)
+    times = fs.coding.noise_times(500, 4, 20, generator=generator)
+    labels = torch.randint(4, (500,), generator=generator)
+    curve = accuracy_by_deadline(times, labels, 20)
+    assert curve.right[-1].item() == pytest.approx(accuracy(times, labels, t_max=20).strict)
+    assert len(curve.right) == 21
+    for step in range(21):
+        known = times.where(times <= step, 20.0)
+        right = (decide(known, t_max=20) == labels).double().mean()
+        assert curve.right[step].item() == pytest.approx(right.item())
+
+
+def test_confusion_counts_decisions_of_each_class():
+    decisions = torch.tensor([1, 0, 2, -1, 2])
+    table = confusion(decisions, torch.tensor([1, 1, 2, 2, 0]), 3)
+    assert table.tolist() == [[0, 0, 1], [1, 1, 0], [0, 0, 1]]
+    assert table.dtype == torch.int64
+
+
+def test_means_of_classes():
+    values = torch.tensor([1, 2, 5, 8])
+    means = class_means(values, TRUTH, 3)
+    assert means[:2].tolist() == [6.5, 1.5]
+    assert means[2].isnan()
+    pairs = class_means(torch.stack([values, values * 2], dim=1), TRUTH, 2)
+    assert pairs.tolist() == [[6.5, 13], [1.5, 3]]
+    assert class_means(values > 1, TRUTH, 2).tolist() == [1, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (TRUTH[:3], r"labels must be int64 \[4\]"),
+        (TRUTH.float(), r"labels must be int64 \[4\]"),
+        (TRUTH + 2, r"labels must lie in 0\.\.1, got 2\.\.3"),
+        (TRUTH - 1, r"labels must lie in 0\.\.1, got -1\.\.0"),
+    ],
+)
+def test_labels_of_no_class_are_refused(labels, message):
+    for measure in (confusion, class_means):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            measure(torch.zeros(4, dtype=torch.int64), labels, 2)
+
+
+def test_deadlines_need_labels_that_fit():
+    with pytest.raises(ValueError, match=r"^labels must be int64 \[4\]"):
+        accuracy_by_deadline(SPREAD, TRUTH[:1], 10)
+
+
+@pytest.mark.parametrize("decisions", [TRUTH + 1, TRUTH - 2, TRUTH.float()])
+def test_decisions_of_no_class_are_refused(decisions):
+    with pytest.raises(ValueError, match=r"^decisions must be int64 in -1\.\.1"):
+        confusion(decisions, TRUTH, 2)

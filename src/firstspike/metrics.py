@@ -17,6 +17,8 @@ from firstspike.times import T_MAX, check_t_max, check_times
 
 Until = Literal["decision", "end"]
 
+ADD_PJ, MAC_PJ = 0.9, 4.6  # picojoules of an addition and of a multiply-add, see `energy`
+
 
 @dataclass(frozen=True, eq=False)
 class SpikeStats:
@@ -54,6 +56,19 @@ class Accuracy:
     ties: float
     tied_fraction: float
     no_spike_fraction: float
+
+
+@dataclass(frozen=True, eq=False)
+class DeadlineCurve:
+    """Fractions of the samples, 0..1, for each step t = 0..t_max at which a decision is forced.
+
+    Args:
+        right: float64 [t_max + 1], decided right by then.
+        decided: float64 [t_max + 1], decided at all by then, that is, with an output spike.
+    """
+
+    right: Tensor
+    decided: Tensor
 
 
 @dataclass(frozen=True)
@@ -147,11 +162,7 @@ def accuracy(
         ValueError: as for `decide`, or ``labels`` do not fit.
     """
     decided = decide(times, potential, t_max)
-    if labels.shape != decided.shape or labels.dtype != torch.int64 or not len(labels):
-        raise ValueError(
-            f"labels must be int64 [{len(times)}], one for each of at least one sample, "
-            f"got {labels.dtype} {list(labels.shape)}"
-        )
+    _check_labels(labels, len(times))
     first = times.detach().amin(dim=1, keepdim=True)
     spoke = first.squeeze(1) < t_max
     earliest = (times == first) & spoke.unsqueeze(1)
@@ -165,6 +176,75 @@ def accuracy(
     )
 
 
+def accuracy_by_deadline(times: Tensor, labels: Tensor, t_max: int = T_MAX) -> DeadlineCurve:
+    """Accuracy against latency: how often the decision is right if it is forced at step t.
+
+    The first of the earliest output spikes up to and including step t decides, as in `decide`.
+    Where nothing has spiked by then there is no decision, which counts as wrong, at t_max as well:
+    the curve ends below the strict `accuracy` by what potentials decide there.
+
+    Args:
+        times: spike times of the output layer, [B, classes], B at least 1.
+        labels: int64 [B].
+        t_max: number of time steps.
+
+    Raises:
+        ValueError: ``times`` are not spike times, or ``labels`` do not fit.
+    """
+    decided = decide(times, t_max=t_max)
+    _check_labels(labels, len(times))
+    first = times.detach().amin(dim=1).long()
+
+    def by_step(chosen: Tensor) -> Tensor:
+        return torch.bincount(first[chosen], minlength=t_max + 1).cumsum(0).double() / len(first)
+
+    return DeadlineCurve(right=by_step(decided == labels), decided=by_step(decided >= 0))
+
+
+def confusion(decisions: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """How often each class was decided for each class.
+
+    Args:
+        decisions: int64 [B], as `decide` gives them. Samples without a decision (-1) are left out,
+            so that a row then sums to less than its class has samples.
+        labels: int64 [B] in 0..classes-1.
+        classes: number of classes.
+
+    Returns:
+        int64 [classes, classes]; rows are the true classes, columns the decided ones.
+
+    Raises:
+        ValueError: ``labels`` or ``decisions`` do not fit.
+    """
+    _check_labels(labels, len(decisions), classes)
+    if decisions.dtype != torch.int64 or ((decisions < -1) | (decisions >= classes)).any():
+        raise ValueError(f"decisions must be int64 in -1..{classes - 1}, as `decide` gives them")
+    made = decisions >= 0
+    cells = labels[made] * classes + decisions[made]
+    return torch.bincount(cells, minlength=classes**2).view(classes, classes)
+
+
+def class_means(values: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Mean of each class's samples, such as their decision steps (Spiking-GAN, fig. 6).
+
+    Args:
+        values: [B] or [B, ...], of any real dtype.
+        labels: int64 [B] in 0..classes-1.
+        classes: number of classes.
+
+    Returns:
+        float64 [classes, ...]; NaN for a class without samples.
+
+    Raises:
+        ValueError: ``labels`` do not fit.
+    """
+    _check_labels(labels, len(values), classes)
+    sums = values.new_zeros(classes, *values.shape[1:], dtype=torch.float64)
+    sums.index_add_(0, labels, values.detach().double())
+    counts = torch.bincount(labels, minlength=classes)
+    return sums / counts.view(-1, *[1] * (values.ndim - 1))
+
+
 def silent_fraction(times: Tensor, t_max: int = T_MAX) -> float:
     """Fraction of a layer's neurons that do not spike, over all samples: [B, features] -> 0..1."""
     _check_layer(times, t_max)
@@ -174,7 +254,7 @@ def silent_fraction(times: Tensor, t_max: int = T_MAX) -> float:
 
 
 def energy(
-    synaptic_operations: float, macs: float, *, add_pj: float = 0.9, mac_pj: float = 4.6
+    synaptic_operations: float, macs: float, *, add_pj: float = ADD_PJ, mac_pj: float = MAC_PJ
 ) -> Energy:
     """Energy of a spiking network's additions against its dense twin's multiply-adds.
 
@@ -202,6 +282,19 @@ def energy(
 
 def _fraction(chosen: Tensor) -> float:
     return chosen.double().mean().item()
+
+
+def _check_labels(labels: Tensor, count: int, classes: int | None = None) -> None:
+    """Raise ValueError unless these are int64 [count], not empty, and below ``classes``."""
+    if labels.shape != (count,) or labels.dtype != torch.int64 or not count:
+        raise ValueError(
+            f"labels must be int64 [{count}], one for each of at least one sample, "
+            f"got {labels.dtype} {list(labels.shape)}"
+        )
+    if classes is not None and ((labels < 0) | (labels >= classes)).any():
+        raise ValueError(
+            f"labels must lie in 0..{classes - 1}, got {int(labels.min())}..{int(labels.max())}"
+        )
 
 
 def _check_layer(times: Tensor, t_max: int, name: str = "times") -> None:
