@@ -24,10 +24,11 @@ ORDER = (
     "nn",
     "losses",
     "neuron",
+    "metrics",  # the classifier counts its spikes; trainers write statistics and grids as they go
     "models",
     "data",
-    "metrics",  # this and plots: trainers write spike statistics and sample grids as they go
     "plots",
+    "figures",
     "config",
     "checkpoint",
     "run",
@@ -35,6 +36,7 @@ ORDER = (
     "train_classifier",
     "train_gan",
     "loading",
+    "evaluate",
     "fidelity",
     "report",
     "nir_io",
