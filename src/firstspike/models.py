@@ -15,6 +15,7 @@ from firstspike.metrics import decide, spike_stats
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
 
 LATENTS, HIDDEN, PIXELS = 100, 400, 784  # sizes of Spiking-GAN, section 3.2
+IMAGE_RANGE = (-0.05, 0.07)  # of initial weights behind images, whose pixels are mostly silent
 
 
 @dataclass(frozen=True)
@@ -96,15 +97,20 @@ def spiking_network(sizes: Sequence[int], **layer: Any) -> FirstSpikeSequential:
     return FirstSpikeSequential(*_layers(sizes, layer))
 
 
-def _layers(sizes: Sequence[int], layer: dict[str, Any]) -> list[FirstSpikeLinear]:
+def _layers(
+    sizes: Sequence[int], layer: dict[str, Any], first: tuple[float, float] | None = None
+) -> list[FirstSpikeLinear]:
+    """The layers; ``first`` is the range of the first one's initial weights."""
     pairs = list(itertools.pairwise(sizes))
-    options = [layer] * (len(pairs) - 1) + [layer | {"silent": "pull"}]
+    options = [layer.copy() for _ in pairs]
+    options[0].setdefault("init", first)
+    options[-1]["silent"] = "pull"
     return [FirstSpikeLinear(*pair, **option) for pair, option in zip(pairs, options, strict=True)]
 
 
 def classifier(hidden: int = HIDDEN, classes: int = 10, **layer: Any) -> Classifier:
     """Classifier 784-hidden-classes (section 3.1); the first output spike tells the class."""
-    return Classifier(*_layers((PIXELS, hidden, classes), layer))
+    return Classifier(*_layers((PIXELS, hidden, classes), layer, IMAGE_RANGE))
 
 
 def generator(hidden: int = HIDDEN, **layer: Any) -> FirstSpikeSequential:
@@ -114,7 +120,7 @@ def generator(hidden: int = HIDDEN, **layer: Any) -> FirstSpikeSequential:
 
 def discriminator(hidden: int = HIDDEN, **layer: Any) -> FirstSpikeSequential:
     """Discriminator 784-hidden-2; neuron 0 means fake and neuron 1 real (section 2.3)."""
-    return spiking_network((PIXELS, hidden, 2), **layer)
+    return FirstSpikeSequential(*_layers((PIXELS, hidden, 2), layer, IMAGE_RANGE))
 
 
 def ann_classifier(hidden: int = HIDDEN, classes: int = 10) -> nn.Sequential:

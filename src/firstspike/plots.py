@@ -1,13 +1,12 @@
-"""Pictures and figures from arrays. Files are written beside and renamed: whole or absent."""
+"""Pictures of images, from arrays. Files are written beside and renamed: whole or absent."""
 
 from __future__ import annotations
 
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +15,6 @@ from PIL import Image
 from torch import Tensor
 
 from firstspike import files
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 ImageLike = Tensor | NDArray[Any]
 
@@ -109,69 +105,6 @@ def save_images(folder: str | os.PathLike[str], images: ImageLike) -> None:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-
-
-def learning_curves(
-    path: str | os.PathLike[str],
-    stats: Sequence[Mapping[str, Any]],
-    series: Mapping[str, Sequence[str]],
-) -> None:
-    """Draw what a run wrote into ``stats.jsonl`` against the epoch, one panel above the other.
-
-    Args:
-        path: the file; its suffix tells the format, such as ``.png`` or ``.svg``.
-        stats: records with ``"epoch"``, as `RunDirectory.read_stats` gives them.
-        series: the fields to draw in each panel, by its title.
-
-    Raises:
-        ValueError: there is nothing to draw, no record has a field, or the file cannot be written.
-    """
-    from matplotlib.figure import Figure  # slow to import
-
-    path = Path(path)
-    _check_series(stats, series)
-    figure = Figure(figsize=(6.4, 2.4 * len(series)), layout="constrained")
-    if path.suffix[1:].lower() not in figure.canvas.get_supported_filetypes():
-        raise ValueError(f"{path}: no figure format has this suffix; use .png or .svg")
-    panels = figure.subplots(len(series), sharex=True, squeeze=False)[:, 0]
-    for axes, (title, fields) in zip(panels, series.items(), strict=True):
-        _draw_panel(axes, stats, title, fields)
-    panels[-1].set_xlabel("epoch")
-    with files.explained(path, _REMEDY):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.replacing(path) as temporary:
-            figure.savefig(temporary, dpi=150)
-
-
-def _draw_panel(
-    axes: Axes, stats: Sequence[Mapping[str, Any]], title: str, fields: Sequence[str]
-) -> None:
-    """One line a field; records without it, or with None, leave it out."""
-    from matplotlib.ticker import MaxNLocator
-
-    for field in fields:
-        points = [(record["epoch"], record[field]) for record in stats if _has(record, field)]
-        epochs, values = zip(*points, strict=True)
-        axes.plot(epochs, values, linewidth=1.2, marker="o", markersize=2, label=field)
-    axes.set_title(title, loc="left", fontsize="medium")
-    axes.grid(alpha=0.3, linewidth=0.5)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if len(fields) > 1:
-        axes.legend(frameon=False, fontsize="small")
-
-
-def _has(record: Mapping[str, Any], field: str) -> bool:
-    return record.get("epoch") is not None and record.get(field) is not None
-
-
-def _check_series(stats: Sequence[Mapping[str, Any]], series: Mapping[str, Sequence[str]]) -> None:
-    if not series or not all(series.values()):
-        raise ValueError("series must name at least one field for each of at least one panel")
-    for field in (field for fields in series.values() for field in fields):
-        if not any(_has(record, field) for record in stats):
-            known = sorted({name for record in stats for name in record})
-            raise ValueError(f"series: no record of stats has {field!r}; they have {known}")
 
 
 def _as_pixels(images: ImageLike) -> NDArray[np.uint8]:
