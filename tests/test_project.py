@@ -32,6 +32,7 @@ ORDER = (
     "config",
     "checkpoint",
     "run",
+    "training",
     "gan",
     "train_classifier",
     "train_gan",

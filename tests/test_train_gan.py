@@ -14,7 +14,8 @@ from firstspike.config import GAN_RECIPES, AnnGanConfig, GanConfig, GanOptions
 from firstspike.data import ImageSet
 from firstspike.gan import build_gan
 from firstspike.run import RunDirectory
-from firstspike.train_gan import Progress, load_classes, train
+from firstspike.train_gan import load_classes, train
+from firstspike.training import Progress
 
 SMALL = {"hidden": 12, "batch": 8, "epochs": 3}
 CONFIGS = {"gan": GanConfig(**SMALL), "ann-gan": AnnGanConfig(**SMALL)}

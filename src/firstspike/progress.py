@@ -9,7 +9,7 @@ from typing import Self
 from rich import progress as rich_progress
 from rich.console import Console
 
-from firstspike.train_gan import Progress
+from firstspike.training import Progress
 
 _COLUMNS = (
     rich_progress.TextColumn("epoch {task.fields[epoch]}/{task.total:.0f}"),
@@ -20,7 +20,7 @@ _COLUMNS = (
 
 
 class TrainingBar:
-    """Shows `firstspike.train_gan.Progress`; a context manager that is called at each step.
+    """Shows `firstspike.training.Progress`; a context manager that is called at each step.
 
     Args:
         epochs: how many there will be.
