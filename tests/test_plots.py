@@ -1,10 +1,8 @@
-"""Image grids, folders of pictures and learning curves; files are whole or absent."""
+"""Image grids and folders of pictures; files are whole or absent."""
 
 from __future__ import annotations
 
 import errno
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,10 +10,9 @@ import torch
 from PIL import Image
 
 from firstspike import files
-from firstspike.plots import image_grid, learning_curves, save_image_grid, save_images
+from firstspike.plots import image_grid, save_image_grid, save_images
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
-STATS = [{"epoch": e, "loss": 1 / (e + 1), "fid": e or None, "note": None} for e in range(4)]
 
 
 def content(folder):
@@ -155,44 +152,3 @@ def test_pictures_that_a_kill_left_are_cleared(tmp_path):
     (files.beside(tmp_path / "out") / "0000.png").write_text("half")
     save_images(tmp_path / "out", IMAGES[:1])
     assert content(tmp_path) == ["out", "out/0000.png"]
-
-
-# Learning curves
-
-
-def test_learning_curves_are_drawn(tmp_path):
-    file = tmp_path / "figures" / "curves.png"
-    learning_curves(file, STATS, {"Loss": ["loss"], "Distance": ["fid", "loss"]})
-    with Image.open(file) as picture:
-        assert picture.width > 600
-        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 10
-    assert content(file.parent) == ["curves.png"]
-
-
-def test_learning_curves_as_text_carry_their_titles(tmp_path):
-    learning_curves(tmp_path / "curves.svg", STATS, {"Loss": ["loss"], "Both": ["fid", "loss"]})
-    drawing = (tmp_path / "curves.svg").read_text()
-    for text in ("Loss", "Both", "fid", "epoch"):
-        assert f"<!-- {text} -->" in drawing
-
-
-@pytest.mark.parametrize(
-    ("name", "series", "message"),
-    [
-        ("a.png", {}, "series must name"),
-        ("a.png", {"Loss": []}, "series must name"),
-        ("a.png", {"Loss": ["los"]}, r"series: no record of stats has 'los'; .*'loss'"),
-        ("a.png", {"Note": ["note"]}, "series: no record of stats has 'note'"),
-        ("a.txt", {"Loss": ["loss"]}, r"a\.txt: no figure format has this suffix"),
-        ("a", {"Loss": ["loss"]}, r"a: no figure format has this suffix"),
-    ],
-)
-def test_curves_that_cannot_be_drawn_are_refused(tmp_path, name, series, message):
-    with pytest.raises(ValueError, match=message):
-        learning_curves(tmp_path / name, STATS, series)
-    assert not content(tmp_path)
-
-
-def test_matplotlib_is_not_imported_for_pictures():
-    code = "import sys, firstspike.plots; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
