@@ -118,13 +118,12 @@ def train_epoch(
     takes the updated output weights for the hidden error.
 
     Args:
-        times: input spike times in steps [N, in], whole values in 0..t_max, float32 or float64.
+        times: input spike times in steps [N, in], whole values in 0..t_max, float32.
         labels: the desired output neuron of each, int64 [N].
         order: samples to learn from, one after the other, int64 [n], each in 0..N-1.
         hidden_rows: transposed weights of the hidden layer [in, hidden], C-contiguous, as
             ``FirstSpikeLinear.weight.detach().t()`` is.
-        output_rows: those of the output layer [hidden, classes], of the same dtype, float32 or
-            float64.
+        output_rows: those of the output layer [hidden, classes]; both are float32.
         settings: the rule.
 
     Returns:
@@ -202,11 +201,8 @@ def reset_dead(
 def _check(
     times: Tensor, labels: Tensor, order: Tensor, hidden_rows: Tensor, output_rows: Tensor
 ) -> None:
-    real = (torch.float32, torch.float64)
-    if times.ndim != 2 or times.dtype not in real:
-        raise ValueError(
-            f"times must be float32 or float64 [N, in], got {times.dtype} {list(times.shape)}"
-        )
+    if times.ndim != 2 or times.dtype != torch.float32:
+        raise ValueError(f"times must be float32 [N, in], got {times.dtype} {list(times.shape)}")
     for name, rows, inputs in (
         ("hidden_rows", hidden_rows, times.shape[1]),
         ("output_rows", output_rows, hidden_rows.shape[-1]),
@@ -215,10 +211,8 @@ def _check(
             raise ValueError(
                 f"{name} must be contiguous [{inputs}, out], got shape {list(rows.shape)}"
             )
-        if rows.dtype not in real or rows.dtype != hidden_rows.dtype or rows.requires_grad:
-            raise ValueError(
-                f"{name} must be float32 or float64 as the other and detached, got {rows.dtype}"
-            )
+        if rows.dtype != torch.float32 or rows.requires_grad:
+            raise ValueError(f"{name} must be float32 and detached, got {rows.dtype}")
     _check_indices("labels", labels, output_rows.shape[1])
     _check_indices("order", order, len(times))
     if len(labels) != len(times):
