@@ -71,7 +71,16 @@ def idx(folder: Path, images: bytes | None = None, labels: bytes | None = None) 
     return folder
 
 
-COMMANDS = ((), ("train",), ("train", "gan"), ("train", "ann-gan"), ("generate",))
+COMMANDS = (
+    (),
+    ("train",),
+    ("train", "gan"),
+    ("train", "ann-gan"),
+    ("generate",),
+    ("train", "classifier"),
+    ("train", "ann-classifier"),
+    ("evaluate",),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command) or "main")

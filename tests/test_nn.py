@@ -12,7 +12,7 @@ from firstspike import T_MAX, fire, losses
 from firstspike.nn import (
     FirstSpikeLinear,
     FirstSpikeSequential,
-    default_range,
+    weight_range,
     normalize_error,
 )
 
@@ -137,7 +137,7 @@ def test_layer_times():
 
 def test_default_weights():
     torch.manual_seed(0)
-    low, high = default_range(400, threshold=2.0)
+    low, high = weight_range(400, 3.0, 4.0)
     assert (low + high) / 2 == pytest.approx(1.5 * 2.0 / 400)
     assert (high - low) / math.sqrt(12) == pytest.approx(2 * 2.0 / math.sqrt(400))
     layer = FirstSpikeLinear(400, 300, threshold=2.0)

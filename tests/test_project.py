@@ -34,6 +34,7 @@ ORDER = (
     "run",
     "training",
     "gan",
+    "classifier",
     "train_classifier",
     "train_gan",
     "loading",

@@ -9,7 +9,7 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Generic, Protocol, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, get_args
 
 # Idle threads of PyTorch and Numba sleep instead of spinning: each has a pool of its own, and a
 # spinning one takes the cores from the other. Must be set before either is imported.
@@ -20,11 +20,23 @@ import torch
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
-from firstspike import files, plots, train_gan
+from firstspike import evaluate, files, models, plots, train_classifier, train_gan
 from firstspike._version import __version__
-from firstspike.config import GAN_RECIPES, AnnGanConfig, GanConfig, GanOptions, Recipe
+from firstspike.config import (
+    GAN_RECIPES,
+    AnnClassifierConfig,
+    AnnGanConfig,
+    ClassifierConfig,
+    ClassifierOptions,
+    GanConfig,
+    GanOptions,
+    Options,
+    Recipe,
+)
+from firstspike.data import ImageSet, load_images
 from firstspike.gan import build_gan
-from firstspike.loading import load_run
+from firstspike.loading import load_classifier, load_gan
+from firstspike.metrics import ADD_PJ, MAC_PJ
 from firstspike.progress import TrainingBar
 from firstspike.run import RunDirectory, unused_path
 
@@ -33,6 +45,7 @@ INTERRUPTED = 130
 RUNS = Path("runs")
 
 NetworkT = TypeVar("NetworkT", bound="Command")
+OptionsT = TypeVar("OptionsT", bound=Options)
 
 
 class Command(Protocol):
@@ -76,6 +89,28 @@ class TrainAnnGan:
 
 
 @dataclass(frozen=True)
+class TrainClassifier:
+    """Train a classifier whose first output spike tells the class."""
+
+    config: ClassifierConfig
+    place: Place = field(default_factory=Place)
+
+    def __call__(self) -> None:
+        _train_classifier("classifier", self.config, ClassifierConfig(), self.place)
+
+
+@dataclass(frozen=True)
+class TrainAnnClassifier:
+    """Train the dense twin of the classifier: the same sizes, ReLU."""
+
+    config: AnnClassifierConfig
+    place: Place = field(default_factory=Place)
+
+    def __call__(self) -> None:
+        _train_classifier("ann-classifier", self.config, AnnClassifierConfig(), self.place)
+
+
+@dataclass(frozen=True)
 class Train(Generic[NetworkT]):
     """Train a network on the bundled MNIST or on your own images."""
 
@@ -106,6 +141,25 @@ class Generate:
         _generate(self)
 
 
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a trained classifier: accuracy, latency, spikes, energy, with figures."""
+
+    run: Positional[Path]
+    """Folder of the run."""
+    split: Literal["validation", "test"] = "validation"
+    """Images: those that training held out, to choose by, or the test set, for the final figure."""
+    against: Path | None = None
+    """Another run of a spiking classifier, shown beside this one."""
+    add_pj: float = ADD_PJ
+    """Picojoules of an addition (Horowitz, ISSCC 2014)."""
+    mac_pj: float = MAC_PJ
+    """Picojoules of a multiplication and an addition."""
+
+    def __call__(self) -> None:
+        _evaluate(self)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns 0, or 2 after one line on stderr if the input was wrong."""
     warnings.showwarning = _show_warning
@@ -125,12 +179,18 @@ def _parse(arguments: list[str]) -> Command:
     if arguments == ["--version"]:
         return lambda: print(__version__)
     gan = TrainGan(GAN_RECIPES[_recipe(arguments)])
+    classifier = TrainClassifier(ClassifierConfig())
+    ann_classifier = TrainAnnClassifier(AnnClassifierConfig())
     network = (
         Annotated[TrainGan, subcommand("gan", default=gan)]
         | Annotated[TrainAnnGan, subcommand("ann-gan", default=TrainAnnGan(AnnGanConfig()))]
+        | Annotated[TrainClassifier, subcommand("classifier", default=classifier)]
+        | Annotated[TrainAnnClassifier, subcommand("ann-classifier", default=ann_classifier)]
     )
     command: Any = (
-        Annotated[Train[network], subcommand("train")] | Annotated[Generate, subcommand("generate")]
+        Annotated[Train[network], subcommand("train")]
+        | Annotated[Generate, subcommand("generate")]
+        | Annotated[Evaluate, subcommand("evaluate")]
     )
     parsed: Command = tyro.cli(
         command,
@@ -155,21 +215,11 @@ def _recipe(arguments: list[str]) -> Recipe:
 
 def _train_gan(kind: str, config: GanOptions, defaults: GanOptions, place: Place) -> None:
     """Train a new run, or go on with one, and say what came of it."""
-    if place.resume is None:
-        config.check()
-        run = None
-    else:
-        if config != defaults or place.out is not None:
-            raise ValueError("--resume takes its options from the run; leave the others out")
-        run = RunDirectory.open(place.resume)
-        if run.kind != kind:
-            raise ValueError(f"--resume {run.path}: a {run.kind} run; use `train {run.kind}`")
-        config = build_gan(run).config
+    run, config = _settle(kind, config, defaults, place)
     if place.dry_run:
-        print(json.dumps(config.as_dict(), indent=2))
         return
     images = train_gan.load_classes(config)
-    run = run or _new_run(kind, config, place.out)
+    run = run or _new_run(kind, f"{kind}-{config.digit}-seed{config.seed}", config, place.out)
     print(f"{run.path}: {kind} on {len(images)} images of {images.name}")
     with TrainingBar(config.epochs) as bar:
         summary = train_gan.train(run, build_gan(run), images, bar)
@@ -177,10 +227,108 @@ def _train_gan(kind: str, config: GanOptions, defaults: GanOptions, place: Place
     print(f"pictures: {run.sample_path(config.epochs)}\nmore: firstspike generate {run.path}")
 
 
-def _new_run(kind: str, config: GanOptions, out: Path | None) -> RunDirectory:
+def _train_classifier(
+    kind: str, config: ClassifierOptions, defaults: ClassifierOptions, place: Place
+) -> None:
+    """Likewise for a classifier."""
+    run, config = _settle(kind, config, defaults, place)
+    if place.dry_run:
+        return
+    parts = train_classifier.load_parts(config)
+    run = run or _new_run(kind, f"{kind}-{config.hidden}-seed{config.seed}", config, place.out)
+    print(f"{run.path}: {kind} on {len(parts[0])} images of {parts[0].name}")
+    with TrainingBar(config.epochs) as bar:
+        summary = train_classifier.train(run, train_classifier.build_training(run), parts, bar)
+    print(json.dumps(summary, indent=2))
+    print(f"more: firstspike evaluate {run.path}")
+
+
+def _settle(
+    kind: str, config: OptionsT, defaults: OptionsT, place: Place
+) -> tuple[RunDirectory | None, OptionsT]:
+    """The run to resume, if any, and the options that hold, which a dry run prints."""
+    run = None
+    if place.resume is not None:
+        if config != defaults or place.out is not None:
+            raise ValueError("--resume takes its options from the run; leave the others out")
+        run = RunDirectory.open(place.resume)
+        if run.kind != kind:
+            raise ValueError(f"--resume {run.path}: a {run.kind} run; use `train {run.kind}`")
+        config = type(config).from_dict(run.options)
+    config.check()
+    if place.dry_run:
+        print(json.dumps(config.as_dict(), indent=2))
+    return run, config
+
+
+def _new_run(kind: str, name: str, config: Options, out: Path | None) -> RunDirectory:
     """A new run at ``out``, or at a name of its own below ``runs``."""
-    path = out or unused_path(RUNS, f"{kind}-{config.digit}-seed{config.seed}")
-    return RunDirectory.create(path, kind, config.as_dict())
+    return RunDirectory.create(out or unused_path(RUNS, name), kind, config.as_dict())
+
+
+def _evaluate(request: Evaluate) -> None:
+    """Measure a classifier; metrics and figures go into the run's folder."""
+    run = RunDirectory.open(request.run)
+    model = load_classifier(run)
+    images = _evaluation_images(run, request.split)
+    folder = run.path / f"evaluation-{request.split}"
+    if isinstance(model, models.Classifier):
+        report = _measure(model, images, request)
+        _draw(folder, report, model, images, request)
+        record = report.as_dict()
+    else:
+        record = evaluate.evaluate_ann(model, images, mac_pj=request.mac_pj)
+    metrics_file = folder / "metrics.json"
+    with files.explained(metrics_file, "make room there"):
+        folder.mkdir(parents=True, exist_ok=True)
+        files.replace(metrics_file, files.to_json(record, metrics_file))
+    print(json.dumps({k: v for k, v in record.items() if not isinstance(v, list)}, indent=2))
+    print(f"all of it, and figures: {folder}")
+
+
+def _measure(
+    model: models.Classifier, images: ImageSet, request: Evaluate
+) -> evaluate.ClassifierReport:
+    t_max = model.layers[0].t_max
+    return evaluate.evaluate_classifier(
+        model, images, t_max, add_pj=request.add_pj, mac_pj=request.mac_pj
+    )
+
+
+def _draw(
+    folder: Path,
+    report: evaluate.ClassifierReport,
+    model: models.Classifier,
+    images: ImageSet,
+    request: Evaluate,
+) -> None:
+    """Figures of a classifier, beside another one's if that is asked for."""
+    if request.against is None:
+        evaluate.save_classifier_figures(folder, report, model, images)
+        return
+    rival = load_classifier(RunDirectory.open(request.against))
+    if not isinstance(rival, models.Classifier):
+        raise ValueError(f"--against {request.against}: does not spike; give a spiking classifier")
+    evaluate.save_classifier_figures(
+        folder,
+        report,
+        model,
+        images,
+        _measure(rival, images, request).as_dict(),
+        compare_weight=rival.layers[0].weight,
+        names=(request.run.name, request.against.name),
+    )
+
+
+def _evaluation_images(run: RunDirectory, split: str) -> ImageSet:
+    """The images that a run was not trained on: held out from its training set, or the test set."""
+    config = train_classifier.build_training(run).config
+    if split == "test":
+        return load_images(config.data, "test")
+    held_out = train_classifier.load_parts(config)[1]
+    if held_out is None:
+        raise ValueError(f"{run.path}: trained on all images, none was held out; use --split test")
+    return held_out
 
 
 def _generate(request: Generate) -> None:
@@ -188,7 +336,7 @@ def _generate(request: Generate) -> None:
     for name, value in (("count", request.count), ("interpolate", request.interpolate)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
-    gan = load_run(request.run)
+    gan = load_gan(RunDirectory.open(request.run))
     rng = torch.Generator().manual_seed(request.seed)
     if request.interpolate is None:
         latents = gan.latents(request.count, rng)

@@ -70,9 +70,11 @@ class GanOptions(Options):
     """Hidden neurons of the generator and of the discriminator."""
     generator_lr: float = _within(2e-4, 0.0)
     """Learning rate of the generator."""
-    discriminator_lr: float = _within(1e-4, 0.0)
+    discriminator_lr: float = _within(2e-4, 0.0)
     """Learning rate of the discriminator."""
-    beta1: float = _within(0.0, 0.0, 1.0)
+    decay: bool = False
+    """Let the learning rates fall to 0 over the second half of the epochs."""
+    beta1: float = _within(0.5, 0.0, 1.0)
     """Adam: decay of the mean gradient."""
     average: float = _within(0.999, 0.0, 1.0)
     """Decay of the moving average of the generator's weights."""
@@ -84,6 +86,12 @@ class GanConfig(GanOptions):
 
     recipe: Recipe = "best"
     """Set of defaults: the best that we found, or the paper's rule to the letter."""
+    generator_lr: float = _within(3e-5, 0.0)
+    """Learning rate of the generator."""
+    discriminator_lr: float = _within(5e-5, 0.0)
+    """Learning rate of the discriminator."""
+    decay: bool = True
+    """Let the learning rates fall to 0 over the second half of the epochs."""
     t_max: int = T_MAX
     """Time steps of the simulation."""
     delay: int = _within(1, 0)
@@ -102,9 +110,9 @@ class GanConfig(GanOptions):
     """Rule of the weight update; sgd is the paper's (eq. 8)."""
     weight_decay: float = _within(0.0, 0.0)
     """L2 penalty on the weights (section 2.4)."""
-    jitter: float = _within(40.0, 0.0)
+    jitter: float = _within(60.0, 0.0)
     """Standard deviation, in steps, of the noise on the discriminator's input times."""
-    dropout: float = _within(0.2, 0.0, 1.0)
+    dropout: float = _within(0.5, 0.0, 1.0)
     """Share of the discriminator's input spikes that are left out in training."""
     impl: Impl = "auto"
     """Implementation of the spiking layers."""
@@ -118,10 +126,62 @@ class GanConfig(GanOptions):
 class AnnGanConfig(GanOptions):
     """Options of the dense twin of Spiking-GAN (section 3.2)."""
 
-    discriminator_lr: float = _within(2e-4, 0.0)
-    """Learning rate of the discriminator."""
-    beta1: float = _within(0.5, 0.0, 1.0)
-    """Adam: decay of the mean gradient."""
+
+@dataclass(frozen=True)
+class ClassifierOptions(Options):
+    """What the classifier and its dense twin share."""
+
+    data: str | None = None
+    """Folder with IDX files or pictures; the bundled MNIST if not given."""
+    validation: float = _within(1 / 6, 0.0, 0.9)
+    """Share of the training images that is held out to choose by; 0 for a final run on all."""
+    seed: int = _within(0, 0)
+    """Of weights, order and noise."""
+    epochs: int = _within(20, 1)
+    """Passes over the training images."""
+    batch: int = _within(100, 1)
+    """Images in one step of training."""
+    hidden: int = _within(400, 1)
+    """Hidden neurons."""
+    lr: float = _within(1e-3, 0.0)
+    """Learning rate at the start; it falls to 0 along a cosine."""
+    shift: int = _within(1, 0)
+    """Pixels by which images move at random in training."""
+
+
+@dataclass(frozen=True)
+class AnnClassifierConfig(ClassifierOptions):
+    """Options of the dense twin of the classifier."""
+
+
+@dataclass(frozen=True)
+class ClassifierConfig(ClassifierOptions):
+    """Options of the classifier (section 3.1)."""
+
+    loss: Literal["aggressive", "s4nn", "cross-entropy"] = "aggressive"
+    """Of the output spike times: aggressive TTFS, S4NN's relative target, or cross-entropy."""
+    t_max: int = T_MAX
+    """Time steps of the simulation."""
+    delay: int = _within(1, 0)
+    """Time steps from a spike to its effect."""
+    gradient: Literal["temporal", "decision"] = "decision"
+    """The paper's temporal backpropagation, or a surrogate gradient at the decision step."""
+    window: float = _within(0.5, 1e-6)
+    """Decision gradient: distance to the threshold at which a hidden neuron stops learning."""
+    softness: float = _within(40.0, 1e-6)
+    """Time steps by which a decision is e times surer, which scales the error."""
+    earliness: float = _within(0.1, 0.0)
+    """Extra error of the desired neuron, times its spike time over t_max."""
+    gamma: float = _within(3.0, 0.0)
+    """S4NN: time steps by which the other neurons should be late."""
+    jitter: float = _within(4.0, 0.0)
+    """Standard deviation, in steps, of the noise on input spikes in training."""
+    dropout: float = _within(0.2, 0.0, 1.0)
+    """Share of hidden spikes that are left out in training."""
+
+    def check(self) -> None:
+        super().check()
+        check_t_max(self.t_max)
 
 
 GAN_RECIPES: dict[Recipe, GanConfig] = {
@@ -135,6 +195,7 @@ GAN_RECIPES: dict[Recipe, GanConfig] = {
         optimizer="sgd",
         generator_lr=0.2,
         discriminator_lr=0.2,
+        decay=False,
         weight_decay=1e-6,
         jitter=0.0,
         dropout=0.0,

@@ -52,6 +52,17 @@ class Gan:
             "average": self.average,
         }
 
+    def start_epoch(self, epoch: int) -> None:
+        """Set the learning rates of an epoch, counted from 1."""
+        left = 1 - (epoch - 1) / self.config.epochs
+        share = min(1.0, 2 * left) if self.config.decay else 1.0
+        for name, lr in (
+            ("generator", self.config.generator_lr),
+            ("discriminator", self.config.discriminator_lr),
+        ):
+            for group in self.optimizers[name].param_groups:
+                group["lr"] = share * lr
+
     def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
         """One update of the discriminator, then one of the generator; their losses and verdicts."""
         count = len(real)

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from firstspike.coding import ImageLike, encode
 from firstspike.metrics import decide, spike_stats
-from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
+from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential, weight_range
 
 LATENTS, HIDDEN, PIXELS = 100, 400, 784  # sizes of Spiking-GAN, section 3.2
-IMAGE_RANGE = (-0.05, 0.07)  # of initial weights behind images, whose pixels are mostly silent
+IMAGE_RANGE = weight_range(PIXELS, 6.0, 1.0)  # behind images, whose pixels are mostly silent
+# Downward drift: a generator's hidden neuron fires early or never, so that each latent has a code
+# of its own that stays through training.
+LATENT_RANGE = weight_range(LATENTS, -20.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -98,29 +101,31 @@ def spiking_network(sizes: Sequence[int], **layer: Any) -> FirstSpikeSequential:
 
 
 def _layers(
-    sizes: Sequence[int], layer: dict[str, Any], first: tuple[float, float] | None = None
+    sizes: Sequence[int], layer: dict[str, Any], ranges: Sequence[tuple[float, float]] = ()
 ) -> list[FirstSpikeLinear]:
-    """The layers; ``first`` is the range of the first one's initial weights."""
+    """The layers; ``ranges`` are those of the first ones' initial weights."""
     pairs = list(itertools.pairwise(sizes))
     options = [layer.copy() for _ in pairs]
-    options[0].setdefault("init", first)
+    for option, init in zip(options, ranges, strict=False):
+        option.setdefault("init", init)
     options[-1]["silent"] = "pull"
     return [FirstSpikeLinear(*pair, **option) for pair, option in zip(pairs, options, strict=True)]
 
 
 def classifier(hidden: int = HIDDEN, classes: int = 10, **layer: Any) -> Classifier:
     """Classifier 784-hidden-classes (section 3.1); the first output spike tells the class."""
-    return Classifier(*_layers((PIXELS, hidden, classes), layer, IMAGE_RANGE))
+    return Classifier(*_layers((PIXELS, hidden, classes), layer, (IMAGE_RANGE,)))
 
 
 def generator(hidden: int = HIDDEN, **layer: Any) -> FirstSpikeSequential:
     """Generator 100-hidden-784: noise as spike times in, an image as spike times out."""
-    return spiking_network((LATENTS, hidden, PIXELS), **layer)
+    ranges = (LATENT_RANGE, weight_range(hidden, 3.0, 0.7))
+    return FirstSpikeSequential(*_layers((LATENTS, hidden, PIXELS), layer, ranges))
 
 
 def discriminator(hidden: int = HIDDEN, **layer: Any) -> FirstSpikeSequential:
     """Discriminator 784-hidden-2; neuron 0 means fake and neuron 1 real (section 2.3)."""
-    return FirstSpikeSequential(*_layers((PIXELS, hidden, 2), layer, IMAGE_RANGE))
+    return FirstSpikeSequential(*_layers((PIXELS, hidden, 2), layer, (IMAGE_RANGE,)))
 
 
 def ann_classifier(hidden: int = HIDDEN, classes: int = 10) -> nn.Sequential:

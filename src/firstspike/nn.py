@@ -31,7 +31,8 @@ class FirstSpikeLinear(nn.Module):
             earlier only.
         normalize: divide each sample's error dL/dt by its L1 norm (paper section 2.5) or L2 norm
             (S4NN) before use, or None.
-        init: weights start uniform in (low, high); by default `default_range`.
+        init: weights start uniform in (low, high). By default a `weight_range` of drift 1.5 and
+            spread 2 thresholds, with which neurons fire neither all at once nor never.
         impl: implementation of `fire`.
 
     Shape:
@@ -71,7 +72,9 @@ class FirstSpikeLinear(nn.Module):
         self.threshold, self.t_max, self.delay = threshold, t_max, delay
         self.silent: Silent = silent
         self.normalize = normalize
-        self.init = default_range(in_features, threshold) if init is None else init
+        self.init = (
+            weight_range(in_features, 1.5 * threshold, 2.0 * threshold) if init is None else init
+        )
         self.impl: Impl = impl
         self.weight = nn.Parameter(torch.empty(in_features, out_features).t())
         self.bias = nn.Parameter(torch.empty(out_features)) if bias else None
@@ -126,16 +129,19 @@ class FirstSpikeSequential(nn.Sequential):
         return [layer for layer in self if isinstance(layer, FirstSpikeLinear)]
 
 
-def default_range(in_features: int, threshold: float = 1.0) -> tuple[float, float]:
-    """Range of initial weights with which neurons fire neither all at once nor never.
+def weight_range(in_features: int, drift: float, spread: float) -> tuple[float, float]:
+    """Range of uniform initial weights by what they add up to once all inputs have fired.
 
-    The standard deviation is ``2 * threshold / sqrt(in_features)`` and the mean half of a weight
-    with which a third of the inputs reach the threshold, so that early inputs race. A third of the
-    first layer's neurons fire for an MNIST image.
+    Args:
+        in_features: number of inputs.
+        drift: mean of the sum of the weights, in units of the potential.
+        spread: standard deviation of that sum.
+
+    Returns:
+        (low, high).
     """
-    mean = 1.5 * threshold / in_features
-    spread = math.sqrt(3.0) * 2.0 * threshold / math.sqrt(in_features)
-    return mean - spread, mean + spread
+    mean, reach = drift / in_features, math.sqrt(3 / in_features) * spread
+    return mean - reach, mean + reach
 
 
 class _NormalizeError(torch.autograd.Function):

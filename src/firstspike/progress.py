@@ -61,6 +61,14 @@ def _figures(stats: dict[str, float], speed: float) -> str:
     parts = [f"{speed:,.0f} samples/s"]
     if "real_wins" in stats:
         parts.append(f"D right on real {stats['real_wins']:.0%} fake {stats['fake_wins']:.0%}")
+    if "train_accuracy" in stats:
+        parts.append(f"right in training {stats['train_accuracy']:.1%}")
+    if "validation_set_accuracy" in stats:
+        parts.append(f"held out {stats['validation_set_accuracy']:.1%}")
+    if "validation_set_spikes" in stats:
+        step, spikes = stats["validation_set_decision_step"], stats["validation_set_spikes"]
+        firing, dead = stats["validation_set_hidden_firing"], stats["validation_set_dead_hidden"]
+        parts.append(f"step {step:.0f} · spikes {spikes:.0f} · hidden {firing:.0f} dead {dead:.0f}")
     if "generator_spikes" in stats:
         generator, discriminator = stats["generator_spikes"], stats["discriminator_spikes"]
         parts.append(f"spikes/image G {generator:.0f} D {discriminator:.0f}")

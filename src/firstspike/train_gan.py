@@ -46,6 +46,7 @@ def train(run: RunDirectory, gan: Gan, images: ImageSet, report: Report) -> dict
     def train_epoch(epoch: int) -> Stats:
         spikes = gan.spikes(preview)
         rng = epoch_generator(config.seed, epoch)
+        gan.start_epoch(epoch)
         stats = pass_over(
             len(data),
             config.batch,

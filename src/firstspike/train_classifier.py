@@ -1,0 +1,221 @@
+"""Training of the classifier (section 3.1) in a run directory that can be resumed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from firstspike import models
+from firstspike._version import __version__
+from firstspike.classifier import decision_gradient, jittered, output_error, shifted
+from firstspike.coding import encode
+from firstspike.config import AnnClassifierConfig, ClassifierConfig, ClassifierOptions
+from firstspike.data import ImageSet, load_images, split_validation
+from firstspike.metrics import accuracy, spike_stats
+from firstspike.run import RunDirectory, epoch_generator
+from firstspike.training import Progress, Report, Stats, pass_over, run_epochs
+
+SPLIT_SEED = 0  # every run holds out the same images, so that runs can be compared
+CHECKED = 10_000  # images, at most, that an epoch is measured on
+
+
+class ClassifierTraining:
+    """A classifier, its optimiser and the rule of one step. See the two subclasses."""
+
+    model: nn.Sequential
+
+    def __init__(self, config: ClassifierOptions, classes: int = 10) -> None:
+        config.check()
+        self.config = config
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.model = self.build(classes)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), config.lr, fused=True)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set the learning rate of an epoch, counted from 1, along half a cosine."""
+        done = (epoch - 1) / self.config.epochs
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * (1 + math.cos(math.pi * done)) / 2
+
+    def build(self, classes: int) -> nn.Sequential:
+        """Make the network."""
+        raise NotImplementedError
+
+    def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
+        """One update from uint8 images [B, 28, 28]; how it went."""
+        raise NotImplementedError
+
+    def measure(self, images: Tensor, labels: Tensor) -> Stats:
+        """Accuracy, and what it costs, on uint8 images [N, 28, 28]."""
+        raise NotImplementedError
+
+
+class SpikingTraining(ClassifierTraining):
+    """The classifier 784-hidden-classes of neurons that spike at most once."""
+
+    config: ClassifierConfig
+    model: models.Classifier
+
+    def build(self, classes: int) -> models.Classifier:
+        config = self.config
+        return models.classifier(config.hidden, classes, t_max=config.t_max, delay=config.delay)
+
+    def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
+        config = self.config
+        times = encode(images, config.t_max)
+        if config.shift:
+            times = shifted(times, config.shift, config.t_max, rng)
+        if config.jitter:
+            times = jittered(times, config.jitter, config.t_max, rng)
+        with torch.set_grad_enabled(config.gradient == "temporal"):
+            layer_times = self._forward(times.flatten(1), rng)
+        output = layer_times[-1].detach()
+        error = output_error(output, labels, config) / len(labels)
+        if config.gradient == "temporal":
+            self.optimizer.zero_grad()
+            layer_times[-1].backward(error)
+        else:
+            with torch.no_grad():
+                decision_gradient(self.model, layer_times, error, config.window)
+        self.optimizer.step()
+        right = (output.argmin(dim=1) == labels) & (output.amin(dim=1) < config.t_max)
+        return {
+            "train_error": float(error.abs().sum()),
+            "train_accuracy": float(right.float().mean()),
+        }
+
+    def _forward(self, times: Tensor, rng: torch.Generator) -> list[Tensor]:
+        """Spike times of the input and of every layer, with hidden spikes left out at random."""
+        layer_times = [times]
+        for layer in self.model.layers:
+            times = layer(times)
+            if self.config.dropout and layer is not self.model.layers[-1]:
+                left_out = torch.rand(times.shape, generator=rng) < self.config.dropout
+                times = times.masked_fill(left_out, self.config.t_max)
+            layer_times.append(times)
+        return layer_times
+
+    @torch.no_grad()
+    def measure(self, images: Tensor, labels: Tensor) -> Stats:
+        t_max, last = self.config.t_max, self.model.layers[-1]
+        layer_times = self.model.layer_times(encode(images.flatten(1), t_max))
+        _, hidden, output = layer_times
+        stats = spike_stats(layer_times, t_max)
+        right = accuracy(output, labels, last.final_potential(hidden), t_max)
+        firing = hidden < t_max
+        return {
+            "accuracy": right.strict,
+            "ties_accuracy": right.ties,
+            "decision_step": float(stats.decision.mean()),
+            "spikes": float(stats.total.float().mean()),
+            "hidden_firing": float(firing.sum(dim=1).float().mean()),
+            "dead_hidden": int((~firing.any(dim=0)).sum()),
+        }
+
+
+class AnnTraining(ClassifierTraining):
+    """The dense twin: ReLU and cross-entropy, on pixels in 0..1."""
+
+    model: nn.Sequential
+
+    def build(self, classes: int) -> nn.Sequential:
+        return models.ann_classifier(self.config.hidden, classes)
+
+    def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
+        if self.config.shift:
+            images = shifted(images, self.config.shift, 0, rng)
+        scores = self.model(images.flatten(1) / 255)
+        loss = nn.functional.cross_entropy(scores, labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        right = (scores.argmax(dim=1) == labels).float().mean()
+        return {"train_error": float(loss.detach()), "train_accuracy": float(right)}
+
+    @torch.no_grad()
+    def measure(self, images: Tensor, labels: Tensor) -> Stats:
+        right = self.model(images.flatten(1) / 255).argmax(dim=1) == labels
+        return {"accuracy": float(right.float().mean())}
+
+
+_KINDS: dict[str, tuple[type[ClassifierTraining], type[ClassifierOptions]]] = {
+    "classifier": (SpikingTraining, ClassifierConfig),
+    "ann-classifier": (AnnTraining, AnnClassifierConfig),
+}
+
+
+def build_training(run: RunDirectory) -> ClassifierTraining:
+    """An untrained classifier for the options of a run. ValueError if it is no such run."""
+    if run.kind not in _KINDS:
+        raise ValueError(f"{run.path}: a {run.kind} run; give the run of a classifier")
+    training, options = _KINDS[run.kind]
+    return training(options.from_dict(run.options))
+
+
+def load_parts(config: ClassifierOptions) -> tuple[ImageSet, ImageSet | None]:
+    """Images to train on, and those held out, if any."""
+    images = load_images(config.data, "train")
+    if not config.validation:
+        return images, None
+    return split_validation(images, config.validation, SPLIT_SEED)
+
+
+def train(
+    run: RunDirectory,
+    training: ClassifierTraining,
+    parts: tuple[ImageSet, ImageSet | None],
+    report: Report,
+) -> dict[str, Any]:
+    """Train until the last epoch, from the run's checkpoint on if it has one.
+
+    Args:
+        run: where statistics, checkpoints and the summary go.
+        training: the network as initialised, and its rule.
+        parts: images to train on, and those held out, if any, on which each epoch is measured.
+        report: called after each step.
+
+    Returns:
+        The summary, as in ``summary.json``: figures of the held-out images, or of some of those
+        trained on if none were held out.
+    """
+    config = training.config
+    images, held_out = parts
+    part, checked = ("train", images) if held_out is None else ("validation", held_out)
+
+    def measured() -> Stats:
+        figures = training.measure(checked.images[:CHECKED], checked.labels[:CHECKED])
+        return {f"{part}_set_{name}": value for name, value in figures.items()}
+
+    def train_epoch(epoch: int) -> Stats:
+        rng = epoch_generator(config.seed, epoch)
+        training.start_epoch(epoch)
+        stats = pass_over(
+            len(images),
+            config.batch,
+            rng,
+            lambda chosen: training.step(images.images[chosen], images.labels[chosen], rng),
+            lambda step, steps, count, means: report(
+                Progress(epoch, step, steps, count, last | means)
+            ),
+        )
+        last.update(measured())
+        return stats | last
+
+    last = measured()
+    networks, optimizers = {"model": training.model}, {"model": training.optimizer}
+    seconds = run_epochs(run, networks, optimizers, config.epochs, train_epoch)
+    summary = {
+        "kind": run.kind,
+        "version": __version__,
+        "data": images.name,
+        "seed": config.seed,
+        "epochs": config.epochs,
+        "seconds": seconds,
+        **measured(),
+    }
+    run.write_summary(summary)
+    return summary
