@@ -16,6 +16,7 @@ from PIL import Image
 
 from firstspike import cli, files
 from firstspike._version import __version__
+from firstspike.data import load_mnist
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SMALL = ("--hidden", "8", "--batch", "8", "--epochs", "2")
@@ -279,3 +280,51 @@ def test_a_warning_is_one_line(firstspike, pictures):
     code, _, err = firstspike("train", "gan", *options)
     assert code == 0
     assert all(line.startswith("firstspike: warning: epoch ") for line in err.splitlines())
+
+
+@pytest.fixture(scope="module")
+def classifiers(tmp_path_factory, pictures) -> tuple[Path, Path]:
+    """Trained runs of a classifier and of its dense twin on IDX files of MNIST's first images."""
+    folder = tmp_path_factory.mktemp("classifiers")
+    (folder / "data").mkdir()
+    for split, name in (("train", "train"), ("test", "t10k")):
+        part = load_mnist(split)
+        header = bytes([0, 0, 8, 3, 0, 0, 1, 44, 0, 0, 0, 28, 0, 0, 0, 28])
+        images = part.images[:300].numpy().tobytes()
+        (folder / "data" / f"{name}-images-idx3-ubyte").write_bytes(header + images)
+        labels = bytes(part.labels[:300].tolist())
+        header = bytes([0, 0, 8, 1, 0, 0, 1, 44])
+        (folder / "data" / f"{name}-labels-idx1-ubyte").write_bytes(header + labels)
+    runs = folder / "spiking", folder / "dense"
+    for run, kind in zip(runs, ("classifier", "ann-classifier"), strict=True):
+        options = ["--data", str(folder / "data"), "--out", str(run), *SMALL]
+        assert cli.main(["train", kind, *options]) == 0
+    return runs
+
+
+def test_a_classifier_is_evaluated(firstspike, classifiers):
+    spiking, dense = classifiers
+    for split, count in (("validation", 51), ("test", 300)):
+        code, out, err = firstspike("evaluate", spiking, "--split", split)
+        assert (code, err) == (0, "")
+        metrics = json.loads((spiking / f"evaluation-{split}" / "metrics.json").read_text())
+        assert metrics["count"] == count and 0 <= metrics["strict_accuracy"] <= 1
+        assert f'"count": {count}' in out
+    figures = {file.name for file in (spiking / "evaluation-test").glob("*.png")}
+    assert figures == {
+        f"{n}.png" for n in ("per-class", "deadline", "filters", "confusion", "raster")
+    }
+    assert firstspike("evaluate", dense)[0] == 0
+    metrics = json.loads((dense / "evaluation-validation" / "metrics.json").read_text())
+    assert metrics["dense_macs"] == 784 * 8 + 8 * 10
+
+
+def test_what_cannot_be_evaluated(firstspike, classifiers, trained):
+    spiking, dense = classifiers
+    for arguments, wanted in (
+        (("evaluate", trained), "a gan run"),
+        (("evaluate", spiking, "--against", dense), "does not spike"),
+        (("generate", spiking), "a classifier run"),
+    ):
+        code, _, err = firstspike(*arguments)
+        assert code == cli.USAGE_ERROR and wanted in err and err.count("\n") == 1

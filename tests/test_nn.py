@@ -12,8 +12,8 @@ from firstspike import T_MAX, fire, losses
 from firstspike.nn import (
     FirstSpikeLinear,
     FirstSpikeSequential,
-    weight_range,
     normalize_error,
+    weight_range,
 )
 
 

@@ -193,7 +193,17 @@ class SpikingGan(Gan):
         return decode(output, self.config.t_max).unflatten(1, (SIDE, SIDE))
 
     def judge(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        return self.discriminator(self.blur(images, rng))
+        """Spike times of the discriminator's outputs; later than t_max where they are silent.
+
+        A silent output counts as that much later as its final potential is below the threshold.
+        Otherwise two silent outputs would tie, and a generator that falls silent would not lose.
+        """
+        *_, hidden, output = self.discriminator.layer_times(self.blur(images, rng))
+        if self.config.loss == "least-squares":
+            return output
+        last = self.discriminator.layers[-1]
+        missing = (last.threshold - last.final_potential(hidden)).clamp(min=0)
+        return output + torch.where(output < self.config.t_max, 0, self.config.softness * missing)
 
     def blur(self, times: Tensor, rng: torch.Generator) -> Tensor:
         """Move spikes in time and leave some out, so that single pixels give nothing away."""

@@ -1,0 +1,92 @@
+"""The classifier's rules: noise on its input, its error, and the gradient at the decision."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+import firstspike as fs
+from firstspike.classifier import decision_gradient, jittered, output_error, shifted
+from firstspike.config import ClassifierConfig
+from firstspike.run import epoch_generator
+
+PLAIN = ClassifierConfig(softness=10.0, earliness=0.0)
+
+
+def test_shifted_moves_whole_images_and_brings_in_black():
+    images = torch.full((200, 5, 4), 9.0)
+    images[:, 2, 1] = 3.0
+    moved = shifted(images, 1, 9, epoch_generator(0, 0))
+    places = {tuple(place.tolist()) for place in (moved == 3).nonzero()[:, 1:]}
+    assert places == {(y, x) for y in (1, 2, 3) for x in (0, 1, 2)}
+    assert ((moved == 3).sum(dim=(1, 2)) == 1).all()
+    assert torch.equal(shifted(images, 0, 9, epoch_generator(0, 0)), images)
+
+
+def test_jittered_moves_spikes_only():
+    times = torch.tensor([[0.0, 100.0, 255.0, 256.0]]).expand(500, 4)
+    moved = jittered(times, 5.0, 256, epoch_generator(0, 0))
+    assert ((moved >= 0) & (moved <= 256) & (moved == moved.round())).all()
+    assert (moved[:, 3] == 256).all()
+    assert moved[:, 1].std().item() == pytest.approx(5.0, rel=0.2)
+
+
+def test_error_of_aggressive_ttfs_by_hand():
+    times = torch.tensor([[20.0, 10.0, 256.0], [10.0, 20.0, 256.0], [256.0, 256.0, 256.0]])
+    target = torch.tensor([0, 0, 0])
+    share = torch.softmax(-times / 10, dim=1)
+    error = output_error(times, target, PLAIN)
+    # Desired: earlier (error > 0) unless first; others: later (error < 0) unless silent.
+    expected = torch.zeros(3, 3)
+    expected[0, 0], expected[0, 1] = 1 - share[0, 0], -share[0, 1]
+    expected[1, 1] = -share[1, 1]
+    expected[2, 0] = 1 - share[2, 0]
+    torch.testing.assert_close(error, expected)
+    early = output_error(times, target, dataclasses.replace(PLAIN, earliness=0.5)) - error
+    torch.testing.assert_close(early[:, 0], 0.5 * times[:, 0] / 256)
+    assert (early[:, 1:] == 0).all()
+
+
+def test_error_of_s4nn_leaves_late_neurons_alone():
+    config = dataclasses.replace(PLAIN, loss="s4nn", gamma=3.0)
+    times = torch.tensor([[10.0, 12.0, 14.0]])
+    error = output_error(times, torch.tensor([0]), config)
+    assert error[0, 0] == 0 and error[0, 1] < 0 and error[0, 2] == 0
+
+
+def test_error_of_cross_entropy_is_its_gradient():
+    config = dataclasses.replace(PLAIN, loss="cross-entropy")
+    times = torch.tensor([[10.0, 12.0, 14.0]], requires_grad=True)
+    loss = fs.losses.cross_entropy(times, torch.tensor([1]), scale=10.0).sum()
+    [grad] = torch.autograd.grad(loss, times)
+    error = output_error(times.detach(), torch.tensor([1]), config)
+    torch.testing.assert_close(error / 10, grad)
+
+
+def test_decision_gradient_by_hand():
+    """Inputs 0, 1 fire at 0 and 9; hidden 0 fires at 1, hidden 1 stays near its threshold."""
+    model = fs.models.Classifier(*fs.models.spiking_network((2, 2, 2)))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[1.25, 5.0], [0.75, 5.0]]))
+        model[1].weight.copy_(torch.tensor([[2.0, 0.5], [-1.0, 3.0]]))
+        layer_times = model.layer_times(torch.tensor([[0.0, 9.0]]))
+    assert [t.tolist() for t in layer_times] == [[[0, 9]], [[1, 10]], [[2, 11]]]
+    # Decision at 2: only input 0 and hidden 0 have arrived. Error: output 1 should be later.
+    decision_gradient(model, layer_times, torch.tensor([[0.0, -4.0]]), window=0.5)
+    # dL/dV = -error = [0, 4]; hidden: W^T dL/dV = [-4, 12], slopes 1 - .25 / .5 at V = 1.25, .75.
+    assert model[1].weight.grad.tolist() == [[0, 0], [4, 0]]
+    assert model[1].bias.grad.tolist() == [0, 4]
+    assert model[0].weight.grad.tolist() == [[-2, 0], [6, 0]]
+    assert model[0].bias.grad.tolist() == [-2, 6]
+
+
+def test_decision_gradient_pulls_a_silent_desired_output():
+    model = fs.models.Classifier(*fs.models.spiking_network((1, 1, 2), bias=False))
+    with torch.no_grad():
+        model[0].weight.fill_(2.0)
+        model[1].weight.fill_(0.5)
+        layer_times = model.layer_times(torch.zeros(1, 1))
+    decision_gradient(model, layer_times, torch.tensor([[1.0, -1.0]]), window=0.5)
+    assert model[1].weight.grad.tolist() == [[-1], [0]]
