@@ -17,10 +17,10 @@ from firstspike.training import Progress
 
 SMALL = {"hidden": 30, "batch": 20, "epochs": 3}
 CONFIGS = {
-    "classifier": ClassifierConfig(**SMALL),
-    "ann-classifier": AnnClassifierConfig(**SMALL),
-    "temporal": ClassifierConfig(**SMALL, gradient="temporal"),
-    "s4nn": ClassifierConfig(**SMALL, loss="s4nn"),
+    "classifier": ClassifierConfig(**SMALL, lr=5e-3),
+    "ann-classifier": AnnClassifierConfig(**SMALL, lr=5e-3),
+    "temporal": ClassifierConfig(**SMALL, gradient="temporal", lr=3e-4),
+    "s4nn": ClassifierConfig(**SMALL, loss="s4nn", lr=5e-3),
 }
 
 
@@ -48,7 +48,7 @@ def nothing(progress: Progress) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_it_learns_and_the_run_directory_is_the_record(tmp_path, parts, name):
-    run = new_run(tmp_path / "run", name, epochs=6, lr=5e-3)
+    run = new_run(tmp_path / "run", name, epochs=6)
     summary = train(run, build_training(run), parts, nothing)
     assert summary == run.read_summary()
     stats = run.read_stats()
