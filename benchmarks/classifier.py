@@ -36,7 +36,7 @@ import firstspike as fs
 from firstspike.config import ClassifierConfig
 from firstspike.models import ann_classifier
 from firstspike.ops.online import OnlineSettings, train_epoch
-from firstspike.train_classifier import Training, build_classifier
+from firstspike.train_classifier import SpikingTraining
 
 Array = NDArray[Any]
 IMAGES = fs.load_mnist("train")
@@ -192,8 +192,7 @@ def step(options: argparse.Namespace, clock: Callable[[], float]) -> dict[str, A
     rng = torch.Generator().manual_seed(0)
 
     def spiking(**options: Any) -> Callable[[], object]:
-        config = dataclasses.replace(ClassifierConfig(), **options)
-        training = Training(config, build_classifier(config))
+        training = SpikingTraining(dataclasses.replace(ClassifierConfig(), **options))
         return lambda: training.step(images, labels, rng)
 
     dense = ann_classifier()
@@ -220,7 +219,7 @@ def step(options: argparse.Namespace, clock: Callable[[], float]) -> dict[str, A
 def classify(options: argparse.Namespace, clock: Callable[[], float]) -> dict[str, Any]:
     """Milliseconds for a decision on 1 and on 128 test images."""
     config = ClassifierConfig()
-    training = Training(config, build_classifier(config))
+    training = SpikingTraining(config)
     rng = torch.Generator().manual_seed(0)
     for low in range(0, 10_000, config.batch):
         chosen = slice(low, low + config.batch)
