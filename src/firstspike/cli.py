@@ -23,6 +23,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subco
 from firstspike import evaluate, files, models, plots, train_classifier, train_gan
 from firstspike._version import __version__
 from firstspike.config import (
+    CLASSIFIER_RECIPES,
     GAN_RECIPES,
     AnnClassifierConfig,
     AnnGanConfig,
@@ -30,6 +31,7 @@ from firstspike.config import (
     ClassifierOptions,
     GanConfig,
     GanOptions,
+    Loss,
     Options,
     Recipe,
 )
@@ -96,7 +98,8 @@ class TrainClassifier:
     place: Place = field(default_factory=Place)
 
     def __call__(self) -> None:
-        _train_classifier("classifier", self.config, ClassifierConfig(), self.place)
+        defaults = CLASSIFIER_RECIPES[self.config.recipe, self.config.loss]
+        _train_classifier("classifier", self.config, defaults, self.place)
 
 
 @dataclass(frozen=True)
@@ -178,8 +181,9 @@ def _parse(arguments: list[str]) -> Command:
     """The command that the arguments describe; tyro prints help and mistakes, and exits."""
     if arguments == ["--version"]:
         return lambda: print(__version__)
-    gan = TrainGan(GAN_RECIPES[_recipe(arguments)])
-    classifier = TrainClassifier(ClassifierConfig())
+    recipe, loss = _recipe(arguments)
+    gan = TrainGan(GAN_RECIPES[recipe])
+    classifier = TrainClassifier(CLASSIFIER_RECIPES[recipe, loss])
     ann_classifier = TrainAnnClassifier(AnnClassifierConfig())
     network = (
         Annotated[TrainGan, subcommand("gan", default=gan)]
@@ -202,15 +206,16 @@ def _parse(arguments: list[str]) -> Command:
     return parsed
 
 
-def _recipe(arguments: list[str]) -> Recipe:
-    """The recipe that is asked for: it decides the defaults of the other options."""
+def _recipe(arguments: list[str]) -> tuple[Recipe, Loss]:
+    """The recipe and loss that are asked for: they decide the defaults of the other options."""
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     parser.add_argument("--recipe", choices=get_args(Recipe), default="best")
+    parser.add_argument("--loss", default="aggressive")
     try:
-        recipe: Recipe = parser.parse_known_args(arguments)[0].recipe
+        known, _ = parser.parse_known_args(arguments)
     except argparse.ArgumentError:
-        return "best"  # tyro will say what is wrong
-    return recipe
+        return "best", "aggressive"  # tyro will say what is wrong
+    return known.recipe, known.loss if known.loss in get_args(Loss) else "aggressive"
 
 
 def _train_gan(kind: str, config: GanOptions, defaults: GanOptions, place: Place) -> None:

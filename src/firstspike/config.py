@@ -15,6 +15,7 @@ from firstspike.ops import Impl, Silent
 from firstspike.times import T_MAX, check_t_max
 
 Recipe = Literal["best", "paper"]
+Loss = Literal["aggressive", "s4nn", "cross-entropy"]
 
 
 @dataclass(frozen=True)
@@ -158,14 +159,17 @@ class AnnClassifierConfig(ClassifierOptions):
 class ClassifierConfig(ClassifierOptions):
     """Options of the classifier (section 3.1)."""
 
-    loss: Literal["aggressive", "s4nn", "cross-entropy"] = "aggressive"
+    recipe: Recipe = "best"
+    """Set of defaults: the best that we found, or the rule that the loss was published with."""
+    loss: Loss = "aggressive"
     """Of the output spike times: aggressive TTFS, S4NN's relative target, or cross-entropy."""
     t_max: int = T_MAX
     """Time steps of the simulation."""
     delay: int = _within(1, 0)
     """Time steps from a spike to its effect."""
-    gradient: Literal["temporal", "decision"] = "decision"
-    """The paper's temporal backpropagation, or a surrogate gradient at the decision step."""
+    gradient: Literal["decision", "temporal", "online"] = "decision"
+    """A surrogate gradient at the decision step, the paper's temporal backpropagation, or the
+    latter one image at a time with plain descent, as in S4NN."""
     window: float = _within(0.5, 1e-6)
     """Decision gradient: distance to the threshold at which a hidden neuron stops learning."""
     softness: float = _within(40.0, 1e-6)
@@ -178,11 +182,39 @@ class ClassifierConfig(ClassifierOptions):
     """Standard deviation, in steps, of the noise on input spikes in training."""
     dropout: float = _within(0.2, 0.0, 1.0)
     """Share of hidden spikes that are left out in training."""
+    output_lr: float = _within(0.24, 0.0)
+    """Online: learning rate of the output layer; that of the hidden layer is lr."""
+    normalize: Literal["none", "l1", "l2"] = "l2"
+    """Online: norm by which each layer's error is divided (section 2.5)."""
+    penalty: float = _within(5e-6, 0.0)
+    """Online: L2 penalty on the weights."""
+    hidden_reach: float = _within(2.5, 0.0)
+    """Online: hidden weights start uniform between 0 and this, with thresholds of 100."""
+    output_reach: float = _within(5.0, 0.0)
+    """Online: the same for output weights."""
 
     def check(self) -> None:
         super().check()
         check_t_max(self.t_max)
+        if self.gradient == "online" and self.loss == "cross-entropy":
+            raise ValueError("loss must be aggressive or s4nn with gradient online")
 
+
+_ONLINE = ClassifierConfig(
+    recipe="paper", gradient="online", lr=0.32, epochs=25, shift=0, jitter=0.0, dropout=0.0
+)
+CLASSIFIER_RECIPES: dict[tuple[Recipe, Loss], ClassifierConfig] = {
+    ("best", "aggressive"): ClassifierConfig(),
+    ("best", "s4nn"): dataclasses.replace(
+        _ONLINE, recipe="best", loss="s4nn", epochs=40, shift=1, jitter=4.0, penalty=1e-6
+    ),
+    ("best", "cross-entropy"): ClassifierConfig(loss="cross-entropy"),
+    ("paper", "aggressive"): dataclasses.replace(_ONLINE, normalize="l1"),
+    ("paper", "s4nn"): dataclasses.replace(_ONLINE, loss="s4nn"),
+    ("paper", "cross-entropy"): ClassifierConfig(
+        recipe="paper", loss="cross-entropy", gradient="temporal"
+    ),
+}
 
 GAN_RECIPES: dict[Recipe, GanConfig] = {
     "best": GanConfig(),

@@ -19,6 +19,8 @@ from firstspike.run import RunDirectory, epoch_generator
 from firstspike.training import Progress, Report, Stats, pass_over, run_epochs
 
 SPLIT_SEED = 0  # every run holds out the same images, so that runs can be compared
+THRESHOLD = 100.0  # of S4NN
+RARELY = 1000  # a neuron that fires for fewer than one in so many images is dead
 CHECKED = 10_000  # images, at most, that an epoch is measured on
 
 
@@ -40,6 +42,9 @@ class ClassifierTraining:
         done = (epoch - 1) / self.config.epochs
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * (1 + math.cos(math.pi * done)) / 2
+
+    def finish_epoch(self, rng: torch.Generator) -> None:
+        """What is due after the last step of an epoch."""
 
     def build(self, classes: int) -> nn.Sequential:
         """Make the network."""
@@ -66,13 +71,9 @@ class SpikingTraining(ClassifierTraining):
 
     def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
         config = self.config
-        times = encode(images, config.t_max)
-        if config.shift:
-            times = shifted(times, config.shift, config.t_max, rng)
-        if config.jitter:
-            times = jittered(times, config.jitter, config.t_max, rng)
+        times = self.perturbed(images, rng)
         with torch.set_grad_enabled(config.gradient == "temporal"):
-            layer_times = self._forward(times.flatten(1), rng)
+            layer_times = self._forward(times, rng)
         output = layer_times[-1].detach()
         error = output_error(output, labels, config) / len(labels)
         if config.gradient == "temporal":
@@ -87,6 +88,16 @@ class SpikingTraining(ClassifierTraining):
             "train_error": float(error.abs().sum()),
             "train_accuracy": float(right.float().mean()),
         }
+
+    def perturbed(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """Spike times [B, 784] of images, moved in space and in time."""
+        config = self.config
+        times = encode(images, config.t_max)
+        if config.shift:
+            times = shifted(times, config.shift, config.t_max, rng)
+        if config.jitter:
+            times = jittered(times, config.jitter, config.t_max, rng)
+        return times.flatten(1)
 
     def _forward(self, times: Tensor, rng: torch.Generator) -> list[Tensor]:
         """Spike times of the input and of every layer, with hidden spikes left out at random."""
@@ -115,6 +126,61 @@ class SpikingTraining(ClassifierTraining):
             "hidden_firing": float(firing.sum(dim=1).float().mean()),
             "dead_hidden": int((~firing.any(dim=0)).sum()),
         }
+
+
+class OnlineTraining(SpikingTraining):
+    """The same network without bias, by S4NN's procedure: one image after the other."""
+
+    def build(self, classes: int) -> models.Classifier:
+        config = self.config
+        options = {"t_max": config.t_max, "delay": config.delay, "threshold": THRESHOLD}
+        model = models.classifier(config.hidden, classes, bias=False, **options)
+        for layer, reach in zip(model.layers, self._reaches, strict=True):
+            nn.init.uniform_(layer.weight, 0.0, reach)
+        self._firing, self._seen = torch.zeros(config.hidden, dtype=torch.int64), 0
+        return model
+
+    @property
+    def _reaches(self) -> tuple[float, float]:
+        return self.config.hidden_reach, self.config.output_reach
+
+    @property
+    def _rows(self) -> tuple[Tensor, Tensor]:
+        hidden, output = self.model.layers
+        return hidden.weight.detach().t(), output.weight.detach().t()
+
+    def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
+        from firstspike.ops import online  # Numba takes a second to import
+
+        config = self.config
+        rate = self.optimizer.param_groups[0]["lr"]  # along the cosine
+        settings = online.OnlineSettings(
+            loss="s4nn" if config.loss == "s4nn" else "aggressive",
+            lr=(rate, rate * config.output_lr / config.lr),
+            decay=config.penalty,
+            normalize=None if config.normalize == "none" else config.normalize,
+            gamma=config.gamma,
+            threshold=THRESHOLD,
+            t_max=config.t_max,
+            delay=config.delay,
+        )
+        times = self.perturbed(images, rng)
+        order = torch.arange(len(labels))
+        stats = online.train_epoch(times, labels, order, *self._rows, settings)
+        self._firing += stats.hidden_firing
+        self._seen += len(labels)
+        return {
+            "train_accuracy": float(stats.strict.float().mean()),
+            "train_ties_accuracy": float(stats.ties.float().mean()),
+        }
+
+    def finish_epoch(self, rng: torch.Generator) -> None:
+        """Neurons that fired for hardly any image start anew, as in S4NN."""
+        from firstspike.ops import online
+
+        init, at_least = (0.0, self.config.hidden_reach), self._seen // RARELY
+        online.reset_dead(self._rows[0], self._firing, init, rng, at_least)
+        self._firing, self._seen = torch.zeros_like(self._firing), 0
 
 
 class AnnTraining(ClassifierTraining):
@@ -153,7 +219,10 @@ def build_training(run: RunDirectory) -> ClassifierTraining:
     if run.kind not in _KINDS:
         raise ValueError(f"{run.path}: a {run.kind} run; give the run of a classifier")
     training, options = _KINDS[run.kind]
-    return training(options.from_dict(run.options))
+    config = options.from_dict(run.options)
+    if isinstance(config, ClassifierConfig) and config.gradient == "online":
+        training = OnlineTraining
+    return training(config)
 
 
 def load_parts(config: ClassifierOptions) -> tuple[ImageSet, ImageSet | None]:
@@ -202,6 +271,7 @@ def train(
                 Progress(epoch, step, steps, count, last | means)
             ),
         )
+        training.finish_epoch(rng)
         last.update(measured())
         return stats | last
 
