@@ -223,6 +223,9 @@ def _train_gan(kind: str, config: GanOptions, defaults: GanOptions, place: Place
     run, config = _settle(kind, config, defaults, place)
     if place.dry_run:
         return
+    # A step is so small that a second thread gains nothing on idle cores and, on busy ones, makes
+    # every operation wait for both.
+    torch.set_num_threads(1)
     images = train_gan.load_classes(config)
     run = run or _new_run(kind, f"{kind}-{config.digit}-seed{config.seed}", config, place.out)
     print(f"{run.path}: {kind} on {len(images)} images of {images.name}")
