@@ -57,7 +57,8 @@ def train(run: RunDirectory, gan: Gan, images: ImageSet, report: Report) -> dict
             ),
         )
         stats |= gan.spikes(preview)
-        _warn_of_silence(stats, epoch)
+        if _is_silent(stats) and (epoch == 1 or not _is_silent(spikes)):
+            _warn_of_silence(epoch)
         plots.save_image_grid(run.sample_path(epoch), gan.sample(preview))
         return stats
 
@@ -67,14 +68,17 @@ def train(run: RunDirectory, gan: Gan, images: ImageSet, report: Report) -> dict
     return summary
 
 
-def _warn_of_silence(stats: dict[str, float], epoch: int) -> None:
-    if stats.get("generator_output_silent") == 1.0:
-        warnings.warn(
-            f"epoch {epoch}: the generator has fallen silent, no image has a spike. A silent image "
-            "silences the discriminator, so neither learns any more; try --recipe best",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+def _is_silent(stats: Stats) -> bool:
+    return stats.get("generator_output_silent") == 1.0
+
+
+def _warn_of_silence(epoch: int) -> None:
+    warnings.warn(
+        f"epoch {epoch}: the generator has fallen silent, no image has a spike. A silent image "
+        "silences the discriminator, so neither learns any more; try --recipe best",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 def _summarize(gan: Gan, images: ImageSet, kind: str, seconds: float) -> dict[str, Any]:
