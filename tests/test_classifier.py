@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import firstspike as fs
-from firstspike.classifier import decision_gradient, jittered, output_error, shifted
+from firstspike.classifier import decision_gradient, output_error, shifted
+from firstspike.coding import jittered
 from firstspike.config import ClassifierConfig
 from firstspike.run import epoch_generator
 

@@ -26,12 +26,6 @@ def shifted(times: Tensor, pixels: int, t_max: int, rng: torch.Generator) -> Ten
     return padded[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def jittered(times: Tensor, deviation: float, t_max: int, rng: torch.Generator) -> Tensor:
-    """Spikes moved in time by a normal number of steps; silence stays silence."""
-    noise = (torch.randn(times.shape, generator=rng) * deviation).round()
-    return torch.where(times < t_max, (times + noise).clamp(0, t_max), times)
-
-
 def decision_gradient(
     model: FirstSpikeSequential, layer_times: list[Tensor], error: Tensor, window: float
 ) -> None:

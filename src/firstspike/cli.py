@@ -330,7 +330,7 @@ def _draw(
 
 def _evaluation_images(run: RunDirectory, split: str) -> ImageSet:
     """The images that a run was not trained on: held out from its training set, or the test set."""
-    config = train_classifier.build_training(run).config
+    config = train_classifier.read_config(run)
     if split == "test":
         return load_images(config.data, "test")
     held_out = train_classifier.load_parts(config)[1]

@@ -93,6 +93,21 @@ def noise_times(
     return torch.randint(t_max + 1, (count, features), generator=generator).float()
 
 
+def jittered(times: Tensor, deviation: float, t_max: int, rng: torch.Generator) -> Tensor:
+    """Spikes moved in time by a normal number of steps; silence stays silence.
+
+    Args:
+        times: float times in steps, 0..t_max, any shape; gradients pass as if nothing had moved.
+        deviation: standard deviation of the move, in steps.
+        t_max: number of time steps; a spike that is moved there falls silent.
+        rng: gives the moves.
+    """
+    noise = (torch.randn(times.shape, generator=rng) * deviation).round()
+    place = times.detach()
+    moved = times + ((place + noise).clamp(0, t_max) - place)
+    return torch.where(times < t_max, moved, times)
+
+
 def rate_encode(images: ImageLike, t_max: int = T_MAX, *, inverted: bool = False) -> Tensor:
     """Spikes per pixel when the number of spikes denotes the intensity (section 3.2).
 

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from firstspike import losses, models
-from firstspike.coding import decode, encode, noise_times
+from firstspike.coding import decode, encode, jittered, noise_times
 from firstspike.config import AnnGanConfig, GanConfig, GanOptions
 from firstspike.data import SIDE
-from firstspike.metrics import spike_stats
+from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.nn import FirstSpikeSequential
 from firstspike.run import RunDirectory
 
@@ -151,9 +151,6 @@ class Gan:
         return {}
 
 
-"""+"""
-
-
 class SpikingGan(Gan):
     """Generator 100-400-784 and discriminator 784-400-2 of neurons that spike at most once."""
 
@@ -209,9 +206,7 @@ class SpikingGan(Gan):
         """Move spikes in time and leave some out, so that single pixels give nothing away."""
         t_max, config = self.config.t_max, self.config
         if config.jitter:
-            noise = (torch.randn(times.shape, generator=rng) * config.jitter).round()
-            moved = times + ((times.detach() + noise).clamp(0, t_max) - times.detach())
-            times = torch.where(times < t_max, moved, times)
+            times = jittered(times, config.jitter, t_max, rng)
         if config.dropout:
             left_out = torch.rand(times.shape, generator=rng) < config.dropout
             times = times.masked_fill(left_out, t_max)
@@ -235,14 +230,11 @@ class SpikingGan(Gan):
         return {
             "generator_spikes": _mean_spikes(drawn, t_max, "end"),
             "discriminator_spikes": _mean_spikes(judged, t_max, "decision"),
-            "generator_hidden_silent": _silent(drawn[1], t_max),
-            "generator_output_silent": _silent(drawn[2], t_max),
-            "discriminator_hidden_silent": _silent(judged[1], t_max),
-            "discriminator_output_silent": _silent(judged[2], t_max),
+            "generator_hidden_silent": silent_fraction(drawn[1], t_max),
+            "generator_output_silent": silent_fraction(drawn[2], t_max),
+            "discriminator_hidden_silent": silent_fraction(judged[1], t_max),
+            "discriminator_output_silent": silent_fraction(judged[2], t_max),
         }
-
-
-"""+"""
 
 
 class AnnGan(Gan):
@@ -272,9 +264,6 @@ class AnnGan(Gan):
         return nn.functional.binary_cross_entropy_with_logits(output, target), won
 
 
-"""+"""
-
-
 _KINDS: dict[str, tuple[type[Gan], type[GanOptions]]] = {
     "gan": (SpikingGan, GanConfig),
     "ann-gan": (AnnGan, AnnGanConfig),
@@ -291,7 +280,3 @@ def build_gan(run: RunDirectory) -> Gan:
 
 def _mean_spikes(layers: list[Tensor], t_max: int, until: Literal["decision", "end"]) -> float:
     return float(spike_stats(layers, t_max, until=until).total.float().mean())
-
-
-def _silent(times: Tensor, t_max: int) -> float:
-    return float((times == t_max).float().mean())

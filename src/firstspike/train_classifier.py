@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from firstspike import models
 from firstspike._version import __version__
-from firstspike.classifier import decision_gradient, jittered, output_error, shifted
-from firstspike.coding import encode
+from firstspike.classifier import decision_gradient, output_error, shifted
+from firstspike.coding import encode, jittered
 from firstspike.config import AnnClassifierConfig, ClassifierConfig, ClassifierOptions
 from firstspike.data import ImageSet, load_images, split_validation
 from firstspike.metrics import accuracy, spike_stats
@@ -214,15 +214,19 @@ _KINDS: dict[str, tuple[type[ClassifierTraining], type[ClassifierOptions]]] = {
 }
 
 
-def build_training(run: RunDirectory) -> ClassifierTraining:
-    """An untrained classifier for the options of a run. ValueError if it is no such run."""
+def read_config(run: RunDirectory) -> ClassifierOptions:
+    """The options of a run. ValueError if it is no run of a classifier."""
     if run.kind not in _KINDS:
         raise ValueError(f"{run.path}: a {run.kind} run; give the run of a classifier")
-    training, options = _KINDS[run.kind]
-    config = options.from_dict(run.options)
+    return _KINDS[run.kind][1].from_dict(run.options)
+
+
+def build_training(run: RunDirectory) -> ClassifierTraining:
+    """An untrained classifier for the options of a run. ValueError if it is no such run."""
+    config = read_config(run)
     if isinstance(config, ClassifierConfig) and config.gradient == "online":
-        training = OnlineTraining
-    return training(config)
+        return OnlineTraining(config)
+    return _KINDS[run.kind][0](config)
 
 
 def load_parts(config: ClassifierOptions) -> tuple[ImageSet, ImageSet | None]:
