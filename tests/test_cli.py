@@ -81,6 +81,8 @@ COMMANDS = (
     ("train", "classifier"),
     ("train", "ann-classifier"),
     ("evaluate",),
+    ("figures",),
+    ("reproduce",),
 )
 
 

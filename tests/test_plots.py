@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from firstspike import files
-from firstspike.plots import image_grid, save_image_grid, save_images
+from firstspike.plots import image_grid, read_image_grid, save_image_grid, save_images
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
 
@@ -90,6 +90,22 @@ def test_an_unknown_picture_format_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match=f"{name}: .*use .png"):
         save_image_grid(tmp_path / name, IMAGES)
     assert not content(tmp_path)
+
+
+@pytest.mark.parametrize(("scale", "gap"), [(2, 2), (1, 0), (3, 1)])
+def test_a_saved_grid_is_read_again(tmp_path, scale, gap):
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4), dtype=np.uint8)
+    save_image_grid(tmp_path / "grid.png", images, 3, scale, gap)
+    again = read_image_grid(tmp_path / "grid.png", 4, scale, gap)
+    assert again.shape == (6, 4, 4) and (again[:5] == images).all()
+
+
+def test_what_is_no_grid_is_named(tmp_path):
+    Image.new("L", (50, 57)).save(tmp_path / "x.png")
+    (tmp_path / "y.png").write_bytes(b"no picture")
+    for name in ("x.png", "y.png", "z.png"):
+        with pytest.raises(ValueError, match=f"{name}: damaged"):
+            read_image_grid(tmp_path / name)
 
 
 def test_a_full_disk_leaves_the_older_grid(tmp_path, monkeypatch):

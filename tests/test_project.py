@@ -44,6 +44,7 @@ ORDER = (
     "nir_io",
     "demo",
     "progress",
+    "commands",
     "cli",
 )
 ENTRY_POINTS = ("__init__", "__main__")  # may import everything; nothing imports them

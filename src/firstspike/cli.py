@@ -22,6 +22,8 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subco
 
 from firstspike import evaluate, files, models, plots, train_classifier, train_gan
 from firstspike._version import __version__
+from firstspike.commands.figures import Figures
+from firstspike.commands.reproduce import Reproduce
 from firstspike.config import (
     CLASSIFIER_RECIPES,
     GAN_RECIPES,
@@ -172,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"firstspike: {error}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
-        print("\nfirstspike: stopped; a run goes on with --resume RUN", file=sys.stderr)
+        print("\nfirstspike: stopped; a training goes on with --resume RUN", file=sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -195,6 +197,8 @@ def _parse(arguments: list[str]) -> Command:
         Annotated[Train[network], subcommand("train")]
         | Annotated[Generate, subcommand("generate")]
         | Annotated[Evaluate, subcommand("evaluate")]
+        | Annotated[Figures, subcommand("figures")]
+        | Annotated[Reproduce, subcommand("reproduce")]
     )
     parsed: Command = tyro.cli(
         command,

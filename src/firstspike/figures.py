@@ -56,7 +56,7 @@ def learning_curves(
         ValueError: there is nothing to draw, or no record has a field.
     """
     _check_series(stats, series)
-    figure = _new_figure(6.4, 2.4 * len(series))
+    figure = new_figure(6.4, 2.4 * len(series))
     panels = figure.subplots(len(series), sharex=True, squeeze=False)[:, 0]
     for axes, (title, fields) in zip(panels, series.items(), strict=True):
         for field in fields:
@@ -64,7 +64,7 @@ def learning_curves(
             epochs, values = zip(*points, strict=True)
             axes.plot(epochs, values, linewidth=1.2, marker="o", markersize=2, label=field)
         axes.set_title(title, loc="left", fontsize="medium")
-        _plain(axes)
+        plain(axes)
         _whole_numbers(axes.xaxis)
         if len(fields) > 1:
             axes.legend(frameon=False, fontsize="small")
@@ -89,14 +89,14 @@ def class_bars(
     if len(sizes) != 1 or not all(panels.values()):
         raise ValueError("panels must hold runs with one and the same number of classes")
     [classes] = sizes
-    figure = _new_figure(5.2 * len(panels), 3.4)
+    figure = new_figure(5.2 * len(panels), 3.4)
     for axes, (ylabel, runs) in zip(_row(figure, len(panels)), panels.items(), strict=True):
         width = 0.8 / len(runs)
         for number, (name, values) in enumerate(runs.items()):
             places = np.arange(classes) + (number - (len(runs) - 1) / 2) * width
             axes.bar(places, np.asarray(values, np.float64), width, label=name)
         axes.set(xlabel=xlabel, ylabel=ylabel, xticks=range(classes))
-        _plain(axes)
+        plain(axes)
         axes.grid(visible=False, axis="x")
         if len(runs) > 1:
             legend = axes.legend(ncols=len(runs), loc="lower left", bbox_to_anchor=(0, 1))
@@ -127,7 +127,7 @@ def filters(
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     rows = math.ceil(count / columns)
-    figure = _new_figure((0.8 * columns + 1) * len(weights), 0.8 * rows + 0.5)
+    figure = new_figure((0.8 * columns + 1) * len(weights), 0.8 * rows + 0.5)
     for axes, (name, matrix) in zip(_row(figure, len(weights)), weights.items(), strict=True):
         images = _as_images(matrix, name)
         chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:count])
@@ -155,7 +155,7 @@ def deadline(
     decided = decided or {}
     if not right or decided.keys() - right.keys():
         raise ValueError("right must hold at least one run, and all those of decided")
-    figure = _new_figure(6.4, 3.8)
+    figure = new_figure(6.4, 3.8)
     axes = figure.subplots()
     for number, (name, shares) in enumerate(right.items()):
         color = f"C{number}"
@@ -166,7 +166,7 @@ def deadline(
     axes.set(xlabel=f"deadline of the decision ({_STEPS})", ylabel="images (%)", ylim=(0, 102))
     axes.margins(x=0)
     figure.legend(frameon=False, fontsize="small", loc="outside upper center", ncols=2)
-    _plain(axes)
+    plain(axes)
     _whole_numbers(axes.xaxis)
     return figure
 
@@ -191,7 +191,7 @@ def raster(
     times = [np.asarray(layer) for layer in layer_times]
     _check_race(image, times, t_max)
     decision = float(times[-1].min())
-    figure = _new_figure(8.6, 5.4)
+    figure = new_figure(8.6, 5.4)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1, 3.2))[0]
     _draw_image(left.subplots(), image, label)
     panels = right.subplots(len(times), sharex=True, height_ratios=[3] * (len(times) - 1) + [2])
@@ -223,7 +223,7 @@ def confusion(matrix: ArrayLike) -> Figure:
     if (counts < 0).any():
         raise ValueError("matrix must hold counts, but some are negative")
     shades = np.cbrt(counts / counts.sum(axis=1, keepdims=True).clip(min=1))
-    figure = _new_figure(5.2, 5.2)
+    figure = new_figure(5.2, 5.2)
     axes = figure.subplots()
     axes.imshow(shades, "Blues", vmin=0, vmax=1)
     if len(counts) <= _MOST_CELLS:
@@ -235,7 +235,7 @@ def confusion(matrix: ArrayLike) -> Figure:
     return figure
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """An empty figure, in inches."""
     from matplotlib.figure import Figure
 
@@ -247,7 +247,7 @@ def _row(figure: Figure, count: int) -> list[Axes]:
     return list(figure.subplots(1, count, squeeze=False)[0])
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
     """A light grid and no frame."""
     axes.grid(alpha=0.3, linewidth=0.5)
     axes.set_axisbelow(True)
@@ -283,7 +283,7 @@ def _draw_spikes(axes: Axes, name: str, times: NDArray[Any], decision: float) ->
     axes.set_title(title, loc="left", fontsize="small")
     axes.set(ylabel="neuron", ylim=(len(times) - 0.5, -0.5))
     axes.tick_params(labelsize="small")
-    _plain(axes)
+    plain(axes)
 
 
 def _draw_image(axes: Axes, image: ArrayLike, label: int | None) -> None:

@@ -78,6 +78,34 @@ def save_image_grid(
             grid.save(temporary)
 
 
+def read_image_grid(
+    path: str | os.PathLike[str], side: int = 28, scale: int = 2, gap: int = 2
+) -> NDArray[np.uint8]:
+    """The images of a grid that `save_image_grid` wrote without loss: uint8 [N, side, side].
+
+    Args:
+        path: the picture; places without an image come back gray.
+        side: height and width of its images.
+        scale: as when it was written, and so is ``gap``.
+
+    Raises:
+        ValueError: the file cannot be read or holds no such grid.
+    """
+    path = Path(path)
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("L"))
+    except OSError as error:
+        raise files.damaged(path, str(error)) from None
+    tile = side * scale + gap
+    if any((length + gap) % tile for length in pixels.shape):
+        raise files.damaged(path, f"no grid of {side}x{side} images")
+    rows, columns = ((length + gap) // tile for length in pixels.shape)
+    padded = np.pad(pixels, ((0, gap), (0, gap)))
+    tiles = padded.reshape(rows, tile, columns, tile).swapaxes(1, 2).reshape(-1, tile, tile)
+    return tiles[:, : side * scale : scale, : side * scale : scale]
+
+
 def save_images(folder: str | os.PathLike[str], images: ImageLike) -> None:
     """Write each image as ``0000.png``, ``0001.png``, ... into a new or empty folder.
 

@@ -1,0 +1,191 @@
+"""Run directories on disk, sorted by the part of the paper that they reproduce."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from firstspike import files
+from firstspike.config import (
+    CLASSIFIER_RECIPES,
+    GAN_RECIPES,
+    AnnClassifierConfig,
+    AnnGanConfig,
+    ClassifierConfig,
+    GanConfig,
+    Options,
+)
+from firstspike.evaluate import ClassifierReport
+from firstspike.run import RunDirectory
+
+METRICS = Path("evaluation-test", "metrics.json")
+CODING = Path("figures", "metrics.json")
+_KINDS: dict[str, type[Options]] = {
+    "classifier": ClassifierConfig,
+    "ann-classifier": AnnClassifierConfig,
+    "gan": GanConfig,
+    "ann-gan": AnnGanConfig,
+}
+_FREE = {"classifier": ("seed",), "gan": ("seed", "digit")}  # what runs of a group may differ in
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run that has ended.
+
+    Args:
+        run: the directory.
+        place: its path below the folder that was searched.
+        metrics: what ``firstspike evaluate --split test`` wrote; None before that.
+    """
+
+    run: RunDirectory
+    place: str
+    metrics: dict[str, Any] | None
+
+    @property
+    def seed(self) -> int:
+        return int(self.run.options["seed"])
+
+    @property
+    def digit(self) -> str:
+        """The class that a GAN draws."""
+        return str(self.run.options["digit"])
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was found.
+
+    Args:
+        groups: runs by role, such as ``"aggressive-400"``, in the order of digit and seed.
+        coding: mean spikes of each coding, as ``firstspike figures`` counted them, or None.
+        left_out: what could not be used, and why, one line each.
+    """
+
+    groups: dict[str, list[Measured]] = field(default_factory=dict)
+    coding: dict[str, Any] | None = None
+    left_out: list[str] = field(default_factory=list)
+
+    def evaluated(self, role: str) -> list[Measured]:
+        """The runs of a role that have been measured on the test set."""
+        return [run for run in self.groups.get(role, []) if run.metrics is not None]
+
+    @cached_property
+    def digits(self) -> list[str]:
+        """Classes that a Spiking-GAN was trained to draw."""
+        return sorted({run.digit for run in self.groups.get("gan", []) if run.digit.isdecimal()})
+
+    def drawing(self, role: str, digit: str) -> Measured | None:
+        """The first run of a GAN of this class."""
+        return next((run for run in self.groups.get(role, []) if run.digit == digit), None)
+
+
+def gather(folders: Iterable[Path]) -> Results:
+    """Read every run below the folders.
+
+    Raises:
+        ValueError: a folder is not there.
+    """
+    found: dict[str, list[Measured]] = defaultdict(list)
+    left_out: list[str] = []
+    coding = None
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: no such folder; give one that holds run directories")
+        for file in sorted(folder.rglob("options.json")):
+            place = file.parent.relative_to(folder).as_posix()
+            try:
+                run = _read(file.parent, place)
+            except ValueError as error:
+                left_out.append(str(error))
+                continue
+            if run is None:
+                left_out.append(f"{place}: has not ended")
+            elif role := role_of(run.run):
+                found[role].append(run)
+            else:
+                left_out.append(f"{place}: trained on other images than the paper's")
+        if (folder / CODING).is_file():
+            coding = files.from_json(files.read(folder / CODING), folder / CODING)
+    groups = {role: _largest_group(role, runs, left_out) for role, runs in sorted(found.items())}
+    return Results(groups, coding, left_out)
+
+
+def role_of(run: RunDirectory) -> str | None:
+    """The part that a run plays in the paper; None if it plays none."""
+    options = run.options
+    if options.get("data") is not None:
+        return None
+    if run.kind == "classifier":
+        return f"{options['loss']}-{options['hidden']}"
+    if run.kind == "ann-classifier":
+        return f"ann-{options['hidden']}"
+    return run.kind
+
+
+def command_of(run: RunDirectory, without: Sequence[str] = ()) -> str:
+    """The ``firstspike train`` command that makes such a run: options that are not defaults.
+
+    Args:
+        run: its kind and options tell the command.
+        without: options that are not wanted.
+    """
+    given = []
+    for name, default in _defaults(run.kind, run.options).items():
+        value, flag = run.options[name], name.replace("_", "-")
+        if value == default or name in without:
+            continue
+        if isinstance(value, bool):
+            given.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            given.append(f"--{flag} {value}")
+    return " ".join(["firstspike train", run.kind, *given])
+
+
+def _defaults(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that need not be given beside this recipe and loss."""
+    if kind == "gan":
+        return GAN_RECIPES[options["recipe"]].as_dict() | {"recipe": "best"}
+    if kind == "classifier":
+        of_recipe = CLASSIFIER_RECIPES[options["recipe"], options["loss"]]
+        return of_recipe.as_dict() | {"recipe": "best", "loss": "aggressive"}
+    return _KINDS[kind]().as_dict()
+
+
+def _read(path: Path, place: str) -> Measured | None:
+    """A run; None if it has not ended. ValueError if something in it is damaged."""
+    run = RunDirectory.open(path)
+    if run.kind not in _KINDS:
+        raise ValueError(f"{path}: a {run.kind} run, which the paper has not")
+    _KINDS[run.kind].from_dict(run.options)
+    if not (path / "summary.json").is_file():
+        return None
+    file = path / METRICS
+    metrics = files.from_json(files.read(file), file) if file.is_file() else None
+    if run.kind == "classifier" and metrics is not None:
+        ClassifierReport.from_dict(metrics)
+    return Measured(run, place, metrics)
+
+
+def _largest_group(role: str, runs: list[Measured], left_out: list[str]) -> list[Measured]:
+    """The most runs that differ in nothing but the seed (and the digit); the rest is left out."""
+    free = _FREE["gan" if role.endswith("gan") else "classifier"]
+    groups: dict[str, list[Measured]] = defaultdict(list)
+    for run in runs:
+        fixed = {name: value for name, value in run.run.options.items() if name not in free}
+        groups[repr(sorted(fixed.items()))].append(run)
+    best = max(groups.values(), key=lambda group: (_measured(group), len(group)))
+    for other in (run for group in groups.values() if group is not best for run in group):
+        left_out.append(f"{other.place}: other options than most {role} runs")
+    order = {run.place: (run.run.options.get("digit", ""), run.seed) for run in best}
+    unique = {order[run.place]: run for run in sorted(best, key=lambda run: order[run.place])}
+    return list(unique.values())
+
+
+def _measured(group: list[Measured]) -> int:
+    return sum(run.metrics is not None for run in group)

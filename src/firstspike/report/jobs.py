@@ -1,0 +1,217 @@
+"""Jobs as subprocesses, one a core, that survive kills: what is finished is kept.
+
+A job is finished when the file that it leaves at its end is there. Its output goes to a log of its
+own; a job that fails takes those that need it with it and no others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+State = Literal["done", "kept", "failed", "skipped"]
+
+# -P: modules come from where they are installed, not from the folder that a job runs in.
+FIRSTSPIKE = (sys.executable, "-P", "-m", "firstspike")
+_POLL = 0.1  # seconds between two looks at what runs
+
+
+@dataclass(frozen=True)
+class Job:
+    """One firstspike command, run in the folder of a reproduction.
+
+    Args:
+        name: of the job and of its log.
+        arguments: of firstspike.
+        done: the file that it leaves at its end, relative to the folder.
+        needs: names of the jobs that must be finished before.
+        run: the run directory of a training, which is resumed if it has begun; else None.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    done: str
+    needs: tuple[str, ...] = ()
+    run: str | None = None
+
+    def arguments_in(self, folder: Path) -> tuple[str, ...]:
+        """The arguments now: those of a resumption if the training has begun."""
+        if self.run is not None and (folder / self.run / "options.json").exists():
+            return (*self.arguments[:2], "--resume", self.run)
+        return self.arguments
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job; ``reason`` says why it failed or was skipped."""
+
+    name: str
+    command: str
+    state: State
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Running:
+    job: Job
+    process: subprocess.Popen[bytes]
+    started: float
+
+
+Watch = Callable[[list[str], list[Outcome]], None]
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def locked(folder: Path, wait: Callable[[], None]) -> Iterator[None]:
+    """Keep a second process out of the folder as long as this one or one of its jobs lives.
+
+    Jobs inherit the lock: those of a process that was killed end before the next one starts, so
+    that two never write to one run. ``wait`` is called if that takes time.
+    """
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    with (folder / "lock").open("wb") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            wait()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def execute(
+    jobs: Sequence[Job],
+    folder: Path,
+    workers: int,
+    watch: Watch,
+    program: Sequence[str] = FIRSTSPIKE,
+) -> list[Outcome]:
+    """Run jobs, as many at a time as there are workers.
+
+    Args:
+        jobs: each after those that it needs.
+        folder: where they run; logs go to ``logs``.
+        workers: processes at a time, at least 1; each has one thread.
+        watch: told the names of those that run, and the outcomes so far, whenever that changes.
+        program: takes the arguments of a job.
+
+    Returns:
+        One outcome for each job, in their order.
+    """
+    outcomes: dict[str, Outcome] = {}
+    running: list[_Running] = []
+    waiting = list(jobs)
+    (folder / "logs").mkdir(exist_ok=True)
+    try:
+        while waiting or running:
+            changed = _collect(running, outcomes, folder) | _settle(waiting, outcomes, folder)
+            while len(running) < workers and (job := _next(waiting, outcomes)):
+                running.append(_start(job, folder, program))
+                waiting.remove(job)
+                changed = True
+            if changed:
+                watch([one.job.name for one in running], list(outcomes.values()))
+            else:
+                time.sleep(_POLL)
+    finally:
+        for one in running:  # after an interruption
+            one.process.terminate()
+        for one in running:
+            one.process.wait()
+    return [outcomes[job.name] for job in jobs]
+
+
+def _settle(waiting: list[Job], outcomes: dict[str, Outcome], folder: Path) -> bool:
+    """Take out the jobs that need not or cannot run; whether there were any."""
+    before = len(waiting)
+    for job in list(waiting):
+        lost = [name for name in job.needs if name in outcomes and _failed(outcomes[name])]
+        if (folder / job.done).is_file():
+            outcomes[job.name] = Outcome(job.name, _command(job.arguments), "kept")
+        elif lost:
+            reason = f"needs {lost[0]}, which failed"
+            outcomes[job.name] = Outcome(job.name, _command(job.arguments), "skipped", 0.0, reason)
+        else:
+            continue
+        waiting.remove(job)
+    return len(waiting) < before
+
+
+def _failed(outcome: Outcome) -> bool:
+    return outcome.state in ("failed", "skipped")
+
+
+def _next(waiting: list[Job], outcomes: dict[str, Outcome]) -> Job | None:
+    """The first job whose needs are met."""
+
+    def is_met(name: str) -> bool:
+        return name in outcomes and not _failed(outcomes[name])
+
+    return next((job for job in waiting if all(map(is_met, job.needs))), None)
+
+
+def _start(job: Job, folder: Path, program: Sequence[str]) -> _Running:
+    command = [*program, *job.arguments_in(folder)]
+    one_thread: dict[str, Any] = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    with _log(job, folder).open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | one_thread,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            close_fds=False,  # they inherit the lock
+        )
+    return _Running(job, process, time.monotonic())
+
+
+def _collect(running: list[_Running], outcomes: dict[str, Outcome], folder: Path) -> bool:
+    """Take out the jobs that have ended; whether there were any."""
+    ended = [one for one in running if one.process.poll() is not None]
+    for one in ended:
+        running.remove(one)
+        job, seconds = one.job, time.monotonic() - one.started
+        reason = _fault(one, folder)
+        state: State = "failed" if reason else "done"
+        outcomes[job.name] = Outcome(job.name, _command(job.arguments), state, seconds, reason)
+    return bool(ended)
+
+
+def _fault(one: _Running, folder: Path) -> str:
+    """Why a job failed, in a line; empty if it did not."""
+    code = one.process.returncode
+    if code == 0 and (folder / one.job.done).is_file():
+        return ""
+    lines = _log(one.job, folder).read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+    if code < 0:
+        return f"killed by signal {-code}"
+    return last if code else f"left no {one.job.done}; its last line: {last}"
+
+
+def _log(job: Job, folder: Path) -> Path:
+    return folder / "logs" / f"{job.name}.log"
+
+
+def _command(arguments: Sequence[str]) -> str:
+    return " ".join(("firstspike", *arguments))

@@ -1,0 +1,180 @@
+"""Results as one self-contained HTML page."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import torch
+
+from firstspike import files
+from firstspike._version import __version__
+from firstspike.report import jobs
+from firstspike.report.claims import CLAIMS, PARTS, Claim, Sample, Verdict, digits_of
+from firstspike.report.equations import EQUATIONS, Equation, Place, locate
+from firstspike.report.gather import Measured, Results, command_of
+from firstspike.report.jobs import Outcome
+from firstspike.report.plates import PLATES, Drawn, Plate
+
+_MOST_DIGITS = 2  # decimal places of a mean
+
+
+@dataclass(frozen=True)
+class Row:
+    """A number of the paper beside ours, in words."""
+
+    claim: Claim
+    sample: Sample | None
+    verdict: Verdict
+    ours: str
+    beside: list[tuple[str, str]]
+    origin: str
+    commands: list[str]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure of the paper; ``fault`` says why ours is missing."""
+
+    plate: Plate
+    drawn: Drawn | None
+    origin: str
+    commands: list[str]
+    fault: str
+
+
+@dataclass(frozen=True)
+class Located:
+    """An equation with its places in the code."""
+
+    equation: Equation
+    places: list[Place]
+
+
+def write(
+    file: Path,
+    results: Results,
+    outcomes: Sequence[Outcome],
+    *,
+    quick: bool,
+    shortened: str = "",
+) -> Counter[str]:
+    """Draw everything and write the page.
+
+    Args:
+        file: the page; it has its old content or all of the new.
+        results: what was measured.
+        outcomes: of the jobs that ran; none if the results were only gathered.
+        quick: whether training was cut short, which the page says.
+        shortened: how, in words.
+
+    Returns:
+        How often each verdict was given.
+
+    Raises:
+        ValueError: the file cannot be written.
+    """
+    rows = [_row(claim, results) for claim in CLAIMS]
+    tally = Counter(row.verdict for row in rows)
+    page = _template().render(
+        rows=rows,
+        parts=PARTS,
+        tally=tally,
+        figures=[_show(plate, results) for plate in PLATES],
+        equations=[Located(one, [locate(name) for name in one.places]) for one in EQUATIONS],
+        failed=[one for one in outcomes if one.state in ("failed", "skipped")],
+        outcomes=outcomes,
+        left_out=results.left_out,
+        quick=quick,
+        shortened=shortened,
+        facts=_facts(),
+    )
+    with files.explained(file, "make room there or choose another --out"):
+        files.replace(file, page.encode())
+    return Counter({str(verdict): count for verdict, count in tally.items()})
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("firstspike", "report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.jinja")
+
+
+def _row(claim: Claim, results: Results) -> Row:
+    sample = claim.ours(results)
+    beside = [(name, found) for name, find in claim.beside if (found := find(results))]
+    return Row(
+        claim,
+        sample,
+        claim.judge(sample),
+        _number(sample, claim) if sample else "",
+        [(name, _number(found, claim)) for name, found in beside],
+        _origin(sample.runs, sample.note) if sample else "not measured",
+        _commands(sample.runs) if sample else [],
+    )
+
+
+def _number(sample: Sample, claim: Claim) -> str:
+    """Mean ± standard deviation with sensible digits."""
+    deviation = sample.deviation
+    if not deviation:
+        return f"{sample.mean:,.{claim.digits}f}"
+    digits = min(_MOST_DIGITS, max(claim.digits, digits_of(deviation)))
+    return f"{sample.mean:,.{digits}f} ± {deviation:,.{digits}f}"
+
+
+def _origin(runs: list[Measured], note: str = "") -> str:
+    """Whose mean it is."""
+    parts = [note] if note else []
+    seeds = sorted({run.seed for run in runs})
+    if seeds:
+        parts.append(f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}")
+    return "; ".join(parts)
+
+
+def _commands(runs: list[Measured]) -> list[str]:
+    """The command lines behind runs, those of all seeds and digits as one."""
+    if not runs:
+        return ["firstspike figures"]
+    lines = []
+    for run in runs:
+        seeds = sorted({one.seed for one in runs if one.run.kind == run.run.kind})
+        line = command_of(run.run, without=("seed", "digit"))
+        if "gan" in run.run.kind:
+            line += " --digit DIGIT"
+        lines.append(line + (" --seed SEED" if seeds != [0] else ""))
+        if run.metrics is not None:
+            lines.append("firstspike evaluate RUN --split test")
+    return list(dict.fromkeys(lines))
+
+
+def _show(plate: Plate, results: Results) -> Shown:
+    try:
+        drawn, fault = plate.draw(results), "its runs have not been made"
+    except ValueError as error:  # a damaged run: the page is about the others as well
+        drawn, fault = None, str(error)
+    if drawn is None:
+        return Shown(plate, None, "", [], fault)
+    return Shown(plate, drawn, _origin(drawn.runs), _commands(drawn.runs), "")
+
+
+def _facts() -> list[tuple[str, Any]]:
+    """What the page was made with."""
+    return [
+        ("firstspike", __version__),
+        ("PyTorch", torch.__version__),
+        ("Python", platform.python_version()),
+        ("processor", f"{platform.machine()}, {jobs.cores()} cores used"),
+        ("written", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
+    ]

@@ -1,0 +1,72 @@
+"""Everything that has to run for the paper's figures and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from firstspike.report.gather import CODING, METRICS
+from firstspike.report.jobs import Job
+
+CODINGS = Job("figures", ("figures", "--out", str(CODING.parent)), str(CODING))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything is done; None: as the command itself has it."""
+
+    seeds: int
+    large_seeds: int
+    digits: tuple[int, ...]
+    epochs: int | None = None
+    online_epochs: int | None = None
+    gan_epochs: int | None = None
+
+
+FULL = Scale(seeds=5, large_seeds=5, digits=tuple(range(10)))
+QUICK = Scale(seeds=2, large_seeds=1, digits=(0, 3, 7), epochs=4, online_epochs=6, gan_epochs=12)
+
+
+def plan(scale: Scale) -> list[Job]:
+    """The jobs of a whole reproduction, long ones first."""
+    jobs = [CODINGS]
+    for kind in ("gan", "ann-gan"):
+        for digit in scale.digits:
+            options = ("--digit", str(digit), *_epochs(scale.gan_epochs))
+            jobs.append(_train(kind, f"{kind}-{digit}", options))
+    for name, seeds, kind, options in (
+        ("aggressive-1000", scale.large_seeds, "classifier", ("--hidden", "1000")),
+        ("aggressive-400", scale.seeds, "classifier", ()),
+        ("s4nn-400", scale.seeds, "classifier", ("--loss", "s4nn")),
+        ("ann-400", scale.seeds, "ann-classifier", ()),
+    ):
+        epochs = scale.online_epochs if "s4nn" in options else scale.epochs
+        for seed in range(seeds):
+            given = (*options, "--validation", "0", "--seed", str(seed), *_epochs(epochs))
+            job = _train(kind, f"{name}-seed{seed}", given)
+            jobs += [job, _evaluate(job)]
+    return jobs
+
+
+def _train(kind: str, name: str, options: tuple[str, ...]) -> Job:
+    run = f"runs/{name}"
+    arguments = ("train", kind, *options, "--out", run)
+    return Job(f"train-{name}", arguments, f"{run}/summary.json", run=run)
+
+
+def _evaluate(training: Job) -> Job:
+    arguments = ("evaluate", str(training.run), "--split", "test")
+    name = training.name.replace("train", "evaluate", 1)
+    return Job(name, arguments, f"{training.run}/{METRICS}", (training.name,))
+
+
+def _epochs(count: int | None) -> tuple[str, ...]:
+    return () if count is None else ("--epochs", str(count))
+
+
+def shortened(scale: Scale) -> str:
+    """In words, what a scale leaves out of the full one."""
+    return (
+        f"Classifiers were trained for {scale.epochs} epochs (S4NN: {scale.online_epochs}) with "
+        f"{scale.seeds} seeds (1000 hidden neurons: {scale.large_seeds}), GANs for "
+        f"{scale.gan_epochs} epochs on the digits {', '.join(map(str, scale.digits))}."
+    )
