@@ -23,7 +23,7 @@ def test_the_encoder_shows_each_lit_pixel_once():
     image[3, 4], image[5, 6] = 255, 51
     [points] = [
         axes.collections[0].get_offsets()
-        for axes in illustrations.encoder(image, 7).axes
+        for axes in illustrations.encoder(image).axes
         if axes.collections
     ]
     assert sorted(map(tuple, np.asarray(points))) == [(0.0, 88.0), (204.0, 146.0)]

@@ -98,8 +98,8 @@ EQUATIONS = (
     Equation(
         4,
         "Loss of the discriminator: least squares in time, on images and on samples.",
-        r"\min_D L(D) = \frac{1}{2} E_{x} \left( \| D_t(x) - T_d^o \|^2 \right) "
-        r"+ \frac{1}{2} E_{z} \left( \| D_t(G(z)) - T_d^o \|^2 \right)",
+        r"\begin{array}{l} \min_D L(D) = \frac{1}{2} E_{x} \left( \| D_t(x) - T_d^o \|^2 \right) "
+        r"\\ \quad + \frac{1}{2} E_{z} \left( \| D_t(G(z)) - T_d^o \|^2 \right) \end{array}",
         ("losses.aggressive_ttfs", "gan.SpikingGan.verdict", "gan.Gan.step"),
     ),
     Equation(
@@ -111,9 +111,9 @@ EQUATIONS = (
     Equation(
         6,
         "Targets of the discriminator: the right neuron at the winner's time, the other never.",
-        r"T_{d,1}^o = \begin{cases} \tau & x \in X_{real} \\ t_{max} & x \in X_{fake} \end{cases}"
-        r"\qquad T_{d,0}^o = \begin{cases} t_{max} & x \in X_{real} \\ \tau & x \in X_{fake} "
-        r"\end{cases}",
+        r"\begin{array}{l} T_{d,1}^o = \begin{cases} \tau & x \in X_{real} \\ t_{max} & "
+        r"x \in X_{fake} \end{cases} \\ T_{d,0}^o = \begin{cases} t_{max} & x \in X_{real} \\ "
+        r"\tau & x \in X_{fake} \end{cases} \end{array}",
         ("losses.aggressive_targets",),
     ),
     Equation(

@@ -57,12 +57,11 @@ def peak_rates() -> Figure:
     return figure
 
 
-def encoder(image: Tensor, label: int) -> Figure:
+def encoder(image: Tensor) -> Figure:
     """Fig. 2: an image, its negative, and the time of each pixel's only spike.
 
     Args:
         image: uint8 [height, width], 0 is black.
-        label: its class.
     """
     times = coding.encode(image)
     figure = new_figure(WIDTH, 3.4)
@@ -71,7 +70,7 @@ def encoder(image: Tensor, label: int) -> Figure:
     )
     for name, picture in (("image", image), ("inverted", 255 - image)):
         panels[name].imshow(picture.numpy(), "gray", vmin=0, vmax=255)
-        panels[name].set_title(f"{name}, a {label}", fontsize="medium")
+        panels[name].set_title(name, fontsize="medium")
         panels[name].set_axis_off()
     flat = times.flatten()
     lit = (flat < T_MAX).nonzero().flatten()
@@ -137,7 +136,7 @@ def draw(images: ImageSet) -> dict[str, Callable[[], Figure]]:
     return {
         "1a": refractory_traces,
         "1b": peak_rates,
-        "2": lambda: encoder(images.images[0], int(images.labels[0])),
+        "2": lambda: encoder(images.images[0]),
         "3": rate_and_first_spike,
         "5": loss_vectors,
     }

@@ -166,7 +166,7 @@ def _show(plate: Plate, results: Results) -> Shown:
         drawn, fault = None, str(error)
     if drawn is None:
         return Shown(plate, None, "", [], fault)
-    return Shown(plate, drawn, _origin(drawn.runs), _commands(drawn.runs), "")
+    return Shown(plate, drawn, _origin(drawn.runs, drawn.note), _commands(drawn.runs), "")
 
 
 def _facts() -> list[tuple[str, Any]]:

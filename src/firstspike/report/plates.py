@@ -25,10 +25,11 @@ _NAMES = {A: "aggressive TTFS", S: "S4NN"}
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture and the runs that it shows."""
+    """A picture, the runs that it shows, and what else is to be known."""
 
     picture: Picture
     runs: list[Measured]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,8 @@ def _evolution(results: Results) -> Drawn | None:
         plots.read_image_grid(run.run.sample_path(int(epoch)))[0] for run in runs for epoch in shown
     ]
     image = plots.image_grid(np.stack(images), len(shown), scale=2)
-    alt = "a sample of each digit after epochs " + ", ".join(map(str, shown))
-    return Drawn(from_image(image, alt), runs)
+    note = "epochs " + ", ".join(map(str, shown))
+    return Drawn(from_image(image, f"a sample of each digit after {note}"), runs, note)
 
 
 PLATES = (
