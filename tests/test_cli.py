@@ -16,7 +16,10 @@ from PIL import Image
 
 from firstspike import cli, files
 from firstspike._version import __version__
-from firstspike.data import load_mnist
+from firstspike.data import load_images, load_mnist
+from firstspike.loading import load_classifier
+from firstspike.quantize import quantize
+from firstspike.run import RunDirectory
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SMALL = ("--hidden", "8", "--batch", "8", "--epochs", "2")
@@ -321,11 +324,24 @@ def test_a_classifier_is_evaluated(firstspike, classifiers):
     assert metrics["dense_macs"] == 784 * 8 + 8 * 10
 
 
+def test_a_classifier_is_evaluated_with_8_bit_weights(firstspike, classifiers):
+    spiking, _ = classifiers
+    code, _, err = firstspike("evaluate", spiking, "--split", "test", "--quantized")
+    assert (code, err) == (0, "")
+    metrics = json.loads((spiking / "evaluation-test-int8" / "metrics.json").read_text())
+    test = load_images(str(spiking.parent / "data"), "test")
+    decided = quantize(load_classifier(RunDirectory.open(spiking))).classify(test.images)
+    right = (decided.classes == test.labels).double().mean()
+    assert metrics["strict_accuracy"] == pytest.approx(right.item())
+    assert metrics["total_spikes"] == pytest.approx(decided.spikes.sum().item() / len(test))
+
+
 def test_what_cannot_be_evaluated(firstspike, classifiers, trained):
     spiking, dense = classifiers
     for arguments, wanted in (
         (("evaluate", trained), "a gan run"),
         (("evaluate", spiking, "--against", dense), "does not spike"),
+        (("evaluate", dense, "--quantized"), "does not spike"),
         (("generate", spiking), "a classifier run"),
     ):
         code, _, err = firstspike(*arguments)

@@ -26,6 +26,7 @@ ORDER = (
     "neuron",
     "metrics",  # the classifier counts its spikes; trainers write statistics and grids as they go
     "models",
+    "quantize",
     "data",
     "plots",
     "figures",

@@ -18,6 +18,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import torch
 import tyro
+from torch import nn
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
 from firstspike import evaluate, files, models, plots, train_classifier, train_gan
@@ -42,6 +43,7 @@ from firstspike.gan import build_gan
 from firstspike.loading import load_classifier, load_gan
 from firstspike.metrics import ADD_PJ, MAC_PJ
 from firstspike.progress import TrainingBar
+from firstspike.quantize import quantize
 from firstspike.run import RunDirectory, unused_path
 
 USAGE_ERROR = 2  # exit code for a user's mistake, as of tyro
@@ -156,6 +158,8 @@ class Evaluate:
     """Images: those that training held out, to choose by, or the test set, for the final figure."""
     against: Path | None = None
     """Another run of a spiking classifier, shown beside this one."""
+    quantized: bool = False
+    """Measure the network with its weights rounded to 8 bits."""
     add_pj: float = ADD_PJ
     """Picojoules of an addition (Horowitz, ISSCC 2014)."""
     mac_pj: float = MAC_PJ
@@ -283,7 +287,9 @@ def _evaluate(request: Evaluate) -> None:
     run = RunDirectory.open(request.run)
     model = load_classifier(run)
     images = _evaluation_images(run, request.split)
-    folder = run.path / f"evaluation-{request.split}"
+    folder = run.path / f"evaluation-{request.split}{'-int8' if request.quantized else ''}"
+    if request.quantized:
+        model = _quantized(model, run)
     if isinstance(model, models.Classifier):
         report = _measure(model, images, request)
         _draw(folder, report, model, images, request)
@@ -296,6 +302,13 @@ def _evaluate(request: Evaluate) -> None:
         files.replace(metrics_file, files.to_json(record, metrics_file))
     print(json.dumps({k: v for k, v in record.items() if not isinstance(v, list)}, indent=2))
     print(f"all of it, and figures: {folder}")
+
+
+def _quantized(model: nn.Sequential, run: RunDirectory) -> models.Classifier:
+    """The same spikes as of the int8 network, which has no layers to look into."""
+    if not isinstance(model, models.Classifier):
+        raise ValueError(f"--quantized {run.path}: does not spike; give a spiking classifier")
+    return quantize(model).as_float()
 
 
 def _measure(
