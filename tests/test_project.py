@@ -40,6 +40,7 @@ ORDER = (
     "train_gan",
     "loading",
     "evaluate",
+    "features",
     "fidelity",
     "report",
     "nir_io",

@@ -1,0 +1,125 @@
+"""A small network that turns 28x28 images into the features that distances are measured on.
+
+It was trained on MNIST's training images by ``tools/train_features.py`` and comes with the package.
+Its weights are checked against a SHA-256.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+from pathlib import Path
+from typing import TypeVar
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from firstspike.classifier import shifted
+from firstspike.data import SIDE
+
+FEATURES = 64
+CLASSES = 10
+FEATURE_FILE = Path(__file__).parent / "_data" / "feature-network.safetensors"
+FEATURE_SHA256 = "092b9c951ea57f513b3da65052bf2326c7980b90fff34caf462af543b150b434"
+_CHUNK = 500  # images at a time
+_BATCH, _RATE, _SHIFT = 100, 2e-3, 2  # training: images a step, first learning rate, pixels
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+class FeatureNetwork(nn.Module):
+    """Convolutions 5x5 with 16 and 32 channels, 64 features after a ReLU, ten scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 16, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(32 * 5 * 5, FEATURES),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(FEATURES, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores [B, 10] of images [B, 1, 28, 28] in 0..1."""
+        return self.head(self.features(images))
+
+
+def extract(images: Tensor) -> Tensor:
+    """Features that distances are measured on.
+
+    Args:
+        images: [N, 28, 28], uint8 or floating point in 0..1.
+
+    Returns:
+        float32 [N, 64].
+
+    Raises:
+        ValueError: ``images`` do not fit, or the bundled weights are missing or were changed.
+    """
+    return apply(feature_network().features, images)
+
+
+@functools.cache
+def feature_network() -> FeatureNetwork:
+    """The network behind `extract`, in evaluation mode. ValueError as there."""
+    return _load(FeatureNetwork(), FEATURE_FILE, FEATURE_SHA256)
+
+
+def train(network: nn.Module, images: Tensor, labels: Tensor, epochs: int, seed: int) -> None:
+    """Train a network to name the digit: cross-entropy, Adam along a cosine, shifted images.
+
+    Args:
+        network: takes what `as_batch` gives; ends in evaluation mode.
+        images: [N, 28, 28], uint8 or floating point in 0..1.
+        labels: int64 [N].
+        epochs: passes over the images.
+        seed: of order and shifts.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(network.parameters(), _RATE, fused=True)
+    network.train()
+    for epoch in range(epochs):
+        batches = torch.randperm(len(images), generator=rng).split(_BATCH)
+        for step, chosen in enumerate(batches):
+            done = (epoch + step / len(batches)) / epochs
+            optimizer.param_groups[0]["lr"] = _RATE * (1 + math.cos(math.pi * done)) / 2
+            scores = network(as_batch(shifted(images[chosen], _SHIFT, 0, rng)))
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(scores, labels[chosen]).backward()
+            optimizer.step()
+    network.eval()
+
+
+def as_batch(images: Tensor) -> Tensor:
+    """Images [N, 28, 28], uint8 or float in 0..1, as the networks want them: [N, 1, 28, 28]."""
+    if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or not len(images):
+        raise ValueError(f"images must be [N, {SIDE}, {SIDE}], got {list(images.shape)}")
+    if images.dtype == torch.uint8:
+        return images[:, None] / 255
+    if not images.dtype.is_floating_point or not ((images >= 0) & (images <= 1)).all():
+        raise ValueError("images must be uint8, or floating point in 0..1 without NaN")
+    return images[:, None].float()
+
+
+@torch.no_grad()
+def apply(network: nn.Module, images: Tensor) -> Tensor:
+    """What a network says of images as for `extract`: [N, ...]."""
+    return torch.cat([network(chunk) for chunk in as_batch(images).split(_CHUNK)])
+
+
+def _load(network: NetworkT, file: Path, sha256: str) -> NetworkT:
+    content = file.read_bytes() if file.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(
+            f"{file}: the bundled weights are missing or damaged; reinstall firstspike"
+        )
+    network.load_state_dict(safetensors.torch.load(content))
+    return network.eval().requires_grad_(False)
