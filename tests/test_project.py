@@ -50,7 +50,17 @@ ORDER = (
     "cli",
 )
 ENTRY_POINTS = ("__init__", "__main__")  # may import everything; nothing imports them
-NOT_OURS = {".git", ".venv", "runs", "dist", "build", "__pycache__", ".hypothesis"}
+NOT_OURS = {
+    ".git",
+    ".venv",
+    "runs",
+    "dist",
+    "build",
+    "__pycache__",
+    ".hypothesis",
+    "site",
+    ".cache",
+}
 MODULES = [file for file in sorted(PACKAGE.rglob("*.py")) if "__pycache__" not in file.parts]
 
 

@@ -1,0 +1,25 @@
+"""Train a Spiking-GAN in a run directory, then draw with it. Arguments: epochs, folder."""
+
+import sys
+
+import torch
+
+import firstspike as fs
+from firstspike import plots, train_gan
+from firstspike.config import GanConfig
+from firstspike.gan import build_gan
+from firstspike.run import RunDirectory
+
+epochs, folder = int(sys.argv[1]), sys.argv[2]
+config = GanConfig(digit="3", epochs=epochs)
+run = RunDirectory.create(folder, "gan", config.as_dict())
+summary = train_gan.train(
+    run, build_gan(run), train_gan.load_classes(config), report=lambda progress: None
+)
+print(f"{summary['generator_spikes']:.0f} spikes of the generator draw an image")
+
+gan = fs.load_run(folder)
+latents = gan.latents(64, torch.Generator().manual_seed(0))
+plots.save_image_grid(run.path / "drawn.png", gan.sample(latents))
+plots.save_image_grid(run.path / "walk.png", gan.sample(gan.walk(10, count=6)), columns=10)
+print(f"pictures: {run.path / 'drawn.png'}, {run.path / 'walk.png'}")
