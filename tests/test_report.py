@@ -235,7 +235,7 @@ def test_the_page_holds_everything_and_fetches_nothing(results, tmp_path):
     assert not parsed.open
     assert all(link.startswith(("#", "data:image/")) for link in parsed.links)
     assert "@import" not in text and "url(" not in text and "<script" not in text
-    numbers = ["1a", "1b", "2", "3", "5", "6a", "6b", "7a", "7b", "8a", "8b", "8c", "9a"]
+    numbers = ["1a", "1b", "2", "3", "5", "6a", "6b", "7a", "7b", "8a", "8b", "8c", "9a", "9b"]
     assert [name for name in parsed.ids if name.startswith("figure-")] == [
         f"figure-{n}" for n in numbers
     ]
@@ -249,7 +249,7 @@ def test_the_page_names_what_is_missing_failures_and_haste(tmp_path):
     failed = Outcome("train-gan-3", "firstspike train gan", "failed", 1.0, "<no such digit>")
     options = {"outcomes": [failed], "quick": True, "shortened": shortened(QUICK)}
     text = write(Results(left_out=["x: has not ended"]), tmp_path, **options)
-    assert text.count("Not drawn: its runs have not been made") == 8
+    assert text.count("Not drawn: its runs have not been made") == 9
     assert len(re.findall(r'class="chip open"', text)) == len(CLAIMS) + 1  # and in the tally
     assert "x: has not ended" in text
     assert "1 of 1 jobs gave" in text and "&lt;no such digit&gt;" in text

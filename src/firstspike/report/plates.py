@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from firstspike import figures, plots
 from firstspike.data import load_mnist
+from firstspike.features import apply, feature_network
 from firstspike.loading import load_classifier, load_gan
 from firstspike.report import illustrations
 from firstspike.report.claims import A, S
@@ -20,6 +22,7 @@ from firstspike.report.pictures import Picture, from_figure, from_image
 
 ROWS = 4  # images of each digit in fig. 8
 EPOCHS = 10  # shown in fig. 9(a)
+JUDGED = 500  # samples of each digit from which fig. 9(b) takes the worst
 _NAMES = {A: "aggressive TTFS", S: "S4NN"}
 
 
@@ -124,17 +127,34 @@ def _samples(role: str, name: str) -> Callable[[Results], Drawn | None]:
         if not runs:
             return None
         blank = np.zeros((ROWS, 28, 28), np.uint8)
-        columns = [blank if run is None else _drawn_by(run) for run, _ in found]
+        columns = [blank if run is None else _drawn_by(run).numpy() for run, _ in found]
         return Drawn(_grid(columns, f"samples of {name}"), runs)
 
     return draw
 
 
-def _drawn_by(run: Measured) -> NDArray[np.float32]:
-    """Samples [ROWS, 28, 28] of a GAN, from the first random latents."""
+def _drawn_by(run: Measured, count: int = ROWS) -> Tensor:
+    """Samples [count, 28, 28] of a GAN, from the first random latents."""
     gan = load_gan(run.run)
-    latents = gan.latents(ROWS, torch.Generator().manual_seed(0))
-    return gan.sample(latents).numpy()
+    return gan.sample(gan.latents(count, torch.Generator().manual_seed(0)))
+
+
+def _undesired(results: Results) -> Drawn | None:
+    """Fig. 9(b): of many samples of each digit those that look least like it to a network."""
+    runs = _spiking(results)
+    if not runs:
+        return None
+    columns = []
+    for run in runs:
+        samples = _drawn_by(run, JUDGED)
+        belief = apply(feature_network(), samples).softmax(dim=1)[:, int(run.digit)]
+        columns.append(samples[belief.argsort()[:ROWS]].numpy())
+    return Drawn(_grid(columns, "the worst samples of each digit"), runs)
+
+
+def _spiking(results: Results) -> list[Measured]:
+    """A Spiking-GAN of each digit."""
+    return [run for digit in results.digits if (run := results.drawing("gan", digit))]
 
 
 def _grid(columns: list[NDArray[Any]], alt: str) -> Picture:
@@ -150,7 +170,7 @@ def _as_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _evolution(results: Results) -> Drawn | None:
     """Fig. 9(a): one latent of each digit after some epochs, from the grids of the runs."""
-    runs = [run for digit in results.digits if (run := results.drawing("gan", digit))]
+    runs = _spiking(results)
     if not runs:
         return None
     epochs = min(int(run.run.options["epochs"]) for run in runs)
@@ -237,5 +257,11 @@ PLATES = (
         "Evolution over training",
         "One fixed latent a digit, from the first epoch to the last.",
         _evolution,
+    ),
+    Plate(
+        "9b",
+        "Undesired samples",
+        f"Of {JUDGED} samples of each digit, those in which a separate network sees it least.",
+        _undesired,
     ),
 )
