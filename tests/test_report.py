@@ -253,7 +253,7 @@ def test_the_page_names_what_is_missing_failures_and_haste(tmp_path):
     assert len(re.findall(r'class="chip open"', text)) == len(CLAIMS) + 1  # and in the tally
     assert "x: has not ended" in text
     assert "1 of 1 jobs gave" in text and "&lt;no such digit&gt;" in text
-    assert "A quick look, not a result" in text and "6) with 2 seeds" in text
+    assert "A quick look, not a result" in text and "10) with 2 seeds" in text
 
 
 def test_a_damaged_run_costs_its_figures_only(runs, tmp_path):

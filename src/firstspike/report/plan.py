@@ -23,7 +23,9 @@ class Scale:
 
 
 FULL = Scale(seeds=5, large_seeds=5, digits=tuple(range(10)))
-QUICK = Scale(seeds=2, large_seeds=1, digits=(0, 3, 7), epochs=4, online_epochs=6, gan_epochs=12)
+QUICK = Scale(
+    seeds=2, large_seeds=1, digits=(0, 1, 3, 7, 9), epochs=6, online_epochs=10, gan_epochs=16
+)
 
 
 def plan(scale: Scale) -> list[Job]:
