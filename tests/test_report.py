@@ -22,9 +22,10 @@ from firstspike.data import ImageSet, load_mnist
 from firstspike.evaluate import evaluate_ann, evaluate_classifier
 from firstspike.gan import build_gan
 from firstspike.report import illustrations, page
-from firstspike.report.claims import CLAIMS, Claim, Sample, digits_of
+from firstspike.report.claims import CLAIMS, Claim
 from firstspike.report.gather import CODING, METRICS, Results, command_of, gather, role_of
 from firstspike.report.jobs import Outcome
+from firstspike.report.measures import Sample, digits_of
 from firstspike.report.plan import CODINGS, FULL, QUICK, plan, shortened
 from firstspike.run import RunDirectory
 from firstspike.train_classifier import build_training

@@ -5,45 +5,22 @@ The paper's side is a constant here; ours never is: it is read from files of run
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from firstspike import models
-from firstspike.report.gather import Measured, Results
+from firstspike.report.measures import (
+    Measure,
+    Sample,
+    coded,
+    measured,
+    neurons,
+    saving,
+    spikes_of_gan,
+)
 
 Better = Literal["higher", "lower", "same"]
 Verdict = Literal["ahead", "level", "behind", "open"]
 SPREAD = 2.0  # standard deviations within which a single published run is level with ours
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Our side of a number.
-
-    Args:
-        values: one of each seed.
-        runs: where they come from; empty for counts that need no training.
-        note: what else is to be known.
-    """
-
-    values: list[float]
-    runs: list[Measured]
-    note: str = ""
-
-    @property
-    def mean(self) -> float:
-        return statistics.fmean(self.values)
-
-    @property
-    def deviation(self) -> float | None:
-        """Standard deviation of single runs; None for fewer than two."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
-
-
-Getter = Callable[[Results], Sample | None]
 
 
 @dataclass(frozen=True)
@@ -65,8 +42,8 @@ class Claim:
     paper: str
     unit: str
     better: Better
-    ours: Getter
-    beside: tuple[tuple[str, Getter], ...] = ()
+    ours: Measure
+    beside: tuple[tuple[str, Measure], ...] = ()
 
     @property
     def value(self) -> float:
@@ -95,80 +72,7 @@ class Claim:
         return "ahead" if (difference > 0) == (self.better == "higher") else "behind"
 
 
-def measured(role: str, name: str, scale: float = 1.0) -> Getter:
-    """A field of the metrics of every run of a role."""
-
-    def find(results: Results) -> Sample | None:
-        runs = results.evaluated(role)
-        return Sample([scale * run.metrics[name] for run in runs], runs) if runs else None  # type: ignore[index]
-
-    return find
-
-
-def saving(role: str, baseline: str, name: str) -> Getter:
-    """Percent by which a role needs less than another one, seed by seed."""
-
-    def find(results: Results) -> Sample | None:
-        fields = [_by_seed(results, which, name) for which in (role, baseline)]
-        seeds = sorted(fields[0].keys() & fields[1].keys())
-        if not seeds:
-            return None
-        runs = [run for run in results.evaluated(role) if run.seed in seeds]
-        values = [100 * (1 - fields[0][seed] / fields[1][seed]) for seed in seeds]
-        return Sample(values, runs, "both ours, seed by seed")
-
-    return find
-
-
-def _by_seed(results: Results, role: str, name: str) -> dict[int, Any]:
-    return {run.seed: run.metrics[name] for run in results.evaluated(role) if run.metrics}
-
-
-def coded(name: str, over: str | None = None) -> Getter:
-    """Mean spikes of a coding, or how many times those of another one."""
-
-    def find(results: Results) -> Sample | None:
-        if results.coding is None:
-            return None
-        value = results.coding[name] / (results.coding[over] if over else 1)
-        return Sample([value], [], f"mean of {results.coding['images']:,} images")
-
-    return find
-
-
-def per_pixel(name: str) -> Getter:
-    return coded(name, "pixels")
-
-
-def neurons(results: Results) -> Sample | None:
-    """Neurons of generator and discriminator, each with its inputs, of the first Spiking-GAN."""
-    runs = results.groups.get("gan", [])[:1]
-    if not runs:
-        return None
-    hidden = runs[0].run.options["hidden"]
-    networks = (models.generator(hidden), models.discriminator(hidden))
-    sizes = [
-        size
-        for network in networks
-        for size in (
-            network.layers[0].in_features,
-            *(layer.out_features for layer in network.layers),
-        )
-    ]
-    return Sample([float(sum(sizes))], runs, " + ".join(map(str, sizes)))
-
-
-def spikes_of_gan(results: Results) -> Sample | None:
-    """Spikes that one image costs generator and discriminator together."""
-    runs = results.groups.get("gan", [])
-    if not runs:
-        return None
-    summaries = [run.run.read_summary() for run in runs]
-    total = [one["generator_spikes"] + one["discriminator_spikes"] for one in summaries]
-    return Sample(total, runs)
-
-
-def _accuracy(paper: str, what: str, role: str, first: str, *beside: tuple[str, Getter]) -> Claim:
+def _accuracy(paper: str, what: str, role: str, first: str, *beside: tuple[str, Measure]) -> Claim:
     """A test accuracy: the tie rule of the verdict first, the other one beside."""
     second = "ties" if first == "strict" else "strict"
     names = {"strict": "first class wins a tie", "ties": "ties count as right"}
@@ -241,7 +145,7 @@ CLAIMS = (
         "",
         "same",
         coded("count_inverted"),
-        (("per pixel (paper: 222)", per_pixel("count_inverted")),),
+        (("per pixel (paper: 222)", coded("count_inverted", "pixels")),),
     ),
     Claim(
         "Spikes per image, spike-count coding, inverted",
@@ -250,7 +154,7 @@ CLAIMS = (
         "",
         "same",
         coded("count"),
-        (("per pixel (paper: 33)", per_pixel("count")),),
+        (("per pixel (paper: 33)", coded("count", "pixels")),),
     ),
     Claim(
         "Spikes per image, time-to-first-spike coding",
@@ -279,8 +183,3 @@ CLAIMS = (
         (("spikes that an image does cost", spikes_of_gan),),
     ),
 )
-
-
-def digits_of(value: float) -> int:
-    """Decimal places with which a mean is shown beside its standard deviation: two digits of it."""
-    return max(0, 1 - math.floor(math.log10(value))) if value > 0 else 0

@@ -40,12 +40,12 @@ class Measured:
     Args:
         run: the directory.
         place: its path below the folder that was searched.
-        metrics: what ``firstspike evaluate --split test`` wrote; None before that.
+        metrics: what ``firstspike evaluate --split test`` wrote; empty before that.
     """
 
     run: RunDirectory
     place: str
-    metrics: dict[str, Any] | None
+    metrics: dict[str, Any]
 
     @property
     def seed(self) -> int:
@@ -73,7 +73,7 @@ class Results:
 
     def evaluated(self, role: str) -> list[Measured]:
         """The runs of a role that have been measured on the test set."""
-        return [run for run in self.groups.get(role, []) if run.metrics is not None]
+        return [run for run in self.groups.get(role, []) if run.metrics]
 
     @cached_property
     def digits(self) -> list[str]:
@@ -166,8 +166,8 @@ def _read(path: Path, place: str) -> Measured | None:
     if not (path / "summary.json").is_file():
         return None
     file = path / METRICS
-    metrics = files.from_json(files.read(file), file) if file.is_file() else None
-    if run.kind == "classifier" and metrics is not None:
+    metrics = files.from_json(files.read(file), file) if file.is_file() else {}
+    if run.kind == "classifier" and metrics:
         ClassifierReport.from_dict(metrics)
     return Measured(run, place, metrics)
 
@@ -188,4 +188,4 @@ def _largest_group(role: str, runs: list[Measured], left_out: list[str]) -> list
 
 
 def _measured(group: list[Measured]) -> int:
-    return sum(run.metrics is not None for run in group)
+    return sum(bool(run.metrics) for run in group)

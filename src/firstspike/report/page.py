@@ -16,11 +16,13 @@ import torch
 from firstspike import files
 from firstspike._version import __version__
 from firstspike.report import jobs
-from firstspike.report.claims import CLAIMS, PARTS, Claim, Sample, Verdict, digits_of
+from firstspike.report.claims import CLAIMS, PARTS, Claim, Verdict
+from firstspike.report.drawings import Drawn
 from firstspike.report.equations import EQUATIONS, Equation, Place, locate
 from firstspike.report.gather import Measured, Results, command_of
 from firstspike.report.jobs import Outcome
-from firstspike.report.plates import PLATES, Drawn, Plate
+from firstspike.report.measures import Sample, digits_of
+from firstspike.report.plates import PLATES, Plate
 
 _MOST_DIGITS = 2  # decimal places of a mean
 
@@ -112,16 +114,21 @@ def _template() -> jinja2.Template:
 
 
 def _row(claim: Claim, results: Results) -> Row:
-    sample = claim.ours(results)
-    beside = [(name, found) for name, find in claim.beside if (found := find(results))]
+    try:
+        sample = claim.ours(results)
+        beside = [(name, found) for name, find in claim.beside if (found := find(results))]
+    except ValueError as error:  # a damaged run: the page is about the others as well
+        return Row(claim, None, "open", "", [], str(error), [])
+    if sample is None:
+        return Row(claim, None, "open", "", [], "not measured", [])
     return Row(
         claim,
         sample,
         claim.judge(sample),
-        _number(sample, claim) if sample else "",
+        _number(sample, claim),
         [(name, _number(found, claim)) for name, found in beside],
-        _origin(sample.runs, sample.note) if sample else "not measured",
-        _commands(sample.runs) if sample else [],
+        _origin(sample.runs, sample.note),
+        _commands(sample.runs),
     )
 
 
@@ -154,7 +161,7 @@ def _commands(runs: list[Measured]) -> list[str]:
         if "gan" in run.run.kind:
             line += " --digit DIGIT"
         lines.append(line + (" --seed SEED" if seeds != [0] else ""))
-        if run.metrics is not None:
+        if run.metrics:
             lines.append("firstspike evaluate RUN --split test")
     return list(dict.fromkeys(lines))
 
@@ -162,7 +169,7 @@ def _commands(runs: list[Measured]) -> list[str]:
 def _show(plate: Plate, results: Results) -> Shown:
     try:
         drawn, fault = plate.draw(results), "its runs have not been made"
-    except ValueError as error:  # a damaged run: the page is about the others as well
+    except ValueError as error:  # likewise
         drawn, fault = None, str(error)
     if drawn is None:
         return Shown(plate, None, "", [], fault)

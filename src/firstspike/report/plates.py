@@ -1,38 +1,21 @@
-"""Every figure of the paper (arXiv 2106.15420), drawn from results."""
+"""Every figure of the paper (arXiv 2106.15420)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-from firstspike import figures, plots
-from firstspike.data import load_mnist
-from firstspike.features import apply, feature_network
-from firstspike.loading import load_classifier, load_gan
-from firstspike.report import illustrations
 from firstspike.report.claims import A, S
-from firstspike.report.gather import Measured, Results
-from firstspike.report.pictures import Picture, from_figure, from_image
-
-ROWS = 4  # images of each digit in fig. 8
-EPOCHS = 10  # shown in fig. 9(a)
-JUDGED = 500  # samples of each digit from which fig. 9(b) takes the worst
-_NAMES = {A: "aggressive TTFS", S: "S4NN"}
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A picture, the runs that it shows, and what else is to be known."""
-
-    picture: Picture
-    runs: list[Measured]
-    note: str = ""
+from firstspike.report.drawings import (
+    JUDGED,
+    Draw,
+    evolution,
+    filters,
+    per_class,
+    samples,
+    training_images,
+    undesired,
+    untrained,
+)
 
 
 @dataclass(frozen=True)
@@ -49,138 +32,7 @@ class Plate:
     number: str
     title: str
     caption: str
-    draw: Callable[[Results], Drawn | None]
-
-
-def _untrained(number: str, alt: str) -> Callable[[Results], Drawn]:
-    """A figure that needs no run."""
-
-    def draw(_: Results) -> Drawn:
-        return Drawn(from_figure(illustrations.draw(load_mnist("train"))[number], alt), [])
-
-    return draw
-
-
-def _per_class(name: str, label: str) -> Callable[[Results], Drawn | None]:
-    """A field of the metrics by digit, mean over seeds, of both losses (fig. 6)."""
-
-    def draw(results: Results) -> Drawn | None:
-        runs = {role: results.evaluated(role) for role in (S, A)}
-        if not all(runs.values()):
-            return None
-        bars = {
-            _NAMES[role]: _mean([_metrics(run)[name] for run in group])
-            for role, group in runs.items()
-        }
-        picture = from_figure(
-            lambda: figures.class_bars({label: bars}, xlabel="digit"), f"{label} of each digit"
-        )
-        return Drawn(picture, [run for group in runs.values() for run in group])
-
-    return draw
-
-
-def _mean(values: list[list[float | None]]) -> list[float]:
-    """Of each class over runs; NaN for a class without images."""
-    return np.array(values, np.float64).mean(axis=0).tolist()
-
-
-def _metrics(run: Measured) -> dict[str, Any]:
-    return run.metrics or {}
-
-
-def _filters(role: str) -> Callable[[Results], Drawn | None]:
-    """Weights of 15 random hidden neurons of the first seed (fig. 7)."""
-
-    def draw(results: Results) -> Drawn | None:
-        runs = results.groups.get(role, [])[:1]
-        if not runs:
-            return None
-        weight = _first_weight(runs[0])
-        name = _NAMES[role]
-        picture = from_figure(lambda: figures.filters({name: weight}), f"15 filters, {name}")
-        return Drawn(picture, runs)
-
-    return draw
-
-
-def _first_weight(run: Measured) -> NDArray[Any]:
-    """Weights [hidden, 784] of a classifier."""
-    return next(load_classifier(run.run).parameters()).detach().numpy()
-
-
-def _training_images(results: Results) -> Drawn | None:
-    """Fig. 8(a): the first images of each digit that a Spiking-GAN was trained on."""
-    if not results.digits:
-        return None
-    images = load_mnist("train")
-    columns = [images.select(int(digit)).images[:ROWS].numpy() for digit in results.digits]
-    return Drawn(_grid(columns, "images of MNIST"), [])
-
-
-def _samples(role: str, name: str) -> Callable[[Results], Drawn | None]:
-    """Fig. 8(b), 8(c): the first samples of each digit's generator."""
-
-    def draw(results: Results) -> Drawn | None:
-        found = [(results.drawing(role, digit), digit) for digit in results.digits]
-        runs = [run for run, _ in found if run is not None]
-        if not runs:
-            return None
-        blank = np.zeros((ROWS, 28, 28), np.uint8)
-        columns = [blank if run is None else _drawn_by(run).numpy() for run, _ in found]
-        return Drawn(_grid(columns, f"samples of {name}"), runs)
-
-    return draw
-
-
-def _drawn_by(run: Measured, count: int = ROWS) -> Tensor:
-    """Samples [count, 28, 28] of a GAN, from the first random latents."""
-    gan = load_gan(run.run)
-    return gan.sample(gan.latents(count, torch.Generator().manual_seed(0)))
-
-
-def _undesired(results: Results) -> Drawn | None:
-    """Fig. 9(b): of many samples of each digit those that look least like it to a network."""
-    runs = _spiking(results)
-    if not runs:
-        return None
-    columns = []
-    for run in runs:
-        samples = _drawn_by(run, JUDGED)
-        belief = apply(feature_network(), samples).softmax(dim=1)[:, int(run.digit)]
-        columns.append(samples[belief.argsort()[:ROWS]].numpy())
-    return Drawn(_grid(columns, "the worst samples of each digit"), runs)
-
-
-def _spiking(results: Results) -> list[Measured]:
-    """A Spiking-GAN of each digit."""
-    return [run for digit in results.digits if (run := results.drawing("gan", digit))]
-
-
-def _grid(columns: list[NDArray[Any]], alt: str) -> Picture:
-    """A column for each digit."""
-    rows = np.stack([_as_bytes(column) for column in columns], axis=1)
-    image = plots.image_grid(rows.reshape(-1, *rows.shape[2:]), len(columns), scale=2)
-    return from_image(image, alt)
-
-
-def _as_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
-    return images if images.dtype == np.uint8 else np.rint(255 * images).astype(np.uint8)
-
-
-def _evolution(results: Results) -> Drawn | None:
-    """Fig. 9(a): one latent of each digit after some epochs, from the grids of the runs."""
-    runs = _spiking(results)
-    if not runs:
-        return None
-    epochs = min(int(run.run.options["epochs"]) for run in runs)
-    shown = np.unique(np.geomspace(1, epochs, EPOCHS).round().astype(int))
-    images = [
-        plots.read_image_grid(run.run.sample_path(int(epoch)))[0] for run in runs for epoch in shown
-    ]
-    image = plots.image_grid(np.stack(images), len(shown), scale=2)
-    note = "epochs " + ", ".join(map(str, shown))
-    return Drawn(from_image(image, f"a sample of each digit after {note}"), runs, note)
+    draw: Draw
 
 
 PLATES = (
@@ -188,80 +40,80 @@ PLATES = (
         "1a",
         "Refractory period and spikes",
         "The longer a neuron rests, the fewer spikes it can issue; after 256 steps of rest, one.",
-        _untrained("1a", "potentials of neurons under constant input"),
+        untrained("1a", "potentials of neurons under constant input"),
     ),
     Plate(
         "1b",
         "Highest spiking rate",
         "It falls with the refractory period as 1 / (charging + resting).",
-        _untrained("1b", "spiking rate against refractory period"),
+        untrained("1b", "spiking rate against refractory period"),
     ),
     Plate(
         "2",
         "Input spike encoder",
         "White spikes at once, gray later, black not at all.",
-        _untrained("2", "an image and the spike times of its pixels"),
+        untrained("2", "an image and the spike times of its pixels"),
     ),
     Plate(
         "3",
         "Spike count and time to first spike",
         "Four gray values in both codings.",
-        _untrained("3", "rasters of both codings"),
+        untrained("3", "rasters of both codings"),
     ),
     Plate(
         "5",
         "Temporal loss vectors",
         "Spikes (bars), where they should be (circles), and the error, spike minus target, if N₀ "
         "is the desired neuron.",
-        _untrained("5", "errors of two output neurons"),
+        untrained("5", "errors of two output neurons"),
     ),
     Plate(
         "6a",
         "Time to a decision",
         "Mean over test images and seeds.",
-        _per_class("class_decision_step", "time steps"),
+        per_class("class_decision_step", "time steps"),
     ),
     Plate(
         "6b",
         "Spikes to a decision",
         "In the whole network, the input's included; mean over test images and seeds.",
-        _per_class("class_spikes", "spikes"),
+        per_class("class_spikes", "spikes"),
     ),
     Plate(
         "7a",
         "Filters of S4NN",
         "Input weights of 15 hidden neurons at random, first seed.",
-        _filters(S),
+        filters(S),
     ),
     Plate(
         "7b",
         "Filters of aggressive TTFS",
         "The same for our default training.",
-        _filters(A),
+        filters(A),
     ),
-    Plate("8a", "MNIST", "The first training images of each digit.", _training_images),
+    Plate("8a", "MNIST", "The first training images of each digit.", training_images),
     Plate(
         "8b",
         "Samples of the dense GAN",
         "Not selected; the twin of the same size.",
-        _samples("ann-gan", "the dense twin"),
+        samples("ann-gan", "the dense twin"),
     ),
     Plate(
         "8c",
         "Samples of Spiking-GAN",
         "Not selected, where the paper shows chosen ones; one network a digit.",
-        _samples("gan", "Spiking-GAN"),
+        samples("gan", "Spiking-GAN"),
     ),
     Plate(
         "9a",
         "Evolution over training",
         "One fixed latent a digit, from the first epoch to the last.",
-        _evolution,
+        evolution,
     ),
     Plate(
         "9b",
         "Undesired samples",
         f"Of {JUDGED} samples of each digit, those in which a separate network sees it least.",
-        _undesired,
+        undesired,
     ),
 )

@@ -1,0 +1,165 @@
+"""How each figure of the paper (arXiv 2106.15420) is drawn from results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from firstspike import figures, plots
+from firstspike.data import load_mnist
+from firstspike.features import apply, feature_network
+from firstspike.loading import load_classifier, load_gan
+from firstspike.report import illustrations
+from firstspike.report.claims import A, S
+from firstspike.report.gather import Measured, Results
+from firstspike.report.pictures import Picture, from_figure, from_image
+
+ROWS = 4  # images of each digit in fig. 8
+EPOCHS = 10  # shown in fig. 9(a)
+JUDGED = 500  # samples of each digit from which fig. 9(b) takes the worst
+_NAMES = {A: "aggressive TTFS", S: "S4NN"}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture, the runs that it shows, and what else is to be known."""
+
+    picture: Picture
+    runs: list[Measured]
+    note: str = ""
+
+
+Draw = Callable[[Results], Drawn | None]  # None: the runs that it needs are missing
+
+
+def untrained(number: str, alt: str) -> Draw:
+    """A figure that needs no run."""
+
+    def draw(_: Results) -> Drawn:
+        return Drawn(from_figure(illustrations.draw(load_mnist("train"))[number], alt), [])
+
+    return draw
+
+
+def per_class(name: str, label: str) -> Draw:
+    """A field of the metrics by digit, mean over seeds, of both losses (fig. 6)."""
+
+    def draw(results: Results) -> Drawn | None:
+        runs = {role: results.evaluated(role) for role in (S, A)}
+        if not all(runs.values()):
+            return None
+        bars = {
+            _NAMES[role]: _mean([run.metrics[name] for run in group])
+            for role, group in runs.items()
+        }
+        picture = from_figure(
+            lambda: figures.class_bars({label: bars}, xlabel="digit"), f"{label} of each digit"
+        )
+        return Drawn(picture, [run for group in runs.values() for run in group])
+
+    return draw
+
+
+def _mean(values: list[list[float | None]]) -> list[float]:
+    """Of each class over runs; NaN for a class without images."""
+    return np.array(values, np.float64).mean(axis=0).tolist()
+
+
+def filters(role: str) -> Draw:
+    """Weights of 15 random hidden neurons of the first seed (fig. 7)."""
+
+    def draw(results: Results) -> Drawn | None:
+        runs = results.groups.get(role, [])[:1]
+        if not runs:
+            return None
+        weight = _first_weight(runs[0])
+        name = _NAMES[role]
+        picture = from_figure(lambda: figures.filters({name: weight}), f"15 filters, {name}")
+        return Drawn(picture, runs)
+
+    return draw
+
+
+def _first_weight(run: Measured) -> NDArray[Any]:
+    """Weights [hidden, 784] of a classifier."""
+    return next(load_classifier(run.run).parameters()).detach().numpy()
+
+
+def training_images(results: Results) -> Drawn | None:
+    """Fig. 8(a): the first images of each digit that a Spiking-GAN was trained on."""
+    if not results.digits:
+        return None
+    images = load_mnist("train")
+    columns = [images.select(int(digit)).images[:ROWS].numpy() for digit in results.digits]
+    return Drawn(_grid(columns, "images of MNIST"), [])
+
+
+def samples(role: str, name: str) -> Draw:
+    """Fig. 8(b), 8(c): the first samples of each digit's generator."""
+
+    def draw(results: Results) -> Drawn | None:
+        found = [(results.drawing(role, digit), digit) for digit in results.digits]
+        runs = [run for run, _ in found if run is not None]
+        if not runs:
+            return None
+        blank = np.zeros((ROWS, 28, 28), np.uint8)
+        columns = [blank if run is None else _drawn_by(run).numpy() for run, _ in found]
+        return Drawn(_grid(columns, f"samples of {name}"), runs)
+
+    return draw
+
+
+def _drawn_by(run: Measured, count: int = ROWS) -> Tensor:
+    """Samples [count, 28, 28] of a GAN, from the first random latents."""
+    gan = load_gan(run.run)
+    return gan.sample(gan.latents(count, torch.Generator().manual_seed(0)))
+
+
+def undesired(results: Results) -> Drawn | None:
+    """Fig. 9(b): of many samples of each digit those that look least like it to a network."""
+    runs = _spiking(results)
+    if not runs:
+        return None
+    columns = []
+    for run in runs:
+        samples = _drawn_by(run, JUDGED)
+        belief = apply(feature_network(), samples).softmax(dim=1)[:, int(run.digit)]
+        columns.append(samples[belief.argsort()[:ROWS]].numpy())
+    return Drawn(_grid(columns, "the worst samples of each digit"), runs)
+
+
+def _spiking(results: Results) -> list[Measured]:
+    """A Spiking-GAN of each digit."""
+    return [run for digit in results.digits if (run := results.drawing("gan", digit))]
+
+
+def _grid(columns: list[NDArray[Any]], alt: str) -> Picture:
+    """A column for each digit."""
+    rows = np.stack([_as_bytes(column) for column in columns], axis=1)
+    image = plots.image_grid(rows.reshape(-1, *rows.shape[2:]), len(columns), scale=2)
+    return from_image(image, alt)
+
+
+def _as_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
+    return images if images.dtype == np.uint8 else np.rint(255 * images).astype(np.uint8)
+
+
+def evolution(results: Results) -> Drawn | None:
+    """Fig. 9(a): one latent of each digit after some epochs, from the grids of the runs."""
+    runs = _spiking(results)
+    if not runs:
+        return None
+    epochs = min(int(run.run.options["epochs"]) for run in runs)
+    shown = np.unique(np.geomspace(1, epochs, EPOCHS).round().astype(int))
+    images = [
+        plots.read_image_grid(run.run.sample_path(int(epoch)))[0] for run in runs for epoch in shown
+    ]
+    image = plots.image_grid(np.stack(images), len(shown), scale=2)
+    note = "epochs " + ", ".join(map(str, shown))
+    return Drawn(from_image(image, f"a sample of each digit after {note}"), runs, note)
