@@ -23,10 +23,19 @@ def test_features_have_their_shape_and_are_the_same_for_bytes_and_intensities(di
     torch.testing.assert_close(features.extract(images[3:4])[0], extracted[3])
 
 
-def test_the_network_knows_digits(digits):
+def test_the_classifier_knows_digits(digits):
     images, labels = digits.images[:1000], digits.labels[:1000]
+    probabilities = features.digit_probabilities(images)
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(1000))
+    assert (probabilities.argmax(dim=1) == labels).float().mean() > 0.99
     by_features = features.apply(features.feature_network(), images)
     assert (by_features.argmax(dim=1) == labels).float().mean() > 0.98
+
+
+@pytest.mark.slow
+def test_the_classifier_is_right_as_often_as_issue_4_asks(digits):
+    right = features.digit_probabilities(digits.images).argmax(dim=1) == digits.labels
+    assert right.float().mean() >= 0.993
 
 
 @pytest.mark.parametrize(

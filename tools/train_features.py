@@ -1,6 +1,7 @@
-"""Train the network of src/firstspike/features.py on MNIST's training images.
+"""Train the two networks of src/firstspike/features.py on MNIST's training images.
 
     python tools/train_features.py feature-network
+    python tools/train_features.py digit-classifier
 
 Writes safetensors to where the package looks for them (or to --out), and prints the accuracy on the
 test images and the SHA-256 that belongs into features.py. Fixed seeds and one thread: on one
@@ -19,7 +20,9 @@ from torch import nn
 
 from firstspike.data import load_mnist
 from firstspike.features import (
+    DIGIT_FILE,
     FEATURE_FILE,
+    DigitClassifier,
     FeatureNetwork,
     apply,
     train,
@@ -28,6 +31,7 @@ from firstspike.features import (
 # Name -> architecture, file, seed, epochs.
 NETWORKS: dict[str, tuple[type[nn.Module], Path, int, int]] = {
     "feature-network": (FeatureNetwork, FEATURE_FILE, 1, 6),
+    "digit-classifier": (DigitClassifier, DIGIT_FILE, 2, 10),
 }
 
 

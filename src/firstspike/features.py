@@ -1,7 +1,9 @@
-"""A small network that turns 28x28 images into the features that distances are measured on.
+"""Two small networks that look at 28x28 images: one gives features, the other names the digit.
 
-It was trained on MNIST's training images by ``tools/train_features.py`` and comes with the package.
-Its weights are checked against a SHA-256.
+Fréchet and kernel distances are measured on the features of the one; whether a sample shows the
+right digit is asked of the other, which has another architecture, another seed and no part in the
+distances. Both were trained on MNIST's training images by ``tools/train_features.py`` and come with
+the package. Their weights are checked against a SHA-256.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ FEATURES = 64
 CLASSES = 10
 FEATURE_FILE = Path(__file__).parent / "_data" / "feature-network.safetensors"
 FEATURE_SHA256 = "092b9c951ea57f513b3da65052bf2326c7980b90fff34caf462af543b150b434"
+DIGIT_FILE = Path(__file__).parent / "_data" / "digit-classifier.safetensors"
+DIGIT_SHA256 = "46b3bd0413d0a102e99a74aa3dff41852dcda85c9815888bf7f7c9f292484b3c"
 _CHUNK = 500  # images at a time
 _BATCH, _RATE, _SHIFT = 100, 2e-3, 2  # training: images a step, first learning rate, pixels
 
@@ -52,6 +56,24 @@ class FeatureNetwork(nn.Module):
         return self.head(self.features(images))
 
 
+class DigitClassifier(nn.Sequential):
+    """Convolutions 3x3 with 32, 48 and 64 channels and batch normalisation; ten scores.
+
+    Takes images [B, 1, 28, 28] in 0..1.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            *_normalized(1, 32), *_normalized(32, 48), *_normalized(48, 64),
+            nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 3 * 3, CLASSES),
+        )  # fmt: skip
+
+
+def _normalized(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    return convolution, nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)
+
+
 def extract(images: Tensor) -> Tensor:
     """Features that distances are measured on.
 
@@ -67,10 +89,21 @@ def extract(images: Tensor) -> Tensor:
     return apply(feature_network().features, images)
 
 
+def digit_probabilities(images: Tensor) -> Tensor:
+    """How sure the independent classifier is of each digit: float32 [N, 10]; else as `extract`."""
+    return apply(digit_classifier(), images).softmax(dim=1)
+
+
 @functools.cache
 def feature_network() -> FeatureNetwork:
     """The network behind `extract`, in evaluation mode. ValueError as there."""
     return _load(FeatureNetwork(), FEATURE_FILE, FEATURE_SHA256)
+
+
+@functools.cache
+def digit_classifier() -> DigitClassifier:
+    """The network behind `digit_probabilities`, in evaluation mode. ValueError as there."""
+    return _load(DigitClassifier(), DIGIT_FILE, DIGIT_SHA256)
 
 
 def train(network: nn.Module, images: Tensor, labels: Tensor, epochs: int, seed: int) -> None:
