@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import firstspike as fs
-from firstspike.config import GAN_RECIPES, AnnGanConfig, GanConfig, GanOptions
+from firstspike import train_classifier
+from firstspike.config import GAN_RECIPES, AnnGanConfig, ClassifierConfig, GanConfig, GanOptions
 from firstspike.data import ImageSet
 from firstspike.gan import build_gan
 from firstspike.run import RunDirectory
@@ -127,3 +128,16 @@ def test_classes_to_draw():
     for digit in ("12", "three", "-1"):
         with pytest.raises(ValueError, match=digit):
             load_classes(GanConfig(digit=digit))
+
+
+def test_held_out_images_are_those_of_the_classifier():
+    config = GanConfig(digit="3", validation=1 / 6)
+    held_out = load_classes(config, "validation").images
+    _, of_all = train_classifier.load_parts(ClassifierConfig(validation=1 / 6))
+    assert torch.equal(held_out, of_all.select(3).images)
+    train_images = {image.numpy().tobytes() for image in load_classes(config).images}
+    assert len(train_images) + len(held_out) == len(load_classes(GanConfig(digit="3")))
+    assert train_images.isdisjoint(image.numpy().tobytes() for image in held_out)
+    assert load_classes(config, "test").classes == [3]
+    with pytest.raises(ValueError, match="none was held out"):
+        load_classes(GanConfig(digit="3"), "validation")

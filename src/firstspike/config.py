@@ -61,6 +61,8 @@ class GanOptions(Options):
     """Class to draw, or 'all' for every class in one network."""
     data: str | None = None
     """Folder with IDX files or pictures; the bundled MNIST if not given."""
+    validation: float = _within(0.0, 0.0, 0.9)
+    """Share of the training images that is held out to choose by; 0 to train on all."""
     seed: int = _within(0, 0)
     """Of weights, order, latents and noise."""
     epochs: int = _within(50, 1)

@@ -27,6 +27,7 @@ from torch import Tensor
 Split = Literal["train", "test"]
 
 SIDE = 28  # pixels
+SPLIT_SEED = 0  # every run holds out the same images, so that runs can be compared
 MNIST_FILE = Path(__file__).parent / "_data" / "mnist.npz"
 MNIST_SHA256 = "04264ff3782eb986c503d57b901e2b943c1a26ff3bd26d26606e38e7368df925"
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
@@ -132,6 +133,22 @@ def load_images(path: str | os.PathLike[str] | None = None, split: Split = "trai
     if any(_IDX_NAME.fullmatch(file.name) for file in folder.iterdir()):
         return _load_idx_folder(folder, split)
     return _load_picture_folder(folder, split)
+
+
+def load_parts(
+    path: str | os.PathLike[str] | None, validation: float
+) -> tuple[ImageSet, ImageSet | None]:
+    """Images to train on, and those held out, if any, always the same.
+
+    Args:
+        path: as for `load_images`.
+        validation: share of each class that is held out, 0 <= validation < 1.
+
+    Raises:
+        ValueError: as for `load_images` and `split_validation`.
+    """
+    images = load_images(path, "train")
+    return split_validation(images, validation, SPLIT_SEED) if validation else (images, None)
 
 
 def split_validation(image_set: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:

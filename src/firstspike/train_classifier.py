@@ -8,17 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from firstspike import models
+from firstspike import data, models
 from firstspike._version import __version__
 from firstspike.classifier import decision_gradient, output_error, shifted
 from firstspike.coding import encode, jittered
 from firstspike.config import AnnClassifierConfig, ClassifierConfig, ClassifierOptions
-from firstspike.data import ImageSet, load_images, split_validation
+from firstspike.data import ImageSet
 from firstspike.metrics import accuracy, spike_stats
 from firstspike.run import RunDirectory, epoch_generator
 from firstspike.training import Progress, Report, Stats, pass_over, run_epochs
 
-SPLIT_SEED = 0  # every run holds out the same images, so that runs can be compared
 THRESHOLD = 100.0  # of S4NN
 RARELY = 1000  # a neuron that fires for fewer than one in so many images is dead
 CHECKED = 10_000  # images, at most, that an epoch is measured on
@@ -231,10 +230,7 @@ def build_training(run: RunDirectory) -> ClassifierTraining:
 
 def load_parts(config: ClassifierOptions) -> tuple[ImageSet, ImageSet | None]:
     """Images to train on, and those held out, if any."""
-    images = load_images(config.data, "train")
-    if not config.validation:
-        return images, None
-    return split_validation(images, config.validation, SPLIT_SEED)
+    return data.load_parts(config.data, config.validation)
 
 
 def train(

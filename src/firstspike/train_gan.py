@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 from firstspike import plots
 from firstspike._version import __version__
 from firstspike.config import GanOptions
-from firstspike.data import ImageSet, load_images
+from firstspike.data import ImageSet, load_images, load_parts
 from firstspike.gan import Gan
 from firstspike.run import RunDirectory, epoch_generator
 from firstspike.training import Progress, Report, Stats, pass_over, run_epochs
+
+Part = Literal["train", "validation", "test"]
 
 PREVIEW = 64  # samples in the grid of each epoch
 MEASURED = 1000  # samples behind the figures of the summary
 
 
-def load_classes(config: GanOptions) -> ImageSet:
-    """The training images of the class to draw. ValueError if there is no such class."""
-    images = load_images(config.data, "train")
+def load_classes(config: GanOptions, part: Part = "train") -> ImageSet:
+    """Images of the class to draw: those to train on, those held out, or the test set's.
+
+    Raises:
+        ValueError: there is no such class, or nothing was held out.
+    """
+    images = _load_part(config, part)
     if config.digit == "all":
         return images
     if not config.digit.isdecimal():
         raise ValueError(f"digit must be 'all' or one of {images.classes}, got {config.digit!r}")
     return images.select(int(config.digit))
+
+
+def _load_part(config: GanOptions, part: Part) -> ImageSet:
+    if part == "test":
+        return load_images(config.data, "test")
+    images, held_out = load_parts(config.data, config.validation)
+    if part == "train":
+        return images
+    if held_out is None:
+        raise ValueError("trained on all images, none was held out; use --split test")
+    return held_out
 
 
 def train(run: RunDirectory, gan: Gan, images: ImageSet, report: Report) -> dict[str, Any]:
