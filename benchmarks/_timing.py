@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -11,21 +12,26 @@ def alternate(
     functions: Mapping[str, Callable[[], object]],
     repeats: int,
     clock: Callable[[], float] = time.perf_counter,
-    calls: int = 5,
+    turn: float = 5.0,
 ) -> dict[str, list[float]]:
     """Milliseconds per call of each function, ``repeats`` times in turn.
 
-    Each turn is preceded by one call that is not timed, so that every function finds its caches
-    and its thread pool as its own last call left them.
+    Each turn is preceded by one call that is not in the figures, so that every function finds its
+    caches and its thread pool as its own last call left them. That call also tells how many more
+    fill the ``turn``, in milliseconds: at least one.
     """
+
+    def milliseconds(function: Callable[[], object], calls: int) -> float:
+        start = clock()
+        for _ in range(calls):
+            function()
+        return (clock() - start) / calls * 1e3
+
     measured: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
-            function()
-            start = clock()
-            for _ in range(calls):
-                function()
-            measured[name].append((clock() - start) / calls * 1e3)
+            calls = math.ceil(turn / milliseconds(function, 1)) or 1
+            measured[name].append(milliseconds(function, calls))
     return measured
 
 

@@ -113,7 +113,7 @@ def _online(
         },
         options.repeats,
         clock,
-        calls=1,
+        turn=0,
     )
     each = {who: [ms / count[who] * 1e3 for ms in measured[who]] for who in measured}
     return {

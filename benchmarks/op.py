@@ -81,7 +81,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--neurons", type=int, default=400)
     parser.add_argument("--t-max", type=int, default=256, help="time steps")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--repeats", type=int, default=50, help="turns of five calls each")
+    parser.add_argument("--repeats", type=int, default=50, help="turns")
     parser.add_argument("--input-grad", action="store_true", help="also the gradient of the input")
     parser.add_argument("--cpu", action="store_true", help="CPU time of the thread, not wall time")
     return parser.parse_args()
