@@ -1,0 +1,210 @@
+"""How the time of one layer grows: with batch, width, input density, time steps and threads.
+
+A layer of one-spike neurons (`fire`) against ``Linear`` and ``ReLU`` of the same size in PyTorch,
+forward alone and forward plus backward. All but one of the settings stay at 100 MNIST images,
+784-400, 256 steps and one thread. For the density, images are random: each pixel is lit with that
+probability, at a random brightness. Weights are drawn so that about 0.85 of the neurons fire,
+as the output states. Spike times are compared with the reference's before anything is timed.
+
+    python benchmarks/scaling.py --cpu --json FILE --picture docs/images/scaling.png
+
+All points of a curve are measured in turns, so that they see the same state of the machine. Times
+are medians in milliseconds, ratios are medians over neighbouring turns. ``--cpu`` takes the CPU
+time of the calling thread; the curve over threads is always wall time, and says something only on
+a machine that nobody else uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import _table
+import torch
+from _timing import alternate, median_ratio
+from rich.console import Console
+
+import firstspike as fs
+
+IMAGES = fs.load_mnist("train").images.flatten(1)
+PIXELS = IMAGES.shape[1]
+AXES: dict[str, tuple[float, ...]] = {
+    "batch": (1, 4, 16, 64, 256, 1024, 4096),
+    "neurons": (100, 300, 1000, 3000, 10_000),
+    "density": (0.01, 0.03, 0.1, 0.3, 1.0),
+    "t_max": (64, 256, 1024, 4096),
+    "threads": tuple(range(1, (os.cpu_count() or 1) + 1)),
+}
+PARTS = ("forward", "with backward")
+CHECKED = 8  # images of each point
+
+
+@dataclass(frozen=True)
+class Setting:
+    batch: int = 100
+    neurons: int = 400
+    density: float | None = None  # share of lit pixels; None: MNIST's images
+    t_max: int = 256
+    threads: int = 1
+
+
+class Point:
+    """One setting: the two layers, their inputs, and what was measured of them."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        pixels = self._pixels()
+        self.times = fs.encode(pixels, setting.t_max)
+        self.intensities = pixels / 255
+        spikes = self.times < setting.t_max
+        self.events = spikes.sum().item() / len(pixels)
+        self.layer = fs.nn.FirstSpikeLinear(
+            PIXELS, setting.neurons, t_max=setting.t_max, init=_weights(self.events)
+        )
+        self.dense = torch.nn.Sequential(torch.nn.Linear(PIXELS, setting.neurons), torch.nn.ReLU())
+        self.error = torch.randn(len(pixels), setting.neurons)
+        self.firing = self._check()
+
+    def _pixels(self) -> torch.Tensor:
+        if self.setting.density is None:
+            return IMAGES[: self.setting.batch]
+        shape = self.setting.batch, PIXELS
+        lit = torch.rand(shape) < self.setting.density
+        return lit * torch.randint(1, 256, shape, dtype=torch.uint8)
+
+    def _check(self) -> float:
+        """The share of neurons that fire; some images are compared with the reference."""
+        times, layer = self.times[:CHECKED], self.layer
+        results = []
+        for layer.impl in ("reference", "numba"):
+            results.append(layer(times).detach())
+        assert torch.equal(*results), self.setting
+        return (results[0] < self.setting.t_max).float().mean().item()
+
+    def functions(self) -> dict[str, Callable[[], object]]:
+        """What to time, by name."""
+        sides = {"fire": (self.layer, self.times), "dense": (self.dense, self.intensities)}
+        result: dict[str, Callable[[], object]] = {}
+        for side, (model, inputs) in sides.items():
+            result[f"{side} forward"] = self._forward(model, inputs)
+            result[f"{side} with backward"] = self._train(model, inputs)
+        return result
+
+    def _forward(self, model: torch.nn.Module, inputs: torch.Tensor) -> Callable[[], object]:
+        @torch.no_grad()
+        def forward() -> object:
+            self._set_threads()
+            return model(inputs)
+
+        return forward
+
+    def _train(self, model: torch.nn.Module, inputs: torch.Tensor) -> Callable[[], object]:
+        def train() -> None:
+            self._set_threads()
+            model.zero_grad()
+            model(inputs).backward(self.error)
+
+        return train
+
+    def _set_threads(self) -> None:
+        if torch.get_num_threads() != self.setting.threads:
+            torch.set_num_threads(self.setting.threads)
+
+
+def _weights(events: float) -> tuple[float, float]:
+    """Bounds of uniform weights whose sum over all events has mean 1.8 and deviation 0.8.
+
+    The threshold is 1, and potentials also cross it on their way: 0.85 of the neurons fire.
+    """
+    mean, reach = 1.8 / events, 0.8 * (3 / events) ** 0.5
+    return mean - reach, mean + reach
+
+
+def main() -> None:
+    options = _options()
+    result: dict[str, Any] = {
+        "what": "784-400, 100 MNIST images, 256 steps, one thread, unless varied",
+        "clock": "CPU time, but wall time for threads" if options.cpu else "wall time",
+        "repeats": options.repeats,
+        "torch": torch.__version__,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+    console = Console(width=160, highlight=False)
+    for axis in options.axes:
+        torch.manual_seed(0)
+        wall = axis == "threads" or not options.cpu
+        clock = time.perf_counter if wall else time.thread_time
+        result[axis] = _curve(axis, options.repeats, clock)
+        _table.show(axis, result[axis], console)
+    if options.json is not None:
+        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if options.picture is not None:
+        _draw({axis: result[axis] for axis in options.axes}, options.picture)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--axes", nargs="+", choices=AXES, default=[*AXES])
+    parser.add_argument("--repeats", type=int, default=15, help="turns")
+    parser.add_argument("--cpu", action="store_true", help="CPU time of the thread, not wall time")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--picture", type=Path, help="file for the curves")
+    return parser.parse_args()
+
+
+def _curve(axis: str, repeats: int, clock: Callable[[], float]) -> dict[str, dict[str, float]]:
+    """The columns of one table, for each value of ``axis``."""
+    points = {value: Point(dataclasses.replace(Setting(), **{axis: value})) for value in AXES[axis]}
+    functions = {
+        f"{value:g} {name}": function
+        for value, point in points.items()
+        for name, function in point.functions().items()
+    }
+    measured = alternate(functions, repeats, clock)
+    rows: dict[str, dict[str, float]] = {}
+    for value, point in points.items():
+        row = {"events per image": round(point.events, 1), "share firing": round(point.firing, 2)}
+        for part in PARTS:
+            fire, dense = (measured[f"{value:g} {side} {part}"] for side in ("fire", "dense"))
+            row[f"{part}: fire, ms"] = _table.significant(statistics.median(fire))
+            row[f"{part}: dense, ms"] = _table.significant(statistics.median(dense))
+            row[f"{part}: ratio"] = _table.significant(median_ratio(fire, dense))
+        rows[f"{value:g}"] = row
+    return rows
+
+
+def _draw(curves: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
+    """Small pictures of all curves beside each other, both axes logarithmic."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.6 * len(curves), 3.2), layout="constrained")
+    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    for panel, (axis, rows) in zip(panels, curves.items(), strict=True):
+        values = [float(value) for value in rows]
+        for part, style in zip(PARTS, ("--", "-"), strict=True):
+            for side, color in (("fire", "tab:red"), ("dense", "tab:gray")):
+                heights = [row[f"{part}: {side}, ms"] for row in rows.values()]
+                panel.loglog(
+                    values, heights, style, marker=".", color=color, label=f"{side} {part}"
+                )
+        panel.set_xlabel({"t_max": "time steps", "density": "lit pixels"}.get(axis, axis))
+        panel.grid(alpha=0.3)
+        if axis == "threads":
+            panel.set_xscale("linear")
+            panel.set_xticks(values)
+    panels[0].set_ylabel("milliseconds")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
