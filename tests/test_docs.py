@@ -1,5 +1,6 @@
 """The documentation builds without a warning and says what is so."""
 
+import html
 import re
 import shutil
 import subprocess
@@ -41,6 +42,13 @@ def test_functions_are_documented(site):
     text = (site / "api" / "index.html").read_text(encoding="utf-8")
     for name in ("fire", "nn.FirstSpikeLinear", "losses.aggressive_ttfs", "load_run"):
         assert f'id="firstspike.{name}"' in text
+
+
+def test_every_example_is_on_a_page(site):
+    pages = "".join(page.read_text(encoding="utf-8") for page in site.rglob("index.html"))
+    text = html.unescape(re.sub("<[^>]+>", "", pages))  # without the spans of the colours
+    for example in (ROOT / "examples").glob("*.py"):
+        assert example.read_text(encoding="utf-8").strip() in text, example.name
 
 
 def test_pages_fetch_nothing_from_elsewhere(site):
