@@ -84,6 +84,7 @@ COMMANDS = (
     ("train", "classifier"),
     ("train", "ann-classifier"),
     ("evaluate",),
+    ("export",),
     ("figures",),
     ("reproduce",),
 )

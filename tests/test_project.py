@@ -44,6 +44,8 @@ ORDER = (
     "fidelity",
     "report",
     "nir_io",
+    "npz_io",
+    "onnx_io",
     "demo",
     "progress",
     "commands",

@@ -23,6 +23,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subco
 
 from firstspike import evaluate, files, models, plots, train_classifier, train_gan
 from firstspike._version import __version__
+from firstspike.commands.export import Export
 from firstspike.commands.figures import Figures
 from firstspike.commands.reproduce import Reproduce
 from firstspike.config import (
@@ -201,6 +202,7 @@ def _parse(arguments: list[str]) -> Command:
         Annotated[Train[network], subcommand("train")]
         | Annotated[Generate, subcommand("generate")]
         | Annotated[Evaluate, subcommand("evaluate")]
+        | Annotated[Export, subcommand("export")]
         | Annotated[Figures, subcommand("figures")]
         | Annotated[Reproduce, subcommand("reproduce")]
     )

@@ -1,0 +1,67 @@
+"""``firstspike export``: a trained network as a file for other programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from torch import nn
+from tyro.conf import Positional, arg
+
+from firstspike import nir_io, npz_io, onnx_io
+from firstspike.loading import load_classifier, load_gan
+from firstspike.nn import FirstSpikeSequential
+from firstspike.run import RunDirectory
+
+Format = Literal["nir", "npz", "onnx"]
+Part = Literal["generator", "discriminator"]
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a trained network as NIR, ONNX or NumPy arrays, for other programs."""
+
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """Folder of the run."""
+    out: Annotated[Positional[Path], arg(metavar="FILE")]
+    """File to write."""
+    format: Format | None = None
+    """Of the file; what its suffix says if not given."""
+    part: Part | None = None
+    """Which network of a GAN; the generator is the averaged one that `generate` draws with."""
+    portable: bool = False
+    """NIR for simulators that ignore v_reset or take one threshold a layer only."""
+
+    def __call__(self) -> None:
+        kind = self.format or self.out.suffix.removeprefix(".")
+        if kind not in get_args(Format):
+            raise ValueError(
+                f"{self.out}: no format has this suffix; give --format nir, npz or onnx"
+            )
+        if self.portable and kind != "nir":
+            raise ValueError(f"--portable is for --format nir, got {kind}; leave it out")
+        model = _network(RunDirectory.open(self.run), self.part)
+        if kind == "nir":
+            nir_io.save(self.out, model, portable=self.portable)
+        else:
+            (npz_io if kind == "npz" else onnx_io).save(self.out, model)
+        sizes = [model.layers[0].in_features, *(layer.out_features for layer in model.layers)]
+        print(f"{type(model).__name__} {'-'.join(map(str, sizes))}: {self.out}")
+
+
+def _network(run: RunDirectory, part: Part | None) -> FirstSpikeSequential:
+    """The network of a run that is asked for. ValueError if there is none that spikes."""
+    is_gan = run.kind.endswith("gan")
+    if is_gan == (part is None):
+        remedy = "give --part generator or discriminator" if is_gan else "leave --part out"
+        raise ValueError(f"{run.path}: a {run.kind} run; {remedy}")
+    model: nn.Module
+    if is_gan:
+        gan = load_gan(run)
+        model = gan.average if part == "generator" else gan.discriminator
+    else:
+        model = load_classifier(run)
+    if not isinstance(model, FirstSpikeSequential):
+        raise ValueError(f"{run.path}: a {run.kind} run, which does not spike; give one that does")
+    return model
