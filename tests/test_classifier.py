@@ -1,4 +1,4 @@
-"""The classifier's rules: noise on its input, its error, and the gradient at the decision."""
+"""The classifier's noise on its input, and the error of its output spikes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import firstspike as fs
-from firstspike.classifier import decision_gradient, output_error, shifted
+from firstspike.classifier import output_error, shifted
 from firstspike.coding import jittered
 from firstspike.config import ClassifierConfig
 from firstspike.run import epoch_generator
@@ -64,30 +64,3 @@ def test_error_of_cross_entropy_is_its_gradient():
     [grad] = torch.autograd.grad(loss, times)
     error = output_error(times.detach(), torch.tensor([1]), config)
     torch.testing.assert_close(error / 10, grad)
-
-
-def test_decision_gradient_by_hand():
-    """Inputs 0, 1 fire at 0 and 9; hidden 0 fires at 1, hidden 1 stays near its threshold."""
-    model = fs.models.Classifier(*fs.models.spiking_network((2, 2, 2)))
-    with torch.no_grad():
-        model[0].weight.copy_(torch.tensor([[1.25, 5.0], [0.75, 5.0]]))
-        model[1].weight.copy_(torch.tensor([[2.0, 0.5], [-1.0, 3.0]]))
-        layer_times = model.layer_times(torch.tensor([[0.0, 9.0]]))
-    assert [t.tolist() for t in layer_times] == [[[0, 9]], [[1, 10]], [[2, 11]]]
-    # Decision at 2: only input 0 and hidden 0 have arrived. Error: output 1 should be later.
-    decision_gradient(model, layer_times, torch.tensor([[0.0, -4.0]]), window=0.5)
-    # dL/dV = -error = [0, 4]; hidden: W^T dL/dV = [-4, 12], slopes 1 - .25 / .5 at V = 1.25, .75.
-    assert model[1].weight.grad.tolist() == [[0, 0], [4, 0]]
-    assert model[1].bias.grad.tolist() == [0, 4]
-    assert model[0].weight.grad.tolist() == [[-2, 0], [6, 0]]
-    assert model[0].bias.grad.tolist() == [-2, 6]
-
-
-def test_decision_gradient_pulls_a_silent_desired_output():
-    model = fs.models.Classifier(*fs.models.spiking_network((1, 1, 2), bias=False))
-    with torch.no_grad():
-        model[0].weight.fill_(2.0)
-        model[1].weight.fill_(0.5)
-        layer_times = model.layer_times(torch.zeros(1, 1))
-    decision_gradient(model, layer_times, torch.tensor([[1.0, -1.0]]), window=0.5)
-    assert model[1].weight.grad.tolist() == [[-1], [0]]

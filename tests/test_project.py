@@ -36,6 +36,7 @@ ORDER = (
     "training",
     "gan",
     "classifier",
+    "decision",
     "train_classifier",
     "train_gan",
     "loading",

@@ -23,7 +23,7 @@ CONFIGS = {
     "online": ClassifierConfig(
         **SMALL | {"hidden": 100}, gradient="online", lr=0.3, shift=0, jitter=0.0
     ),
-    "s4nn": ClassifierConfig(**SMALL, loss="s4nn", lr=5e-3),
+    "s4nn": ClassifierConfig(**SMALL, loss="s4nn", gradient="temporal", lr=3e-4),
 }
 
 

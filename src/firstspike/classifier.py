@@ -1,4 +1,4 @@
-"""The classifier's rules of one training step: what comes in, what is wrong, what learns."""
+"""Noise on the classifier's input, and the error of its output spikes that goes back in time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from firstspike import losses
 from firstspike.config import ClassifierConfig
-from firstspike.nn import FirstSpikeSequential
 
 
 def shifted(times: Tensor, pixels: int, t_max: int, rng: torch.Generator) -> Tensor:
@@ -24,41 +23,6 @@ def shifted(times: Tensor, pixels: int, t_max: int, rng: torch.Generator) -> Ten
     moves = torch.randint(2 * pixels + 1, (2, count, 1), generator=rng)
     rows, columns = moves[0] + torch.arange(height), moves[1] + torch.arange(width)
     return padded[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
-
-
-def decision_gradient(
-    model: FirstSpikeSequential, layer_times: list[Tensor], error: Tensor, window: float
-) -> None:
-    """Set the gradients of all weights as of the decision step: a surrogate for eq. 11-15.
-
-    Temporal backpropagation tells a hidden neuron that fired to come earlier or later, and others
-    nothing, so that activity dies out under losses that only ask for less. Here a neuron learns as
-    far as its potential at the decision, had it not fired, is near its threshold, with the slope
-    ``max(0, 1 - |V - threshold| / window)`` for dV (a surrogate gradient, Neftci et al., arXiv
-    1901.09948), and from the spikes that had arrived by then.
-
-    Args:
-        model: the network; its parameters' ``grad`` is replaced.
-        layer_times: spike times of the input and of every layer, [B, features].
-        error: dL/dt of the output layer [B, classes]; a silent neuron takes what asks it to fire.
-        window: width of the slope, in units of the potential.
-    """
-    output = layer_times[-1]
-    t_max, delay = model.layers[-1].t_max, model.layers[-1].delay
-    decision = output.amin(dim=1, keepdim=True)
-    arrived = [((t + delay <= decision) & (t < t_max)).to(t.dtype) for t in layer_times[:-1]]
-    # dL/dV = -dL/dt (eq. 11), as of the output layer.
-    signal = -torch.where((output < t_max) | (error > 0), error, 0)
-    for depth in reversed(range(len(model.layers))):
-        layer = model.layers[depth]
-        layer.weight.grad = (arrived[depth].t() @ signal).t()
-        if layer.bias is not None:
-            layer.bias.grad = signal.sum(dim=0)
-        if depth:
-            before = model.layers[depth - 1]
-            potential = nn.functional.linear(arrived[depth - 1], before.weight, before.bias)
-            slope = (1 - (potential - before.threshold).abs() / window).clamp(min=0)
-            signal = (signal @ layer.weight) * slope
 
 
 def output_error(times: Tensor, target: Tensor, config: ClassifierConfig) -> Tensor:

@@ -16,6 +16,12 @@ from firstspike.times import T_MAX, check_t_max
 
 Recipe = Literal["best", "paper"]
 Loss = Literal["aggressive", "s4nn", "cross-entropy"]
+Gradient = Literal["decision", "temporal", "online"]
+_LOSSES: dict[Gradient, tuple[Loss, ...]] = {
+    "decision": ("aggressive",),
+    "temporal": ("aggressive", "s4nn", "cross-entropy"),
+    "online": ("aggressive", "s4nn"),
+}
 
 
 @dataclass(frozen=True)
@@ -169,20 +175,24 @@ class ClassifierConfig(ClassifierOptions):
     """Time steps of the simulation."""
     delay: int = _within(1, 0)
     """Time steps from a spike to its effect."""
-    gradient: Literal["decision", "temporal", "online"] = "decision"
+    gradient: Gradient = "decision"
     """A surrogate gradient at the decision step, the paper's temporal backpropagation, or the
     latter one image at a time with plain descent, as in S4NN."""
-    window: float = _within(0.5, 1e-6)
+    window: float = _within(1.0, 1e-6)
     """Decision gradient: distance to the threshold at which a hidden neuron stops learning."""
+    temperature: float = _within(0.6, 1e-6)
+    """Decision gradient: potential by which a class is e times likelier, which scales the error."""
+    sparsity: float = _within(0.003, 0.0)
+    """Decision gradient: error of each hidden spike, which asks for fewer of them."""
     softness: float = _within(40.0, 1e-6)
-    """Time steps by which a decision is e times surer, which scales the error."""
+    """Temporal gradient: the same as temperature, in time steps."""
     earliness: float = _within(0.1, 0.0)
     """Extra error of the desired neuron, times its spike time over t_max."""
     gamma: float = _within(3.0, 0.0)
     """S4NN: time steps by which the other neurons should be late."""
     jitter: float = _within(4.0, 0.0)
     """Standard deviation, in steps, of the noise on input spikes in training."""
-    dropout: float = _within(0.2, 0.0, 1.0)
+    dropout: float = _within(0.05, 0.0, 1.0)
     """Share of hidden spikes that are left out in training."""
     output_lr: float = _within(0.24, 0.0)
     """Online: learning rate of the output layer; that of the hidden layer is lr."""
@@ -198,8 +208,11 @@ class ClassifierConfig(ClassifierOptions):
     def check(self) -> None:
         super().check()
         check_t_max(self.t_max)
-        if self.gradient == "online" and self.loss == "cross-entropy":
-            raise ValueError("loss must be aggressive or s4nn with gradient online")
+        if self.loss not in _LOSSES[self.gradient]:
+            losses = " or ".join(_LOSSES[self.gradient])
+            raise ValueError(
+                f"loss must be {losses} with gradient {self.gradient}, got {self.loss}"
+            )
 
 
 _ONLINE = ClassifierConfig(
@@ -210,7 +223,7 @@ CLASSIFIER_RECIPES: dict[tuple[Recipe, Loss], ClassifierConfig] = {
     ("best", "s4nn"): dataclasses.replace(
         _ONLINE, recipe="best", loss="s4nn", epochs=40, shift=1, jitter=4.0, penalty=1e-6
     ),
-    ("best", "cross-entropy"): ClassifierConfig(loss="cross-entropy"),
+    ("best", "cross-entropy"): ClassifierConfig(loss="cross-entropy", gradient="temporal"),
     ("paper", "aggressive"): dataclasses.replace(_ONLINE, normalize="l1"),
     ("paper", "s4nn"): dataclasses.replace(_ONLINE, loss="s4nn"),
     ("paper", "cross-entropy"): ClassifierConfig(

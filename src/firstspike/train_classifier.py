@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from firstspike import data, models
 from firstspike._version import __version__
-from firstspike.classifier import decision_gradient, output_error, shifted
+from firstspike.classifier import output_error, shifted
 from firstspike.coding import encode, jittered
 from firstspike.config import AnnClassifierConfig, ClassifierConfig, ClassifierOptions
 from firstspike.data import ImageSet
+from firstspike.decision import DecisionLearner
 from firstspike.metrics import accuracy, spike_stats
 from firstspike.run import RunDirectory, epoch_generator
 from firstspike.training import Progress, Report, Stats, pass_over, run_epochs
@@ -63,24 +64,32 @@ class SpikingTraining(ClassifierTraining):
 
     config: ClassifierConfig
     model: models.Classifier
+    _learner: DecisionLearner | None = None
 
     def build(self, classes: int) -> models.Classifier:
         config = self.config
         return models.classifier(config.hidden, classes, t_max=config.t_max, delay=config.delay)
 
+    def start_epoch(self, epoch: int) -> None:
+        super().start_epoch(epoch)
+        self._learner = None  # a checkpoint may have been loaded
+
     def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
+        if self.config.gradient == "temporal":
+            return self._step_back_in_time(images, labels, rng)
+        if self._learner is None:
+            self._learner = DecisionLearner(self.model, self.optimizer, self.config)
+        seed = int(torch.randint(2**32, (), generator=rng))
+        return self._learner.step(images, labels, seed)
+
+    def _step_back_in_time(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
+        """Temporal backpropagation (eq. 11-15)."""
         config = self.config
-        times = self.perturbed(images, rng)
-        with torch.set_grad_enabled(config.gradient == "temporal"):
-            layer_times = self._forward(times, rng)
+        layer_times = self._forward(self.perturbed(images, rng), rng)
         output = layer_times[-1].detach()
         error = output_error(output, labels, config) / len(labels)
-        if config.gradient == "temporal":
-            self.optimizer.zero_grad()
-            layer_times[-1].backward(error)
-        else:
-            with torch.no_grad():
-                decision_gradient(self.model, layer_times, error, config.window)
+        self.optimizer.zero_grad()
+        layer_times[-1].backward(error)
         self.optimizer.step()
         right = (output.argmin(dim=1) == labels) & (output.amin(dim=1) < config.t_max)
         return {

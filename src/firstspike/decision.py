@@ -1,0 +1,196 @@
+"""The classifier's default rule: learn as of the decision step, from what had arrived by then.
+
+`decision_gradients` defines it in plain PyTorch. `DecisionLearner` carries it out, event by event
+and together with Adam, in the kernels of `firstspike.ops.minibatch`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from firstspike.coding import encode
+from firstspike.config import ClassifierConfig
+from firstspike.metrics import decide
+from firstspike.models import Classifier
+
+if TYPE_CHECKING:
+    from firstspike.ops.minibatch import Adam
+
+Stats = dict[str, float]
+
+
+def decision_gradients(
+    model: Classifier, layer_times: Sequence[Tensor], target: Tensor, config: ClassifierConfig
+) -> list[tuple[Tensor, Tensor]]:
+    """Gradients of both layers as of the decision step: a surrogate for eq. 11-15.
+
+    Temporal backpropagation tells a hidden neuron that fired to come earlier or later, and others
+    nothing, so that activity dies out under losses that only ask for less. Here a neuron learns as
+    far as its potential at the decision, had it not fired, is near its threshold, with the slope
+    ``max(0, 1 - |V - threshold| / window)`` for dV (a surrogate gradient, Neftci et al., arXiv
+    1901.09948), and from the spikes that had arrived by then.
+
+    Args:
+        model: the network, of two layers.
+        layer_times: spike times of the input, the hidden and the output layer, [B, features].
+        target: labels, int64 [B].
+        config: ``window``, ``sparsity`` and what `output_signal` takes.
+
+    Returns:
+        dL/dw [out, in] and dL/db [out] of each layer, sums over the batch.
+    """
+    times, hidden_times, output_times = layer_times
+    first, last = model.layers
+    t_max, delay = first.t_max, first.delay
+    decision = output_times.amin(dim=1, keepdim=True)
+
+    def arrived(times: Tensor) -> Tensor:
+        return ((times + delay <= decision) & (times + delay < t_max)).to(times.dtype)
+
+    output = nn.functional.linear(arrived(hidden_times), last.weight, last.bias)
+    winner = decide(output_times, output, t_max)
+    error = output_signal(output, winner, decision[:, 0], target, config)
+    potential = nn.functional.linear(arrived(times), first.weight, first.bias)
+    slope = (1 - (potential - first.threshold).abs() / config.window).clamp(min=0)
+    fired = model.layers[0](times) <= decision.clamp(max=t_max - 1)
+    signal = (error @ last.weight + config.sparsity * fired) * slope
+    return [
+        (signal.t() @ arrived(times), signal.sum(dim=0)),
+        (error.t() @ arrived(hidden_times), error.sum(dim=0)),
+    ]
+
+
+def output_signal(
+    potential: Tensor, winner: Tensor, decision: Tensor, target: Tensor, config: ClassifierConfig
+) -> Tensor:
+    """dL/dV of the output neurons at the decision, [B, classes].
+
+    The signs are those of aggressive TTFS (eq. 16): the desired neuron should fire earlier unless
+    it is first, the others later. The size is how wrong the network is: the distance between the
+    label and the softmax of the potentials. The desired neuron is asked to be earlier still by
+    ``earliness``, in proportion to the decision step.
+
+    Args:
+        potential: of the output neurons, [B, classes].
+        winner: the class decided for, int64 [B].
+        decision: its step [B]; t_max where no output neuron fired.
+        target: labels, int64 [B].
+        config: ``temperature``, ``earliness`` and ``t_max``.
+    """
+    desired = nn.functional.one_hot(target, potential.shape[1]).to(potential.dtype)
+    is_first = (winner == target) & (decision < config.t_max)
+    error = torch.softmax(potential / config.temperature, dim=1) - desired
+    error = torch.where(is_first[:, None] & (desired > 0), 0, error)
+    return error - desired * (config.earliness / config.t_max * decision)[:, None]
+
+
+class DecisionLearner:
+    """Training steps of a classifier: race, gradients and Adam at once (CPU, float32).
+
+    Args:
+        model: a network of two layers with biases; its weights are updated in place.
+        optimizer: gives the learning rate and holds the moments, as if it had made the steps. What
+            belongs to an input stays as it is while its spikes do not arrive.
+        config: of the rule and of the noise.
+    """
+
+    def __init__(
+        self, model: Classifier, optimizer: torch.optim.Adam, config: ClassifierConfig
+    ) -> None:
+        from firstspike.ops import minibatch  # Numba takes a second to import
+        from firstspike.ops.noise import make_noise
+
+        first, last = model.layers
+        assert first.bias is not None and last.bias is not None
+        parameters = [first.weight, first.bias, last.weight, last.bias]
+        self._slots = [_slot(optimizer, parameter) for parameter in parameters]
+        hidden, hidden_bias, output, output_bias = (_rows(parameter) for parameter in parameters)
+        self._network = minibatch.Network(
+            hidden, hidden_bias, output, output_bias, np.ascontiguousarray(output.T)
+        )
+        self._moments = minibatch.Moments(
+            *(_rows(slot[name]) for slot in self._slots for name in ("exp_avg", "exp_avg_sq"))
+        )
+        self._group, self._kernels = optimizer.param_groups[0], minibatch
+        self._codes = encode(torch.arange(256, dtype=torch.uint8), config.t_max).int().numpy()
+        self._noise = make_noise(config.shift, config.jitter, config.dropout)
+        self._rule = minibatch.Rule(
+            config.t_max,
+            config.delay,
+            first.threshold,
+            config.window,
+            config.temperature,
+            config.earliness,
+            config.sparsity,
+        )
+        self._traces = minibatch.new_traces(self._network, 0)
+
+    def step(self, images: Tensor, labels: Tensor, seed: int) -> Stats:
+        """Learn from a batch.
+
+        Args:
+            images: uint8 [B, height, width].
+            labels: int64 [B], each a class of the network.
+            seed: of the noise, below 2**32.
+
+        Returns:
+            Means over the batch, of the network before the update.
+        """
+        if len(images) != len(self._traces.outcome):
+            self._traces = self._kernels.new_traces(self._network, len(images))
+        network, traces = self._network, self._traces
+        self._kernels.race(
+            images.numpy(),
+            labels.numpy(),
+            self._codes,
+            self._noise,
+            self._rule,
+            seed,
+            network,
+            traces,
+        )
+        self._kernels.learn(network, self._moments, traces, self._adam(len(images)))
+        right, decision, spikes = traces.outcome.mean(axis=0).tolist()
+        return {"train_accuracy": right, "train_decision_step": decision, "train_spikes": spikes}
+
+    def _adam(self, batch: int) -> Adam:
+        """The next step's factors. Gradients are sums over the batch, which scales epsilon only."""
+        for slot in self._slots:
+            slot["step"] += 1
+        count = float(self._slots[0]["step"])
+        beta1, beta2 = self._group["betas"]
+        return self._kernels.Adam(
+            *map(
+                np.float32,
+                (
+                    self._group["lr"] / (1 - beta1**count),
+                    1 / math.sqrt(1 - beta2**count),
+                    self._group["eps"] * batch,
+                    beta1,
+                    beta2,
+                ),
+            )
+        )
+
+
+def _slot(optimizer: torch.optim.Adam, parameter: Tensor) -> dict[str, Tensor]:
+    """The optimiser's state of a parameter, made as Adam itself would on its first step."""
+    slot: dict[str, Tensor] = optimizer.state[parameter]
+    if not slot:
+        slot["step"] = torch.tensor(0.0)
+        slot["exp_avg"], slot["exp_avg_sq"] = (torch.zeros_like(parameter) for _ in range(2))
+    return slot
+
+
+def _rows(tensor: Tensor) -> NDArray[Any]:
+    """The memory of a parameter as [in, out] or [out], C-contiguous."""
+    rows = tensor.detach().t().numpy()
+    assert rows.flags.c_contiguous
+    return rows
