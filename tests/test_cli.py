@@ -87,6 +87,7 @@ COMMANDS = (
     ("export",),
     ("figures",),
     ("reproduce",),
+    ("demo",),
 )
 
 

@@ -23,6 +23,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subco
 
 from firstspike import evaluate, files, models, plots, train_classifier, train_gan
 from firstspike._version import __version__
+from firstspike.commands.demo import Demo
 from firstspike.commands.export import Export
 from firstspike.commands.figures import Figures
 from firstspike.commands.reproduce import Reproduce
@@ -205,6 +206,7 @@ def _parse(arguments: list[str]) -> Command:
         | Annotated[Export, subcommand("export")]
         | Annotated[Figures, subcommand("figures")]
         | Annotated[Reproduce, subcommand("reproduce")]
+        | Annotated[Demo, subcommand("demo")]
     )
     parsed: Command = tyro.cli(
         command,

@@ -324,13 +324,17 @@ def _read_picture(file: Path) -> NDArray[np.uint8]:
     """A picture as uint8 [28, 28], with transparency on black."""
     try:
         with Image.open(file) as picture:
-            if picture.mode.startswith("I;16"):  # convert() would clip 16 bits, not scale them
-                gray = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-            else:
-                ink = picture.convert("RGBA")
-                gray = Image.alpha_composite(Image.new("RGBA", ink.size, "black"), ink).convert("L")
+            gray = to_gray(picture)
         return np.asarray(gray.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
     except Exception as error:  # Pillow's decoders raise a dozen types for a damaged file
         raise ValueError(
             f"{file}: not a readable picture ({type(error).__name__}); replace or remove it"
         ) from None
+
+
+def to_gray(picture: Image.Image) -> Image.Image:
+    """A picture in 8-bit gray, with transparency on black. What Pillow raises if it is damaged."""
+    if picture.mode.startswith("I;16"):  # convert() would clip 16 bits, not scale them
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    ink = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", ink.size, "black"), ink).convert("L")

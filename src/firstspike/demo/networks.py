@@ -1,0 +1,155 @@
+"""The networks on offer: those that come with the package and those of the runs that are given.
+
+Each is a run directory. The bundled ones, made by ``tools/bundle_models.py``, have in addition
+``provenance.json``: the command that trained it, and what was measured of the weights as bundled.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstspike import files
+from firstspike.gan import SpikingGan, build_gan
+from firstspike.loading import load_classifier
+from firstspike.models import Classifier
+from firstspike.run import RunDirectory
+
+BUNDLED = Path(__file__).parent / "_models"
+PROVENANCE = "provenance.json"
+KINDS = ("classifier", "gan")  # whose networks spike
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A network that may be chosen.
+
+    Args:
+        run: where it lies.
+        name: what people choose it by.
+        provenance: where a bundled network comes from; None for others.
+    """
+
+    run: RunDirectory
+    name: str
+    provenance: dict[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the page tells about it, as JSON values."""
+        options = self.run.options
+        kept = ("digit", "hidden", "loss", "epochs", "seed", "recipe", "t_max", "delay")
+        return {
+            "kind": self.run.kind,
+            "name": self.name,
+            "options": {name: options[name] for name in kept if name in options},
+            "provenance": self.provenance,
+        }
+
+
+class Shelf:
+    """Networks by their place in the list of offers; loaded when they are first asked for.
+
+    Safe for use by several threads.
+    """
+
+    def __init__(self, offers: list[Offer]) -> None:
+        self.offers = offers
+        self._loaded: dict[Path, tuple[int, Classifier | SpikingGan]] = {}
+        self._lock = threading.Lock()
+
+    def offer(self, number: int, kind: str) -> Offer:
+        """The offer with this number. ValueError if there is none of this kind."""
+        if 0 <= number < len(self.offers) and self.offers[number].run.kind == kind:
+            return self.offers[number]
+        raise ValueError(f"network {number}: there is no {kind} of this number")
+
+    def classifier(self, number: int) -> Classifier:
+        """The classifier with this number. ValueError if there is none, or it cannot be loaded."""
+        network = self._network(self.offer(number, "classifier").run)
+        assert isinstance(network, Classifier)
+        return network
+
+    def gan(self, number: int) -> SpikingGan:
+        """Likewise a GAN, of which only ``average`` has its trained weights."""
+        network = self._network(self.offer(number, "gan").run)
+        assert isinstance(network, SpikingGan)
+        return network
+
+    def _network(self, run: RunDirectory) -> Classifier | SpikingGan:
+        """The network as of the newest checkpoint: a run may be in training."""
+        age = _age(run)
+        with self._lock:
+            known = self._loaded.get(run.path)
+            if known is None or known[0] != age:
+                known = self._loaded[run.path] = age, load(run)
+            return known[1]
+
+
+def load(run: RunDirectory) -> Classifier | SpikingGan:
+    """The network of a run that spikes, of a GAN only ``average`` with its trained weights.
+
+    Raises:
+        ValueError: there is no checkpoint, or one of another architecture.
+    """
+    if run.kind == "classifier":
+        model = load_classifier(run)
+        assert isinstance(model, Classifier)
+        return model
+    gan = build_gan(run)
+    assert isinstance(gan, SpikingGan)
+    run.load_checkpoint({"average": gan.average})
+    return gan
+
+
+def bundled() -> list[Offer]:
+    """The networks that come with the package."""
+    folders = sorted(file.parent for file in BUNDLED.glob(f"*/{PROVENANCE}"))
+    return [_bundled(folder) for folder in folders]
+
+
+def given(paths: Iterable[Path]) -> tuple[list[Offer], list[str]]:
+    """The networks in run directories, or in all run directories below a folder.
+
+    Returns:
+        The networks, and one line for each run below a folder that was left out.
+
+    Raises:
+        ValueError: there is no run, or a run directory that was named itself is of no use here.
+    """
+    offers, left_out = [], []
+    for path in paths:
+        if (path / "options.json").exists():
+            offers.append(_given(path))
+            continue
+        folders = sorted(file.parent for file in path.rglob("options.json"))
+        if not folders:
+            raise ValueError(f"{path}: no run here nor below; name a run's folder")
+        for folder in folders:
+            try:
+                offers.append(_given(folder))
+            except ValueError as error:
+                left_out.append(str(error))
+    return offers, left_out
+
+
+def _bundled(folder: Path) -> Offer:
+    provenance = files.from_json(files.read(folder / PROVENANCE), folder / PROVENANCE)
+    return Offer(RunDirectory.open(folder), f"{folder.name}, bundled", provenance)
+
+
+def _given(path: Path) -> Offer:
+    run = RunDirectory.open(path)
+    if run.kind not in KINDS:
+        raise ValueError(f"{path}: a {run.kind} run, which does not spike; give one that does")
+    return Offer(run, str(path))
+
+
+def _age(run: RunDirectory) -> int:
+    """A number that changes with each checkpoint; 0 while one is being replaced."""
+    try:
+        return (run.path / "checkpoint" / "state.json").stat().st_mtime_ns
+    except OSError:
+        return 0

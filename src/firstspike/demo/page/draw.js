@@ -1,0 +1,134 @@
+// Generate: samples, one of them drawn in the order of its spikes, and the walk between two.
+
+import { drawRaster, showTimes } from "/paint.js";
+import { Player, still } from "/player.js";
+import { ask, attempt } from "/server.js";
+
+const $ = (id) => document.getElementById(id);
+const SAMPLES = 24;
+const STEPS = 16; // of a walk
+const RATE = 64; // time steps a second
+const STRIDE = 140; // milliseconds a step of the walk
+
+export class Drawing {
+  constructor(number) {
+    this.number = () => Number(number.value);
+    this.player = new Player($("stage-transport"), (step) => this.#show(step), RATE);
+    $("more").addEventListener("click", () => this.sample());
+    $("walk-play").addEventListener("click", () => this.#setWalking(!this.walking));
+    $("walk-place").addEventListener("input", () => {
+      this.#setWalking(false);
+      this.#goTo(Number($("walk-place").value));
+    });
+    number.addEventListener("change", () => this.sample());
+  }
+
+  /** Draw new samples and play the first one. */
+  async sample() {
+    const seed = Math.floor(Math.random() * 2 ** 32);
+    const request = JSON.stringify({ count: SAMPLES, seed });
+    const drawn = await attempt(() => ask(`sample?network=${this.number()}`, request));
+    if (!drawn) return;
+    this.#setWalking(false);
+    this.steps = drawn.t_max;
+    this.samples = drawn.images;
+    this.tiles = drawn.images.map((image, k) =>
+      this.#tile(image, `Sample ${k + 1}: draw it spike by spike`, () => this.pick(k)),
+    );
+    $("gallery").replaceChildren(...this.tiles);
+    this.picked = [1, 0];
+    await this.pick(0);
+  }
+
+  /** Play a sample; the walk goes between it and the one before. */
+  async pick(k) {
+    if (k !== this.picked[1]) this.picked = [this.picked[1], k];
+    this.tiles.forEach((tile, n) => {
+      const mark = this.picked.indexOf(n);
+      if (mark < 0) delete tile.dataset.mark;
+      else tile.dataset.mark = "AB"[mark];
+    });
+    this.#setWalking(false);
+    this.#stage(this.samples[k]);
+    this.player.start();
+    await this.#plan();
+  }
+
+  redraw() {
+    if (this.image) this.#show(this.player.step);
+  }
+
+  /** Fetch the walk between the two samples that are picked. */
+  async #plan() {
+    const ends = this.picked.map((k) => this.samples[k][0]);
+    const request = JSON.stringify({ ends, steps: STEPS });
+    const drawn = await attempt(() => ask(`walk?network=${this.number()}`, request));
+    if (!drawn) return;
+    this.walk = drawn.images;
+    this.places = drawn.images.map((image, k) =>
+      this.#tile(image, `Image ${k + 1} of ${STEPS} on the walk`, () => {
+        this.#setWalking(false);
+        this.#goTo(k);
+      }),
+    );
+    $("walk").replaceChildren(...this.places);
+    $("walk-place").value = STEPS - 1;
+  }
+
+  #goTo(k) {
+    this.player.pause();
+    $("walk-place").value = k;
+    this.places.forEach((tile, n) => tile.setAttribute("aria-current", n === k));
+    this.#stage(this.walk[k]);
+    this.player.seek(this.steps - 1);
+  }
+
+  #setWalking(on) {
+    this.walking = on;
+    $("walk-play").setAttribute("aria-pressed", on);
+    $("walk-play").textContent = on ? "Stop" : "Walk";
+    clearInterval(this.timer);
+    if (!on || !this.walk) return;
+    let place = Number($("walk-place").value);
+    let direction = place >= STEPS - 1 ? -1 : 1;
+    this.timer = setInterval(() => {
+      place += direction;
+      if (place <= 0 || place >= STEPS - 1) direction = -direction;
+      this.#goTo(place);
+    }, still.matches ? 10 * STRIDE : STRIDE);
+  }
+
+  #stage(image) {
+    this.image = image;
+    this.player.range(this.steps - 1);
+  }
+
+  #show(step) {
+    const [latent, hidden, pixels] = this.image;
+    const last = this.steps - 1;
+    showTimes($("stage"), pixels, this.steps, step < last ? step : Infinity);
+    const layers = [
+      { name: "latent", times: latent, share: 0.2 },
+      { name: "hidden", times: hidden, share: 0.35 },
+      { name: "pixels", times: pixels, share: 0.45 },
+    ];
+    drawRaster($("stage-raster"), layers, this.steps, last, step, last);
+    const spikes = layers.map(({ times }) => times.filter((t) => t <= step && t < this.steps).length);
+    const neurons = layers.reduce((sum, { times }) => sum + times.length, 0);
+    const total = spikes.reduce((sum, n) => sum + n);
+    $("stage-facts").textContent = `${total.toLocaleString("en")} of ${neurons.toLocaleString("en")} neurons have spiked`;
+  }
+
+  #tile(image, name, pick) {
+    const tile = document.createElement("button");
+    tile.type = "button";
+    tile.className = "tile";
+    tile.setAttribute("aria-label", name);
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 28;
+    showTimes(canvas, image.at(-1), this.steps);
+    tile.append(canvas);
+    tile.addEventListener("click", pick);
+    return tile;
+  }
+}

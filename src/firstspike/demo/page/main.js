@@ -1,0 +1,48 @@
+// Starts the page: which networks there are, and then its two parts.
+
+import { Drawing } from "/draw.js";
+import { Race } from "/race.js";
+import { ask, attempt } from "/server.js";
+
+const $ = (id) => document.getElementById(id);
+
+/** Fill a picker with the networks of a kind; its values are their numbers. */
+function offer(kind, networks) {
+  const picker = $(kind);
+  networks.forEach((network, number) => {
+    if (network.kind === kind) picker.add(new Option(network.name, number));
+  });
+  const tell = () => ($(`${kind}-about`).textContent = about(networks[picker.value]));
+  if (picker.options.length) tell();
+  picker.addEventListener("change", tell);
+  return picker;
+}
+
+function about({ kind, options, provenance }) {
+  const known = kind === "gan" ? `digit ${options.digit}` : `${options.loss} loss`;
+  const parts = [known, `${options.hidden} hidden neurons`, `${options.epochs} epochs`, `seed ${options.seed}`];
+  const right = provenance?.measured?.strict_accuracy;
+  if (right) parts.push(`${(100 * right).toFixed(1)} % of MNIST’s test images right`);
+  return parts.join(", ");
+}
+
+const { version, largest, networks } = (await attempt(() => ask("networks"))) ?? { networks: [] };
+$("version").textContent = version ?? "";
+const classifier = offer("classifier", networks);
+const gan = offer("gan", networks);
+const race = new Race(classifier, largest);
+const drawing = new Drawing(gan);
+race.clear();
+
+function redraw() {
+  race.redraw();
+  drawing.redraw();
+}
+window.addEventListener("resize", redraw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+
+await Promise.all([
+  classifier.options.length ? race.example() : $("recognise").remove(),
+  gan.options.length ? drawing.sample() : $("generate").remove(),
+]);
+document.documentElement.dataset.ready = "true";

@@ -1,0 +1,95 @@
+// The drawing pad: white strokes on black, with gray edges as in MNIST's scans.
+
+import { showPixels } from "/paint.js";
+
+const WIDTH = 0.06; // of a stroke's white core, as a share of the pad
+const EDGE = 0.05; // of its gray edge
+
+export class Pad {
+  /**
+   * @param canvas where strokes go
+   * @param {() => void} moved called as a stroke grows
+   * @param {() => void} lifted called when it ends
+   */
+  constructor(canvas, moved, lifted) {
+    this.canvas = canvas;
+    this.pen = canvas.getContext("2d", { willReadFrequently: true });
+    this.clear();
+    let stroke = null;
+    const place = (event) => {
+      const box = canvas.getBoundingClientRect();
+      const scale = canvas.width / box.width;
+      return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
+    };
+    canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      event.preventDefault();
+      canvas.setPointerCapture(event.pointerId);
+      if (this.shown) this.clear();
+      stroke = [place(event)];
+      this.strokes.push(stroke);
+      this.#draw();
+      moved();
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (stroke === null) return;
+      const parts = event.getCoalescedEvents?.() ?? [];
+      stroke.push(...(parts.length ? parts : [event]).map(place));
+      this.#draw();
+      moved();
+    });
+    for (const end of ["pointerup", "pointercancel"]) {
+      canvas.addEventListener(end, () => {
+        if (stroke !== null) lifted();
+        stroke = null;
+      });
+    }
+  }
+
+  clear() {
+    this.shown = null; // an image that is not drawn by hand
+    this.strokes = [];
+    this.#wipe();
+  }
+
+  get empty() {
+    return !this.shown && !this.strokes.length;
+  }
+
+  /** Show an image of 28x28 pixels; the next stroke starts on a clear pad. */
+  show(pixels) {
+    const small = new OffscreenCanvas(28, 28);
+    showPixels(small, pixels);
+    this.clear();
+    this.pen.imageSmoothingEnabled = false;
+    this.pen.drawImage(small, 0, 0, this.canvas.width, this.canvas.height);
+    this.shown = small;
+  }
+
+  /** The picture as a PNG file; an image that is shown keeps its 28x28 pixels. */
+  picture() {
+    if (this.shown) return this.shown.convertToBlob();
+    return new Promise((resolve) => this.canvas.toBlob(resolve));
+  }
+
+  #wipe() {
+    this.pen.shadowColor = "transparent";
+    this.pen.fillStyle = "black";
+    this.pen.fillRect(0, 0, this.canvas.width, this.canvas.height);
+  }
+
+  /** All strokes in one go: drawn one by one, edges would add up where they meet. */
+  #draw() {
+    this.#wipe();
+    this.pen.strokeStyle = this.pen.shadowColor = "white";
+    this.pen.shadowBlur = EDGE * this.canvas.width;
+    this.pen.lineWidth = WIDTH * this.canvas.width;
+    this.pen.lineCap = this.pen.lineJoin = "round";
+    this.pen.beginPath();
+    for (const [first, ...others] of this.strokes) {
+      this.pen.moveTo(...first);
+      for (const next of others.length ? others : [first]) this.pen.lineTo(...next);
+    }
+    this.pen.stroke();
+  }
+}

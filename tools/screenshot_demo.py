@@ -1,0 +1,80 @@
+"""Take the picture of the demo in docs/images/demo.png, with Chromium (Debian: chromium).
+
+    python tools/screenshot_demo.py [OUTPUT] [--dark] [--width PIXELS] [--height PIXELS]
+
+A seven is drawn with the mouse and recognised by the first bundled classifier.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import threading
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from firstspike.demo.api import Api
+from firstspike.demo.networks import Shelf, bundled
+from firstspike.demo.server import Server
+
+PICTURE = Path(__file__).parents[1] / "docs" / "images" / "demo.png"
+STROKE = ((0.27, 0.27), (0.45, 0.25), (0.72, 0.24), (0.62, 0.45), (0.52, 0.62), (0.47, 0.84))
+
+
+def draw(page: Page) -> None:
+    """Draw on the pad, and wait until the race of this digit has come to its end."""
+    box = page.locator("#pad").bounding_box()
+    assert box is not None
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in STROKE]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=8)
+    page.mouse.up()
+    page.mouse.move(1, 1)
+    expect(page.locator("#origin")).to_have_text("")
+    expect(page.locator("#spoken")).to_contain_text("7. ")
+    page.wait_for_timeout(1000)  # until bars and colours have settled
+
+
+def take(url: str, options: argparse.Namespace) -> None:
+    """Open the page, draw and save the picture."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--disable-gpu", *(["--no-sandbox"] if root else [])],
+        )
+        page = browser.new_page(
+            viewport={"width": options.width, "height": options.height},
+            color_scheme="dark" if options.dark else "light",
+            reduced_motion="reduce",
+        )
+        page.goto(url)
+        page.wait_for_selector("html[data-ready]")
+        draw(page)
+        page.screenshot(path=options.output)
+        browser.close()
+
+
+def main() -> None:
+    """Serve the bundled networks, take the picture and say where it is."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("output", type=Path, nargs="?", default=PICTURE)
+    parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--width", type=int, default=1200)
+    parser.add_argument("--height", type=int, default=1010)
+    options = parser.parse_args()
+    with Server(0, Api(Shelf(bundled()))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        take(server.url, options)
+        server.shutdown()
+    print(f"{options.output}: {options.output.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
