@@ -25,21 +25,6 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 SMALL = ("--hidden", "8", "--batch", "8", "--epochs", "2")
 
 
-@pytest.fixture
-def firstspike(capsys, monkeypatch, tmp_path):
-    """Runs a command in an empty folder; returns exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            code = cli.main([str(argument) for argument in arguments])
-        except SystemExit as end:  # of tyro
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> Path:
     """A folder with 12 pictures, in the two classes that are called 0 and 1."""
@@ -85,6 +70,8 @@ COMMANDS = (
     ("train", "ann-classifier"),
     ("evaluate",),
     ("export",),
+    ("runs",),
+    ("compare",),
     ("figures",),
     ("reproduce",),
     ("demo",),

@@ -15,18 +15,6 @@ from firstspike.loading import load_classifier, load_gan
 from firstspike.models import classifier, spiking_network
 
 
-@pytest.fixture
-def firstspike(capsys, monkeypatch, tmp_path):
-    """Runs a command in an empty folder; returns exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = cli.main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
-
-
 def times(features: int, t_max: int = 256) -> torch.Tensor:
     return torch.randint(0, t_max + 1, (20, features), generator=torch.manual_seed(0)).float()
 

@@ -40,6 +40,7 @@ ORDER = (
     "train_classifier",
     "train_gan",
     "loading",
+    "overview",
     "evaluate",
     "features",
     "fidelity",

@@ -64,6 +64,11 @@ def exists(folder: Path) -> bool:
     return _newest(folder) is not None
 
 
+def check(folder: Path) -> dict[str, Any]:
+    """The ``state`` that was saved. ValueError if no checkpoint is there or a file is damaged."""
+    return _read(None, folder)[1]
+
+
 def load(
     folder: Path, models: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]
 ) -> dict[str, Any]:
@@ -125,21 +130,28 @@ def _write(folder: Path, contents: Mapping[str, bytes], state: bytes) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _read(names: Sequence[str], folder: Path) -> tuple[Path, dict[str, Any], dict[str, bytes]]:
-    """Where the checkpoint is, its state and the content of the files, all of one checkpoint."""
+def _read(
+    names: Sequence[str] | None, folder: Path
+) -> tuple[Path, dict[str, Any], dict[str, bytes]]:
+    """Where the checkpoint is, its state and the content of the files, all of one checkpoint.
+
+    Without names, of all files.
+    """
     for _ in range(2):  # a training run may replace the folder meanwhile
         with contextlib.suppress(ValueError):
             return _read_once(names, folder)
     return _read_once(names, folder)
 
 
-def _read_once(names: Sequence[str], folder: Path) -> tuple[Path, dict[str, Any], dict[str, bytes]]:
+def _read_once(
+    names: Sequence[str] | None, folder: Path
+) -> tuple[Path, dict[str, Any], dict[str, bytes]]:
     found = _newest(folder)
     if found is None:
         raise ValueError(f"{folder}: no checkpoint here; one is saved after the first epoch")
     state = files.from_json(files.read(found / _STATE), found / _STATE)
     hashes = state.pop(_HASHES, {})
-    contents = {name: files.read(found / name) for name in names}
+    contents = {name: files.read(found / name) for name in (hashes if names is None else names)}
     for name, content in contents.items():
         if hashes.get(name) != _sha256(content):
             raise files.damaged(found / name, f"not what was saved together with {_STATE}")

@@ -23,10 +23,12 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subco
 
 from firstspike import evaluate, files, models, plots, train_classifier, train_gan
 from firstspike._version import __version__
+from firstspike.commands.compare import Compare
 from firstspike.commands.demo import Demo
 from firstspike.commands.export import Export
 from firstspike.commands.figures import Figures
 from firstspike.commands.reproduce import Reproduce
+from firstspike.commands.runs import Runs
 from firstspike.config import (
     CLASSIFIER_RECIPES,
     GAN_RECIPES,
@@ -204,6 +206,8 @@ def _parse(arguments: list[str]) -> Command:
         | Annotated[Generate, subcommand("generate")]
         | Annotated[Evaluate, subcommand("evaluate")]
         | Annotated[Export, subcommand("export")]
+        | Annotated[Runs, subcommand("runs")]
+        | Annotated[Compare, subcommand("compare")]
         | Annotated[Figures, subcommand("figures")]
         | Annotated[Reproduce, subcommand("reproduce")]
         | Annotated[Demo, subcommand("demo")]

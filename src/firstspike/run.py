@@ -144,6 +144,10 @@ class RunDirectory:
         """Whether there is a complete checkpoint."""
         return checkpoint.exists(self.path / "checkpoint")
 
+    def check_checkpoint(self) -> dict[str, Any]:
+        """The ``state`` that was saved. ValueError as for `load_checkpoint`, of all files."""
+        return checkpoint.check(self.path / "checkpoint")
+
     def load_checkpoint(
         self, models: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer] | None = None
     ) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""``firstspike runs``: what lies in a folder of run directories."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from tyro.conf import Positional
+
+from firstspike import overview
+from firstspike.overview import Overview
+
+PIPED = 160  # columns where there is no terminal to fit
+# The figures that a run is known by, where it has them: name, words, format.
+HEADLINES = (
+    ("test strict_accuracy", "test", ".2%"),
+    ("validation_set_accuracy", "held out", ".2%"),
+    ("train_set_accuracy", "in training", ".2%"),
+    ("validation_set_spikes", "spikes", ".0f"),
+    ("test frechet_distance", "Fréchet", ".1f"),
+    ("generator_spikes", "G spikes", ".0f"),
+    ("discriminator_spikes", "D spikes", ".0f"),
+)
+COLORS = {"finished": "green", "resumable": "yellow", "damaged": "red"}
+UNITS = (("d", 86400), ("h", 3600), ("min", 60))
+
+
+@dataclass(frozen=True)
+class Runs:
+    """List run directories: what they are, how far they are, what they have measured."""
+
+    folder: Positional[Path] = Path("runs")
+    """Where to look, at any depth."""
+
+    def __call__(self) -> None:
+        found = overview.find(self.folder)
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = PIPED
+        console.print(_table(found, self.folder))
+        for run in found:
+            if run.problem:
+                console.print(run.problem, soft_wrap=True, markup=False)
+
+
+def _table(found: list[Overview], folder: Path) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "kind", "data", "what", "epochs", "figures", "age", "state"):
+        table.add_column(heading, overflow="fold")
+    now = time.time()
+    for run in found:
+        cells = (
+            str(run.path.relative_to(folder)) if run.path != folder else str(run.path),
+            run.kind,
+            Path(run.options.get("data") or "mnist").name,
+            _what(run),
+            f"{run.epoch}/{run.options.get('epochs', '?')}",
+            _headline(run),
+            _age(now - run.changed),
+        )
+        table.add_row(*map(Text, cells), Text(run.state, COLORS[run.state]))
+    return table
+
+
+def _what(run: Overview) -> str:
+    """The options that tell runs apart at first sight."""
+    names = (("digit", "digit {}"), ("loss", "{}"), ("hidden", "{} hidden"), ("seed", "seed {}"))
+    return ", ".join(
+        words.format(run.options[name]) for name, words in names if name in run.options
+    )
+
+
+def _headline(run: Overview) -> str:
+    shown = (
+        (words, run.figures[name], form) for name, words, form in HEADLINES if name in run.figures
+    )
+    return ", ".join(f"{words} {value:{form}}" for words, value, form in shown)
+
+
+def _age(seconds: float) -> str:
+    """Time since the last change, in its largest unit."""
+    for unit, length in UNITS:
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0, seconds):.0f} s"
