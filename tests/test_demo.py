@@ -211,7 +211,7 @@ def test_a_network_is_loaded_once_and_again_after_the_next_checkpoint(tmp_path):
 
 
 def test_the_bundled_networks_are_there_and_as_good_as_recorded():
-    """After a change of options: python tools/bundle_models.py RUN... with runs that have them."""
+    """If training changed what they do: python tools/bundle_models.py RUN... with new runs."""
     test = fs.load_mnist("test")
     kinds = set()
     for offer in networks.bundled():
@@ -225,6 +225,20 @@ def test_the_bundled_networks_are_there_and_as_good_as_recorded():
         else:
             assert bundle_models.measure_gan(network) == pytest.approx(measured, rel=0.02)
     assert kinds == {"classifier", "gan"}
+
+
+@pytest.mark.parametrize("name", ["gan-3", "classifier-aggressive-12"])
+def test_a_bundled_network_outlives_options_of_training(name, tmp_path, monkeypatch, capsys):
+    runs = [classifier_run(tmp_path / "runs" / "a").path, gan_run(tmp_path / "runs" / "b").path]
+    bundle(monkeypatch, capsys, *runs, "--out", tmp_path)
+    file = tmp_path / name / "options.json"
+    record = json.loads(file.read_text())
+    del record["options"]["epochs"]
+    record["options"]["no_longer_there"] = 1
+    file.write_text(json.dumps(record))
+    monkeypatch.setattr(networks, "BUNDLED", tmp_path)
+    for offer in networks.bundled():
+        networks.load(offer.run)
 
 
 def bundle(monkeypatch, capsys, *arguments: object) -> tuple[str, str]:

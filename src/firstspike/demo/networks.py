@@ -6,6 +6,7 @@ Each is a run directory. The bundled ones, made by ``tools/bundle_models.py``, h
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from firstspike import files
+from firstspike.config import ClassifierConfig, GanConfig
 from firstspike.gan import SpikingGan, build_gan
 from firstspike.loading import load_classifier
 from firstspike.models import Classifier
@@ -20,7 +22,7 @@ from firstspike.run import RunDirectory
 
 BUNDLED = Path(__file__).parent / "_models"
 PROVENANCE = "provenance.json"
-KINDS = ("classifier", "gan")  # whose networks spike
+CONFIGS = {"classifier": ClassifierConfig, "gan": GanConfig}  # of the runs whose networks spike
 
 
 @dataclass(frozen=True)
@@ -136,13 +138,20 @@ def given(paths: Iterable[Path]) -> tuple[list[Offer], list[str]]:
 
 
 def _bundled(folder: Path) -> Offer:
+    """A bundled network; it outlives changes of the options that only training has."""
     provenance = files.from_json(files.read(folder / PROVENANCE), folder / PROVENANCE)
-    return Offer(RunDirectory.open(folder), f"{folder.name}, bundled", provenance)
+    run = RunDirectory.open(folder)
+    options = {
+        name: run.options.get(name, default)
+        for name, default in CONFIGS[run.kind]().as_dict().items()
+    }
+    run = dataclasses.replace(run, options=options)
+    return Offer(run, f"{folder.name}, bundled", provenance)
 
 
 def _given(path: Path) -> Offer:
     run = RunDirectory.open(path)
-    if run.kind not in KINDS:
+    if run.kind not in CONFIGS:
         raise ValueError(f"{path}: a {run.kind} run, which does not spike; give one that does")
     return Offer(run, str(path))
 
