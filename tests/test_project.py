@@ -33,6 +33,7 @@ ORDER = (
     "config",
     "checkpoint",
     "run",
+    "loggers",
     "training",
     "gan",
     "classifier",

@@ -21,7 +21,7 @@ import tyro
 from torch import nn
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
-from firstspike import evaluate, files, models, plots, train_classifier, train_gan
+from firstspike import evaluate, files, loggers, models, plots, train_classifier, train_gan
 from firstspike._version import __version__
 from firstspike.commands.compare import Compare
 from firstspike.commands.demo import Demo
@@ -72,6 +72,9 @@ class Place:
     """New folder for the run; runs/<kind>-<digit>-seed<seed> if not given."""
     resume: Path | None = None
     """Continue the run in this folder, with its own options, instead of a new one."""
+    log: str | None = None
+    """Also tell each epoch to a logger: tensorboard, csv, or the dotted path of a function that
+    takes the run's folder and gives a logger as of Lightning Fabric."""
     dry_run: bool = False
     """Print the resolved options as JSON and stop."""
 
@@ -237,6 +240,7 @@ def _recipe(arguments: list[str]) -> tuple[Recipe, Loss]:
 def _train_gan(kind: str, config: GanOptions, defaults: GanOptions, place: Place) -> None:
     """Train a new run, or go on with one, and say what came of it."""
     run, config = _settle(kind, config, defaults, place)
+    logger = None if place.log is None else loggers.find(place.log)
     if place.dry_run:
         return
     # A step is so small that a second thread gains nothing on idle cores and, on busy ones, makes
@@ -245,8 +249,8 @@ def _train_gan(kind: str, config: GanOptions, defaults: GanOptions, place: Place
     images = train_gan.load_classes(config)
     run = run or _new_run(kind, f"{kind}-{config.digit}-seed{config.seed}", config, place.out)
     print(f"{run.path}: {kind} on {len(images)} images of {images.name}")
-    with TrainingBar(config.epochs) as bar:
-        summary = train_gan.train(run, build_gan(run), images, bar)
+    with TrainingBar(config.epochs) as bar, loggers.following(run, logger) as log:
+        summary = train_gan.train(run, build_gan(run), images, bar, log)
     print(json.dumps(summary, indent=2))
     print(f"pictures: {run.sample_path(config.epochs)}\nmore: firstspike generate {run.path}")
 
@@ -256,13 +260,15 @@ def _train_classifier(
 ) -> None:
     """Likewise for a classifier."""
     run, config = _settle(kind, config, defaults, place)
+    logger = None if place.log is None else loggers.find(place.log)
     if place.dry_run:
         return
     parts = train_classifier.load_parts(config)
     run = run or _new_run(kind, f"{kind}-{config.hidden}-seed{config.seed}", config, place.out)
     print(f"{run.path}: {kind} on {len(parts[0])} images of {parts[0].name}")
-    with TrainingBar(config.epochs) as bar:
-        summary = train_classifier.train(run, train_classifier.build_training(run), parts, bar)
+    with TrainingBar(config.epochs) as bar, loggers.following(run, logger) as log:
+        training = train_classifier.build_training(run)
+        summary = train_classifier.train(run, training, parts, bar, log)
     print(json.dumps(summary, indent=2))
     print(f"more: firstspike evaluate {run.path}")
 

@@ -15,6 +15,7 @@ from firstspike.coding import encode, jittered
 from firstspike.config import AnnClassifierConfig, ClassifierConfig, ClassifierOptions
 from firstspike.data import ImageSet
 from firstspike.decision import DecisionLearner
+from firstspike.loggers import EpochLog
 from firstspike.metrics import accuracy, spike_stats
 from firstspike.run import RunDirectory, epoch_generator
 from firstspike.training import Progress, Report, Stats, pass_over, run_epochs
@@ -247,6 +248,7 @@ def train(
     training: ClassifierTraining,
     parts: tuple[ImageSet, ImageSet | None],
     report: Report,
+    log: EpochLog | None = None,
 ) -> dict[str, Any]:
     """Train until the last epoch, from the run's checkpoint on if it has one.
 
@@ -255,6 +257,7 @@ def train(
         training: the network as initialised, and its rule.
         parts: images to train on, and those held out, if any, on which each epoch is measured.
         report: called after each step.
+        log: called after each epoch, see `firstspike.loggers`.
 
     Returns:
         The summary, as in ``summary.json``: figures of the held-out images, or of some of those
@@ -286,7 +289,7 @@ def train(
 
     last = measured()
     networks, optimizers = {"model": training.model}, {"model": training.optimizer}
-    seconds = run_epochs(run, networks, optimizers, config.epochs, train_epoch)
+    seconds = run_epochs(run, networks, optimizers, config.epochs, train_epoch, log)
     summary = {
         "kind": run.kind,
         "version": __version__,

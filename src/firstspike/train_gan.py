@@ -10,6 +10,7 @@ from firstspike._version import __version__
 from firstspike.config import GanOptions
 from firstspike.data import ImageSet, load_images, load_parts
 from firstspike.gan import Gan
+from firstspike.loggers import EpochLog
 from firstspike.run import RunDirectory, epoch_generator
 from firstspike.training import Progress, Report, Stats, pass_over, run_epochs
 
@@ -44,7 +45,13 @@ def _load_part(config: GanOptions, part: Part) -> ImageSet:
     return held_out
 
 
-def train(run: RunDirectory, gan: Gan, images: ImageSet, report: Report) -> dict[str, Any]:
+def train(
+    run: RunDirectory,
+    gan: Gan,
+    images: ImageSet,
+    report: Report,
+    log: EpochLog | None = None,
+) -> dict[str, Any]:
     """Train until the last epoch, from the run's checkpoint on if it has one.
 
     Args:
@@ -52,6 +59,7 @@ def train(run: RunDirectory, gan: Gan, images: ImageSet, report: Report) -> dict
         gan: networks as initialised; the checkpoint, if any, replaces their weights.
         images: what to draw.
         report: called after each step.
+        log: called after each epoch, see `firstspike.loggers`.
 
     Returns:
         The summary, as in ``summary.json``.
@@ -79,7 +87,7 @@ def train(run: RunDirectory, gan: Gan, images: ImageSet, report: Report) -> dict
         plots.save_image_grid(run.sample_path(epoch), gan.sample(preview))
         return stats
 
-    seconds = run_epochs(run, gan.networks, gan.optimizers, config.epochs, train_epoch)
+    seconds = run_epochs(run, gan.networks, gan.optimizers, config.epochs, train_epoch, log)
     summary = _summarize(gan, images, run.kind, seconds)
     run.write_summary(summary)
     return summary

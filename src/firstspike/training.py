@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from firstspike.loggers import EpochLog
 from firstspike.run import RunDirectory
 
 Stats = dict[str, float]
@@ -37,6 +38,7 @@ def run_epochs(
     optimizers: Mapping[str, Optimizer],
     epochs: int,
     train_epoch: Callable[[int], Stats],
+    log: EpochLog | None = None,
 ) -> float:
     """Train up to the last epoch, from the run's checkpoint on if it has one.
 
@@ -49,6 +51,7 @@ def run_epochs(
         optimizers: of the networks; a checkpoint replaces their states.
         epochs: number of the last one.
         train_epoch: trains the epoch of this number, from 1, and returns its statistics.
+        log: told the number and the statistics of each epoch that is saved.
 
     Returns:
         Seconds of training, those before the last resumption included.
@@ -63,6 +66,8 @@ def run_epochs(
         state = {"epoch": epoch, "seconds": time.monotonic() - started}
         run.append_stats(state | stats)
         run.save_checkpoint(networks, optimizers, state)
+        if log is not None:
+            log(epoch, stats)
     return float(state["seconds"])
 
 
