@@ -159,7 +159,7 @@ def test_samples_are_drawn_picked_and_walked_between(open_page):
     with page.expect_response(lambda response: "/api/walk" in response.url) as answer:
         tiles.nth(7).click()
     expect(tiles.nth(7)).to_have_attribute("data-mark", "B")
-    expect(tiles.nth(0)).to_have_attribute("data-mark", "A")
+    expect(tiles.nth(1)).to_have_attribute("data-mark", "A")
     expect(walk).to_have_count(16)
     last = answer.value.json()["images"][-1]
     spikes = sum(time < 256 for layer in last for time in layer)
@@ -171,8 +171,23 @@ def test_samples_are_drawn_picked_and_walked_between(open_page):
     before = page.evaluate("document.querySelector('#gallery canvas').toDataURL()")
     with page.expect_response(lambda response: "/api/sample" in response.url):
         page.click("#more")
-    expect(tiles.nth(0)).to_have_attribute("data-mark", "B")
+    expect(tiles.nth(0)).to_have_attribute("data-mark", "A")
     assert page.evaluate("document.querySelector('#gallery canvas').toDataURL()") != before
+
+
+def test_what_the_generator_draws_is_recognised_above(open_page):
+    page = open_page()
+    with page.expect_response(lambda response: "/api/race" in response.url) as answer:
+        page.click("#read")
+    told = answer.value.json()
+    expect(page.locator("#origin")).to_have_text("drawn by the generator below")
+    expect(page.locator("#winner")).to_have_text(str(told["winner"]))
+    drawn = page.locator("#stage").evaluate(
+        """stage => [...stage.getContext('2d').getImageData(0, 0, 28, 28).data].filter(
+            (_, k) => k % 4 == 0)"""
+    )
+    assert told["pixels"] == pytest.approx(drawn, abs=1)
+    assert max(drawn) > 200
 
 
 def test_a_demo_that_does_not_answer_is_told(open_page):

@@ -11,7 +11,11 @@ const RATE = 64; // time steps a second
 const STRIDE = 140; // milliseconds a step of the walk
 
 export class Drawing {
-  constructor(number) {
+  /**
+   * @param number the picker of the network
+   * @param {((pixels: number[], origin: string) => void) | undefined} read recognises an image
+   */
+  constructor(number, read) {
     this.number = () => Number(number.value);
     this.player = new Player($("stage-transport"), (step) => this.#show(step), RATE);
     $("more").addEventListener("click", () => this.sample());
@@ -21,9 +25,11 @@ export class Drawing {
       this.#goTo(Number($("walk-place").value));
     });
     number.addEventListener("change", () => this.sample());
+    $("read").hidden = !read;
+    $("read").addEventListener("click", () => read(this.#pixels(), "drawn by the generator below"));
   }
 
-  /** Draw new samples and play the first one. */
+  /** Draw new samples and play the second one; the first is where the walk starts. */
   async sample() {
     const seed = Math.floor(Math.random() * 2 ** 32);
     const request = JSON.stringify({ count: SAMPLES, seed });
@@ -36,8 +42,8 @@ export class Drawing {
       this.#tile(image, `Sample ${k + 1}: draw it spike by spike`, () => this.pick(k)),
     );
     $("gallery").replaceChildren(...this.tiles);
-    this.picked = [1, 0];
-    await this.pick(0);
+    this.picked = [0, 1];
+    await this.pick(1);
   }
 
   /** Play a sample; the walk goes between it and the one before. */
@@ -96,6 +102,11 @@ export class Drawing {
       if (place <= 0 || place >= STEPS - 1) direction = -direction;
       this.#goTo(place);
     }, still.matches ? 10 * STRIDE : STRIDE);
+  }
+
+  /** Gray values 0..255 of the image on the stage. */
+  #pixels() {
+    return this.image.at(-1).map((time) => Math.round((255 * (this.steps - time)) / this.steps));
   }
 
   #stage(image) {

@@ -31,7 +31,11 @@ $("version").textContent = version ?? "";
 const classifier = offer("classifier", networks);
 const gan = offer("gan", networks);
 const race = new Race(classifier, largest);
-const drawing = new Drawing(gan);
+const read = (pixels, origin) => {
+  race.read(pixels, origin);
+  $("recognise").scrollIntoView();
+};
+const drawing = new Drawing(gan, classifier.options.length ? read : undefined);
 race.clear();
 
 function redraw() {

@@ -85,7 +85,7 @@ export function drawRaster(canvas, layers, steps, last, step, limit) {
     pen.fillStyle = colour("soft");
     pen.textAlign = "right";
     pen.fillText(name, box.left - 6, top + 11);
-    const size = Math.min(5, Math.max(1.7, (0.7 * band) / times.length));
+    const size = Math.min(5, Math.max(2.2, (0.7 * band) / times.length));
     times.forEach((time, k) => {
       if (time >= steps || time > last || (time > step && time <= limit)) return;
       const fresh = time <= limit && step - time < Math.max(2, 0.03 * last);

@@ -33,8 +33,14 @@ export class Race {
     const pick = Math.floor(Math.random() * 1e6);
     const digit = await attempt(() => ask(`digit?network=${this.number()}&pick=${pick}`));
     if (!digit) return;
-    this.pad.show(digit.pixels);
-    $("origin").textContent = `${digit.source}, image ${digit.index}: a ${digit.label}`;
+    await this.read(digit.pixels, `${digit.source}, image ${digit.index}: a ${digit.label}`);
+  }
+
+  /** Race an image of 28x28 pixels. */
+  async read(pixels, origin) {
+    clearTimeout(this.timer);
+    this.pad.show(pixels);
+    $("origin").textContent = origin;
     await this.run();
     this.player.start();
   }
@@ -227,8 +233,12 @@ export class Race {
     if (decision < steps && step >= decision && potentials.length) {
       pen.fillStyle = colour("spike");
       pen.beginPath();
-      pen.arc(x(decision), y(Math.min(high, potentials[decision][winner])), 5, 0, 7);
+      const [left, top] = [x(decision), y(Math.min(high, potentials[decision][winner]))];
+      pen.arc(left, top, 5, 0, 7);
       pen.fill();
+      pen.font = "bold 20px system-ui, sans-serif";
+      pen.textAlign = "left";
+      pen.fillText(winner, left + 11, top + 7);
     }
     moment(view, step, "spike");
   }
