@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import shutil
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -19,19 +19,18 @@ from firstspike.demo.networks import Shelf, bundled
 from firstspike.demo.race import race
 from firstspike.demo.server import Server
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = (
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-# Coordinates in the pad, as shares of its side.
-SEVEN = ((0.28, 0.25), (0.7, 0.25), (0.58, 0.5), (0.45, 0.82))
+sys.path.append(str(Path(__file__).parents[1]))
+
+from tools import screenshot_demo
+
+PATIENCE = 20_000  # milliseconds; a race takes up to 16 seconds
+# The page's choices are random, but the same each time.
+SEEDED = "let s = 3; Math.random = () => (s = (s * 16807) % 2147483647) / 2147483647"
 ONE = ((0.52, 0.18), (0.48, 0.82))
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; apt install chromium")
+pytestmark = pytest.mark.skipif(
+    screenshot_demo.CHROMIUM is None, reason="no Chromium; apt install chromium"
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +45,9 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    flags = [*QUIET, *(["--no-sandbox"] if is_root else [])]  # root may not have a sandbox
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as playwright, screenshot_demo.launch(playwright) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -62,12 +58,13 @@ def open_page(browser, server):
     def open_page(reduced_motion: str = "reduce", **visitor: object) -> Page:
         contexts.append(browser.new_context(reduced_motion=reduced_motion, **visitor))
         page = contexts[-1].new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE)
+        page.add_init_script(SEEDED)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if is_fault(said) else None)
         page.on("request", lambda request: places.append(request.url))
         page.goto(server.url)
-        page.wait_for_selector("html[data-ready]", timeout=20_000)
+        page.wait_for_selector("html[data-ready]")
         return page
 
     yield open_page
@@ -80,17 +77,6 @@ def open_page(browser, server):
 def is_fault(said: ConsoleMessage) -> bool:
     """Whether the browser complains of anything but a request that was refused with a reason."""
     return said.type == "error" and "the server responded with a status of 400" not in said.text
-
-
-def draw(page: Page, stroke: tuple[tuple[float, float], ...]) -> None:
-    box = page.locator("#pad").bounding_box()
-    assert box is not None
-    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=5)
-    page.mouse.up()
 
 
 def test_a_test_digit_is_raced_as_the_library_does(open_page, server):
@@ -109,10 +95,10 @@ def test_a_test_digit_is_raced_as_the_library_does(open_page, server):
 
 def test_what_is_drawn_is_recognised(open_page):
     page = open_page()
-    for stroke, digit in ((SEVEN, "7"), (ONE, "1")):
+    for stroke, digit in ((screenshot_demo.SEVEN, "7"), (ONE, "1")):
         page.click("#clear")
         expect(page.locator("#sentence")).to_have_text("")
-        draw(page, stroke)
+        screenshot_demo.draw(page, stroke)
         expect(page.locator("#winner")).to_have_text(digit)
         expect(page.locator("#spoken")).to_contain_text(f"{digit}. ")
 

@@ -1,8 +1,9 @@
 // Recognise: the pad, the lanes of the output neurons, their potentials and the raster of all spikes.
 
 import { Pad } from "/pad.js";
-import { colour, drawRaster, moment, plot, showTimes } from "/paint.js";
-import { Player, still } from "/player.js";
+import { drawRaster, showTimes } from "/paint.js";
+import { Player } from "/player.js";
+import { drawPotentials } from "/potentials.js";
 import { ask, attempt, complain } from "/server.js";
 
 const $ = (id) => document.getElementById(id);
@@ -159,7 +160,7 @@ export class Race {
   #show(step) {
     this.#showLanes(step);
     this.#showFacts(step);
-    this.#showPotentials(step);
+    drawPotentials($("potentials"), this.result ?? {}, Number(this.player.slider.max), step);
     const { times = [[], [], []], t_max: steps = 256, decision = 0 } = this.result ?? {};
     const shares = [0.45, ...times.slice(2).map(() => 0.35 / (times.length - 2)), 0.2];
     const names = ["pixels", ...times.slice(2).map(() => "hidden"), "output"];
@@ -208,65 +209,4 @@ export class Race {
     if (tied.length > 1) return `${tied.join(" and ")} spiked together at step ${decision}; the first of them counts.`;
     return `Decided at step ${decision}, ${share}.`;
   }
-
-  #showPotentials(step) {
-    const { potentials = [], winner = -1, decision = 0, t_max: steps = 256 } = this.result ?? {};
-    const last = Number(this.player.slider.max);
-    const view = plot($("potentials"), last);
-    const { pen, box, x } = view;
-    const values = potentials.slice(0, last + 1).flat();
-    const high = Math.max(1.5, Math.min(4, ...[Math.max(0, ...values)]));
-    const low = Math.max(-3, Math.min(-0.5, ...values));
-    const y = (value) => box.bottom - ((box.bottom - box.top) * (value - low)) / (high - low);
-    this.#drawThreshold(pen, box, y);
-    pen.save();
-    pen.beginPath();
-    pen.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
-    pen.clip();
-    const order = (potentials[0] ?? []).map((_, k) => k).filter((k) => k !== winner);
-    for (const k of [...order, winner].filter((k) => k >= 0)) {
-      const name = k === winner ? "spike" : "trace";
-      pen.lineWidth = k === winner ? 2.5 : 1.3;
-      trace(pen, potentials, k, 0, Math.min(step, last), x, y, colour(name));
-    }
-    pen.restore();
-    if (decision < steps && step >= decision && potentials.length) {
-      pen.fillStyle = colour("spike");
-      pen.beginPath();
-      const [left, top] = [x(decision), y(Math.min(high, potentials[decision][winner]))];
-      pen.arc(left, top, 5, 0, 7);
-      pen.fill();
-      pen.font = "bold 20px system-ui, sans-serif";
-      pen.textAlign = "left";
-      pen.fillText(winner, left + 11, top + 7);
-    }
-    moment(view, step, "spike");
-  }
-
-  #drawThreshold(pen, box, y) {
-    pen.strokeStyle = pen.fillStyle = colour("soft");
-    pen.textAlign = "right";
-    pen.fillText("fires", box.left - 6, y(1) + 4);
-    pen.fillText("0", box.left - 6, y(0) + 4);
-    for (const [value, dash] of [[1, [5, 4]], [0, [1, 4]]]) {
-      pen.setLineDash(dash);
-      pen.beginPath();
-      pen.moveTo(box.left, y(value));
-      pen.lineTo(box.right, y(value));
-      pen.stroke();
-    }
-    pen.setLineDash([]);
-  }
-}
-
-/** One neuron's potential, which stays until the next spike arrives. */
-function trace(pen, potentials, k, from, to, x, y, ink) {
-  pen.strokeStyle = ink;
-  pen.beginPath();
-  pen.moveTo(x(from), y(potentials[from][k]));
-  for (let step = from + 1; step <= to; step++) {
-    pen.lineTo(x(step), y(potentials[step - 1][k]));
-    pen.lineTo(x(step), y(potentials[step][k]));
-  }
-  pen.stroke();
 }
