@@ -19,12 +19,16 @@ function offer(kind, networks) {
 }
 
 function about({ kind, options, provenance }) {
-  const known = kind === "gan" ? `digit ${options.digit}` : `${options.loss} loss`;
-  const parts = [known, `${options.hidden} hidden neurons`, `${options.epochs} epochs`, `seed ${options.seed}`];
-  const right = provenance?.measured?.strict_accuracy;
-  if (right) parts.push(`${(100 * right).toFixed(1)} % of MNIST’s test images right`);
+  const wanted = options.digit === "all" ? "all digits" : `digit ${options.digit}`;
+  const parts = [kind === "gan" ? wanted : `${options.loss} loss`];
+  parts.push(`${options.hidden} hidden neurons`, `${options.epochs} epochs`, `seed ${options.seed}`);
+  const { strict_accuracy: right, read_as_the_digit: read } = provenance?.measured ?? {};
+  if (right) parts.push(`${percent(right)} of MNIST’s test images right`);
+  if (read) parts.push(`${percent(read)} of samples are a ${options.digit} to an independent network`);
   return parts.join(", ");
 }
+
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 const { version, largest, networks } = (await attempt(() => ask("networks"))) ?? { networks: [] };
 $("version").textContent = version ?? "";
