@@ -328,7 +328,8 @@ def test_a_classifier_is_evaluated_with_8_bit_weights(firstspike, classifiers):
 def test_what_cannot_be_evaluated(firstspike, classifiers, trained):
     spiking, dense = classifiers
     for arguments, wanted in (
-        (("evaluate", trained), "a gan run"),
+        (("evaluate", trained), "none held out; use --split test"),
+        (("evaluate", spiking, dense), "a classifier; evaluate one"),
         (("evaluate", spiking, "--against", dense), "does not spike"),
         (("evaluate", dense, "--quantized"), "does not spike"),
         (("generate", spiking), "a classifier run"),

@@ -131,6 +131,14 @@ def test_nearest_distances_find_copies(monkeypatch):
     assert (found[:4] < 0.01).all() and (found[4:] > 5).all()
 
 
+def test_nearest_images_are_the_originals_of_copies(monkeypatch):
+    monkeypatch.setattr(fidelity, "_CHUNK", 3)
+    images = fs.load_mnist("train").images[:40]
+    queries = images[[7, 3, 30, 3]].clone()
+    queries[:, 0, 0] = 200
+    assert torch.equal(fidelity.nearest_images(queries, images), images[[7, 3, 30, 3]])
+
+
 def test_pixel_statistics_by_hand():
     images = torch.zeros(2, 28, 28)
     images[1, 0, :14] = 1.0  # 14 pixels differ, with a standard deviation of 1/2

@@ -45,6 +45,8 @@ ORDER = (
     "evaluate",
     "features",
     "fidelity",
+    "evaluate_gan",
+    "evaluate_set",
     "report",
     "nir_io",
     "npz_io",

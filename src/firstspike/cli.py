@@ -9,7 +9,7 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, get_args
+from typing import Annotated, Any, Generic, Protocol, TypeVar, get_args
 
 # Idle threads of PyTorch and Numba sleep instead of spinning: each has a pool of its own, and a
 # spinning one takes the cores from the other. Must be set before either is imported.
@@ -18,13 +18,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import torch
 import tyro
-from torch import nn
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
-from firstspike import evaluate, files, loggers, models, plots, train_classifier, train_gan
+from firstspike import files, loggers, plots, train_classifier, train_gan
 from firstspike._version import __version__
 from firstspike.commands.compare import Compare
 from firstspike.commands.demo import Demo
+from firstspike.commands.evaluate import Evaluate
 from firstspike.commands.export import Export
 from firstspike.commands.figures import Figures
 from firstspike.commands.reproduce import Reproduce
@@ -42,12 +42,9 @@ from firstspike.config import (
     Options,
     Recipe,
 )
-from firstspike.data import ImageSet, load_images
 from firstspike.gan import build_gan
-from firstspike.loading import load_classifier, load_gan
-from firstspike.metrics import ADD_PJ, MAC_PJ
+from firstspike.loading import load_gan
 from firstspike.progress import TrainingBar
-from firstspike.quantize import quantize
 from firstspike.run import RunDirectory, unused_path
 
 USAGE_ERROR = 2  # exit code for a user's mistake, as of tyro
@@ -153,27 +150,6 @@ class Generate:
 
     def __call__(self) -> None:
         _generate(self)
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """Measure a trained classifier: accuracy, latency, spikes, energy, with figures."""
-
-    run: Positional[Path]
-    """Folder of the run."""
-    split: Literal["validation", "test"] = "validation"
-    """Images: those that training held out, to choose by, or the test set, for the final figure."""
-    against: Path | None = None
-    """Another run of a spiking classifier, shown beside this one."""
-    quantized: bool = False
-    """Measure the network with its weights rounded to 8 bits."""
-    add_pj: float = ADD_PJ
-    """Picojoules of an addition (Horowitz, ISSCC 2014)."""
-    mac_pj: float = MAC_PJ
-    """Picojoules of a multiplication and an addition."""
-
-    def __call__(self) -> None:
-        _evaluate(self)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -294,80 +270,6 @@ def _settle(
 def _new_run(kind: str, name: str, config: Options, out: Path | None) -> RunDirectory:
     """A new run at ``out``, or at a name of its own below ``runs``."""
     return RunDirectory.create(out or unused_path(RUNS, name), kind, config.as_dict())
-
-
-def _evaluate(request: Evaluate) -> None:
-    """Measure a classifier; metrics and figures go into the run's folder."""
-    run = RunDirectory.open(request.run)
-    model = load_classifier(run)
-    images = _evaluation_images(run, request.split)
-    folder = run.path / f"evaluation-{request.split}{'-int8' if request.quantized else ''}"
-    if request.quantized:
-        model = _quantized(model, run)
-    if isinstance(model, models.Classifier):
-        report = _measure(model, images, request)
-        _draw(folder, report, model, images, request)
-        record = report.as_dict()
-    else:
-        record = evaluate.evaluate_ann(model, images, mac_pj=request.mac_pj)
-    metrics_file = folder / "metrics.json"
-    with files.explained(metrics_file, "make room there"):
-        folder.mkdir(parents=True, exist_ok=True)
-        files.replace(metrics_file, files.to_json(record, metrics_file))
-    print(json.dumps({k: v for k, v in record.items() if not isinstance(v, list)}, indent=2))
-    print(f"all of it, and figures: {folder}")
-
-
-def _quantized(model: nn.Sequential, run: RunDirectory) -> models.Classifier:
-    """The same spikes as of the int8 network, which has no layers to look into."""
-    if not isinstance(model, models.Classifier):
-        raise ValueError(f"--quantized {run.path}: does not spike; give a spiking classifier")
-    return quantize(model).as_float()
-
-
-def _measure(
-    model: models.Classifier, images: ImageSet, request: Evaluate
-) -> evaluate.ClassifierReport:
-    t_max = model.layers[0].t_max
-    return evaluate.evaluate_classifier(
-        model, images, t_max, add_pj=request.add_pj, mac_pj=request.mac_pj
-    )
-
-
-def _draw(
-    folder: Path,
-    report: evaluate.ClassifierReport,
-    model: models.Classifier,
-    images: ImageSet,
-    request: Evaluate,
-) -> None:
-    """Figures of a classifier, beside another one's if that is asked for."""
-    if request.against is None:
-        evaluate.save_classifier_figures(folder, report, model, images)
-        return
-    rival = load_classifier(RunDirectory.open(request.against))
-    if not isinstance(rival, models.Classifier):
-        raise ValueError(f"--against {request.against}: does not spike; give a spiking classifier")
-    evaluate.save_classifier_figures(
-        folder,
-        report,
-        model,
-        images,
-        _measure(rival, images, request).as_dict(),
-        compare_weight=rival.layers[0].weight,
-        names=(request.run.name, request.against.name),
-    )
-
-
-def _evaluation_images(run: RunDirectory, split: str) -> ImageSet:
-    """The images that a run was not trained on: held out from its training set, or the test set."""
-    config = train_classifier.read_config(run)
-    if split == "test":
-        return load_images(config.data, "test")
-    held_out = train_classifier.load_parts(config)[1]
-    if held_out is None:
-        raise ValueError(f"{run.path}: trained on all images, none was held out; use --split test")
-    return held_out
 
 
 def _generate(request: Generate) -> None:

@@ -145,6 +145,13 @@ def nearest_distances(images: Tensor, references: Tensor) -> Tensor:
     return torch.cat([torch.cdist(part, points).amin(dim=1) for part in queries.split(_CHUNK)])
 
 
+def nearest_images(images: Tensor, references: Tensor) -> Tensor:
+    """The references that are nearest to the images, in their order; arguments as above."""
+    queries, points = as_batch(images).flatten(1), as_batch(references).flatten(1)
+    parts = [torch.cdist(part, points).argmin(dim=1) for part in queries.split(_CHUNK)]
+    return references[torch.cat(parts)]
+
+
 def pixel_diversity(images: Tensor) -> float:
     """Standard deviation over images of each pixel, mean over pixels; intensities in 0..1.
 

@@ -52,6 +52,18 @@ def replace(file: Path, content: bytes) -> None:
     sync(file.parent)
 
 
+def save(file: Path, content: bytes) -> None:
+    """`replace` that makes the folder, and a `ValueError` of what goes wrong."""
+    with explained(file, "make room there or choose another place"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace(file, content)
+
+
+def save_json(file: Path, record: Mapping[str, Any]) -> None:
+    """`save` a JSON object. ValueError also for a value that JSON has not."""
+    save(file, to_json(record, file))
+
+
 def sync(folder: Path) -> None:
     """Make what was renamed in a folder survive a power cut, where the system has a way."""
     if os.name == "posix":

@@ -272,10 +272,15 @@ _KINDS: dict[str, tuple[type[Gan], type[GanOptions]]] = {
 
 def build_gan(run: RunDirectory) -> Gan:
     """Untrained networks for the options of a run. ValueError if it is no run of a GAN."""
+    config = read_config(run)
+    return _KINDS[run.kind][0](config)
+
+
+def read_config(run: RunDirectory) -> GanOptions:
+    """The options of a run. ValueError if it is no run of a GAN."""
     if run.kind not in _KINDS:
         raise ValueError(f"{run.path}: a {run.kind} run; give the run of a gan or an ann-gan")
-    network, options = _KINDS[run.kind]
-    return network(options.from_dict(run.options))
+    return _KINDS[run.kind][1].from_dict(run.options)
 
 
 def _mean_spikes(layers: list[Tensor], t_max: int, until: Literal["decision", "end"]) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from firstspike import figures, plots
 from firstspike.data import load_mnist
-from firstspike.features import apply, feature_network
+from firstspike.features import digit_probabilities
 from firstspike.loading import load_classifier, load_gan
 from firstspike.report import illustrations
 from firstspike.report.claims import A, S
@@ -129,7 +129,7 @@ def undesired(results: Results) -> Drawn | None:
     columns = []
     for run in runs:
         samples = _drawn_by(run, JUDGED)
-        belief = apply(feature_network(), samples).softmax(dim=1)[:, int(run.digit)]
+        belief = digit_probabilities(samples)[:, int(run.digit)]
         columns.append(samples[belief.argsort()[:ROWS]].numpy())
     return Drawn(_grid(columns, "the worst samples of each digit"), runs)
 

@@ -1,0 +1,136 @@
+"""``firstspike evaluate`` for GANs: from folders of runs to numbers, a table and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from firstspike import evaluate_gan, evaluate_set, files
+from firstspike.evaluate_set import Evaluated, Found, Side
+from firstspike.train_gan import Part
+
+RECORD, TABLE = "comparison.json", "table.md"
+# Rows of the table: field, title, decimals; None: percent.
+_ROWS: tuple[tuple[str, str, int | None], ...] = (
+    ("frechet_distance", "Fréchet distance", 1),
+    ("kernel_distance", "kernel distance", 1),
+    ("precision", "precision", 3),
+    ("recall", "recall", 3),
+    ("density", "density", 3),
+    ("coverage", "coverage", 3),
+    ("right_digit", "right digit, %", None),
+    ("confidence", "confidence", 3),
+    ("classification_accuracy", "accuracy of a classifier trained on samples, %", None),
+    ("nearest_training", "distance to the nearest training image", 2),
+    ("copies", "nearer than 99 % of unseen images, %", None),
+    ("relative_diversity", "diversity, data's = 1", 3),
+    ("ink", "pixels with ink", 1),
+    ("generator_spikes", "spikes of the generator", 0),
+    ("training_seconds", "seconds of training", 0),
+)
+_OF_DIGITS = ("frechet_distance", "right_digit", "coverage", "relative_diversity")
+
+
+def evaluate_gans(
+    folders: Sequence[Path],
+    against: Sequence[Path],
+    part: Part,
+    out: Path | None,
+    *,
+    averaged: bool,
+) -> None:
+    """Measure runs of GANs one by one, then all together.
+
+    Each run gets ``metrics.json`` and figures of its own; ``comparison.json``, ``table.md`` and the
+    figures of several runs go to ``out``.
+    """
+    found = [evaluate_set.find_runs(side) for side in (folders, against) if side]
+    digits = evaluate_set.common_digits(found, part)
+    place = f"evaluation-{part}{'' if averaged else '-raw'}"
+    console = Console(highlight=False)
+    sides = [_measured(side, digits, part, place, console, averaged) for side in found]
+    other = sides[1] if against else None
+    folder = out or folders[0] / place
+    comparison = evaluate_set.compare(sides[0], other, part)
+    files.save_json(folder / RECORD, comparison)
+    table = table_of(comparison)
+    files.save(folder / TABLE, table.encode())
+    if sum(len(side) for side in sides) * len(digits) > 1:
+        evaluate_set.save_set_figures(folder, sides[0], other)
+    print(f"\n{table}\nall of it, and figures: {folder}")
+
+
+def _measured(
+    side: Found, digits: Sequence[str], part: Part, place: str, console: Console, averaged: bool
+) -> Side:
+    """Measure the runs of one side and leave with each what was found."""
+    measured: Side = {}
+    for seed, of_seed in side.items():
+        measured[seed] = []
+        for digit in digits:
+            run = of_seed[digit]
+            one = evaluate_set.evaluate_run(run, part, averaged=averaged)
+            evaluate_gan.save_figures(run.path / place, one.samples, one.reference)
+            files.save_json(run.path / place / "metrics.json", one.record)
+            measured[seed].append(one)
+            console.print(f"{run.path}: {_in_short(one)}", soft_wrap=True)
+    return measured
+
+
+def _in_short(one: Evaluated) -> str:
+    quality = one.samples.quality
+    right = "" if quality.right_digit is None else f" · right digit {quality.right_digit:.1%}"
+    return (
+        f"Fréchet distance {quality.frechet_distance:.1f}{right} · coverage {quality.coverage:.2f}"
+        f" · diversity {quality.relative_diversity:.2f}"
+    )
+
+
+def table_of(comparison: dict[str, Any]) -> str:
+    """The figures of `evaluate_set.compare` in Markdown: means over digits, then single digits."""
+    sides = [comparison[name] for name in ("runs", "against") if comparison[name] is not None]
+    names = evaluate_set.side_names(*(side["kind"] for side in sides))
+    heads = [
+        f"{name}, {len(side['seeds'])} seed{'s' * (len(side['seeds']) > 1)}"
+        for name, side in zip(names, sides, strict=True)
+    ]
+    columns = [*sides, comparison["floor"]]
+    lines = _head(f"mean over {len(comparison['digits'])} digits", [*heads, "data"])
+    for field, title, decimals in _ROWS:
+        cells = [_cell(side["mean"].get(field), decimals) for side in columns]
+        if any(cells):
+            lines.append(_line([title, *cells]))
+    titles = {field: (title, decimals) for field, title, decimals in _ROWS}
+    shown = [field for field in _OF_DIGITS if field in sides[0]["mean"]]
+    lines += [
+        "",
+        *_head("digit", [f"{titles[f][0]}: {n}" for f in shown for n in [*names, "data"]]),
+    ]
+    for digit in comparison["digits"]:
+        cells = [
+            _cell(side["digits"][digit].get(field), titles[field][1])
+            for field in shown
+            for side in columns
+        ]
+        lines.append(_line([digit, *cells]))
+    return "\n".join(lines) + "\n"
+
+
+def _head(corner: str, names: Sequence[str]) -> list[str]:
+    return [_line([corner, *names]), "|---" * (len(names) + 1) + "|"]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(figure: dict[str, Any] | None, decimals: int | None) -> str:
+    """A mean, with its standard deviation over seeds if there are several; '' without a figure."""
+    if figure is None:
+        return ""
+    scale, places = (100, 1) if decimals is None else (1, decimals)
+    mean = f"{scale * figure['mean']:.{places}f}"
+    return mean if figure["sd"] is None else f"{mean} ± {scale * figure['sd']:.{places}f}"

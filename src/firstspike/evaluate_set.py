@@ -1,0 +1,308 @@
+"""Runs of GANs together: means over digits, spread over seeds, other runs and the data beside.
+
+A *side* is one or more runs of one kind that differ in digit and seed. Means over digits come
+first, seed by seed; what is said of several seeds is the mean of these and its standard deviation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from firstspike import figures, plots
+from firstspike.config import GanOptions
+from firstspike.data import ImageSet
+from firstspike.evaluate_gan import Reference, Samples, load_reference, measure, record_of, worst
+from firstspike.features import CLASSES
+from firstspike.fidelity import classification_accuracy_score
+from firstspike.gan import read_config
+from firstspike.loading import load_gan
+from firstspike.run import RunDirectory
+from firstspike.train_gan import Part, load_classes
+
+if TYPE_CHECKING:  # matplotlib is slow to import
+    from matplotlib.figure import Figure
+
+KINDS = {"gan": "Spiking-GAN", "ann-gan": "dense twin"}
+ROWS = 4  # images of each digit in a figure
+EPOCHS = 10  # shown in fig. 9a
+COLLAPSED = 0.5  # relative diversity below which a generator has collapsed
+_NOT_FIGURES = {"digit", "seed", "count"}
+
+Side = dict[int, list["Evaluated"]]  # by seed, a run of each digit
+Found = dict[int, dict[str, RunDirectory]]  # by seed and digit
+
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """A run, its samples, what they were measured against, and the content of metrics.json."""
+
+    run: RunDirectory
+    samples: Samples
+    reference: Reference
+    record: dict[str, Any]
+
+    @property
+    def digit(self) -> str:
+        return str(self.record["digit"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.record["seed"])
+
+
+def find_runs(folders: Iterable[str | os.PathLike[str]]) -> Found:
+    """The runs of one side.
+
+    Args:
+        folders: each a run of a GAN, or a folder of them, however deep; in such a one, runs that
+            have not ended do not count.
+
+    Raises:
+        ValueError: a folder holds no run, two kinds of runs meet, or two runs of one digit and
+            seed.
+    """
+    runs = [run for folder in map(Path, folders) for run in _runs_in(folder)]
+    found: Found = {}
+    for run in sorted(runs, key=_key):
+        if run.kind != runs[0].kind:
+            raise ValueError(
+                f"{run.path}: a {run.kind} run beside {runs[0].path}, a {runs[0].kind} run; "
+                "name folders of one kind, the other with --against"
+            )
+        seed, digit = _key(run)
+        other = found.setdefault(seed, {}).setdefault(digit, run)
+        if other.path.resolve() != run.path.resolve():
+            raise ValueError(
+                f"{run.path}: digit {digit} with seed {seed} as {other.path}; name one of them"
+            )
+    return found
+
+
+def _key(run: RunDirectory) -> tuple[int, str]:
+    config = read_config(run)
+    return config.seed, config.digit
+
+
+def _runs_in(folder: Path) -> list[RunDirectory]:
+    if (folder / "options.json").is_file() or not folder.is_dir():
+        return [RunDirectory.open(folder)]  # complains if there is none
+    places = [file.parent for file in sorted(folder.rglob("options.json"))]
+    runs = [RunDirectory.open(place) for place in places if (place / "summary.json").is_file()]
+    if found := [run for run in runs if run.kind in KINDS]:
+        return found
+    raise ValueError(f"{folder}: no run of a GAN that has ended; name a folder of runs")
+
+
+def common_digits(sides: Sequence[Found], part: Part) -> list[str]:
+    """The digits that every seed of every side has.
+
+    Raises:
+        ValueError: there is none, or the runs cannot be measured on one ``part`` of one data set.
+    """
+    first, *others = (run for side in sides for seed in side.values() for run in seed.values())
+    for run in others:
+        for name in ("data", "validation"):
+            if run.options[name] != first.options[name]:
+                raise ValueError(f"{run.path}: another {name} than {first.path}; leave one out")
+    if part == "validation" and not first.options["validation"]:
+        raise ValueError(f"{first.path}: trained on all images, none held out; use --split test")
+    digits = set.intersection(*(set(seed) for side in sides for seed in side.values()))
+    if not digits:
+        raise ValueError(f"{first.path}: no digit that every seed has; name other runs")
+    return sorted(digits)
+
+
+def evaluate_run(run: RunDirectory, part: Part, *, averaged: bool = True) -> Evaluated:
+    """Measure one run of a GAN on ``part`` of its data. ValueError as for `load_reference`."""
+    gan = load_gan(run)
+    config = gan.config
+    reference = load_reference(config.digit, config.data, config.validation, part)
+    samples = measure(gan, reference, part, averaged=averaged)
+    record: dict[str, Any] = {
+        "kind": run.kind,
+        "digit": config.digit,
+        "seed": config.seed,
+        "averaged": averaged,
+        **record_of(samples, reference),
+    }
+    if (run.path / "summary.json").is_file():
+        record["training_seconds"] = run.read_summary()["seconds"]
+    return Evaluated(run, samples, reference, record)
+
+
+def compare(side: Side, against: Side | None, part: Part) -> Summary:
+    """Figures of one side, and of another one if there is one, for ``comparison.json``.
+
+    Args:
+        side: runs of one kind, of the same digits for each seed.
+        against: likewise.
+        part: of the data that they were measured on.
+
+    Returns:
+        JSON values: the digits; ``headline``, what matters most; ``runs``, ``against`` and
+        ``floor`` (the data), each with the ``mean`` over digits of every figure and with single
+        ``digits``. A figure is its mean over seeds, their standard deviation (None for a single
+        one) and its values seed by seed.
+    """
+    first = next(iter(side.values()))
+    digits = [one.digit for one in first]
+    test = _all_classes(first, part)
+    own = _summarize(side, digits, test)
+    other = None if against is None else _summarize(against, digits, test)
+    floor = _figures([[one.record["floor"] for one in first]], digits)
+    if test is not None:
+        stand_ins = [one.reference.stand_ins for one in first]
+        score = _accuracy_score([(images.images, images.labels) for images in stand_ins], test)
+        floor["mean"]["classification_accuracy"] = _spread([score])
+    return {
+        "split": part,
+        "digits": digits,
+        "headline": _headline(own, other),
+        "runs": own,
+        "against": other,
+        "floor": floor,
+    }
+
+
+def save_set_figures(folder: Path, side: Side, against: Side | None) -> None:
+    """Draw the digits of the first seed side by side.
+
+        digits.png     unseen images and the first samples of each side (Spiking-GAN, fig. 8)
+        evolution.png  one latent of each digit over the epochs (fig. 9a)
+        worst.png      samples in which the classifier sees the digit least (fig. 9b); left out if
+                       the images are not the bundled digits
+
+    Raises:
+        ValueError: a sample grid of a run is missing, or a file cannot be written.
+    """
+    firsts = [next(iter(one.values())) for one in (side, against) if one is not None]
+    digits = [one.digit for one in firsts[0]]
+    names = side_names(*(runs[0].run.kind for runs in firsts))
+    groups = {"data": _rows([one.reference.unseen.images for one in firsts[0]])}
+    least = {}
+    for name, runs in zip(names, firsts, strict=True):
+        groups[name] = _rows([one.samples.images for one in runs])
+        if all(one.samples.confidence is not None for one in runs):
+            least[name] = _rows([worst(one.samples, ROWS) for one in runs])
+    figures.save(folder / "digits.png", figures.image_rows(groups, len(digits), digits))
+    if least:
+        figures.save(folder / "worst.png", figures.image_rows(least, len(digits), digits))
+    figures.save(folder / "evolution.png", _evolution(firsts[0], digits))
+
+
+def side_names(*kinds: str) -> list[str]:
+    """What sides are called, by their kinds."""
+    names = [KINDS[kind] for kind in kinds]
+    return names if len(set(names)) == len(names) else [f"{n} {i}" for i, n in enumerate(names, 1)]
+
+
+def _evolution(runs: list[Evaluated], digits: Sequence[str]) -> Figure:
+    """One row a digit: the first sample of the grids that a run leaves after each epoch."""
+    epochs = min(int(one.run.options["epochs"]) for one in runs)
+    shown = [int(epoch) for epoch in np.unique(np.geomspace(1, epochs, EPOCHS).round())]
+    rows = {
+        digit: np.stack([plots.read_image_grid(one.run.sample_path(epoch))[0] for epoch in shown])
+        for digit, one in zip(digits, runs, strict=True)
+    }
+    return figures.image_rows(rows, len(shown), [str(epoch) for epoch in shown])
+
+
+def _rows(columns: Sequence[Tensor]) -> NDArray[np.uint8]:
+    """The first images of each column, row by row."""
+    return torch.stack([images[:ROWS] for images in columns], dim=1).flatten(0, 1).numpy()
+
+
+def _summarize(side: Side, digits: Sequence[str], test: ImageSet | None) -> Summary:
+    summary = _figures([[one.record for one in runs] for runs in side.values()], digits)
+    if test is not None:
+        sets = [[(one.samples.images, one.samples.labels) for one in of] for of in side.values()]
+        scores = [_accuracy_score(of, test) for of in sets]
+        summary["mean"]["classification_accuracy"] = _spread(scores)
+    kind = next(iter(side.values()))[0].run.kind
+    return {"kind": kind, "seeds": [*side], **summary}
+
+
+def _figures(records: Sequence[Sequence[Summary]], digits: Sequence[str]) -> Summary:
+    """Every number that all records have, over digits and of each; records [seeds][digits]."""
+    everything = [record for of_seed in records for record in of_seed]
+    names = [
+        name
+        for name in everything[0]
+        if name not in _NOT_FIGURES
+        and all(isinstance(record.get(name), int | float) for record in everything)
+        and not isinstance(everything[0][name], bool)
+    ]
+    values = {
+        name: np.array([[record[name] for record in of_seed] for of_seed in records])
+        for name in names
+    }
+    return {
+        "mean": {name: _spread(table.mean(axis=1)) for name, table in values.items()},
+        "digits": {
+            digit: {name: _spread(table[:, n]) for name, table in values.items()}
+            for n, digit in enumerate(digits)
+        },
+    }
+
+
+def _spread(values: Sequence[float] | NDArray[Any]) -> dict[str, Any]:
+    by_seed = [float(value) for value in values]
+    sd = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None
+    return {"mean": float(np.mean(by_seed)), "sd": sd, "by_seed": by_seed}
+
+
+def _headline(own: Summary, other: Summary | None) -> Summary:
+    """The figures by which a set of digits is judged; None where they could not be measured."""
+    mean = own["mean"]
+    diversity = [digit["relative_diversity"]["by_seed"] for digit in own["digits"].values()]
+    return {
+        "frechet_ratio": _ratio("frechet_distance", own, other),
+        "coverage_ratio": _ratio("coverage", own, other),
+        "training_seconds_ratio": _ratio("training_seconds", own, other),
+        "right_digit": mean.get("right_digit"),
+        "classification_accuracy": mean.get("classification_accuracy"),
+        "generator_spikes": mean.get("generator_spikes"),
+        "collapsed": int((np.array(diversity) < COLLAPSED).sum()),
+    }
+
+
+def _ratio(name: str, own: Summary, other: Summary | None) -> dict[str, Any] | None:
+    """A mean over digits and seeds over that of the other side; with single seeds if both have."""
+    if other is None or name not in own["mean"] or name not in other["mean"]:
+        return None
+    mean, twin = own["mean"][name], other["mean"][name]
+    if not twin["mean"]:
+        return None
+    ratio = {"mean": mean["mean"] / twin["mean"]}
+    if own["seeds"] != other["seeds"] or not all(twin["by_seed"]):
+        return ratio
+    pairs = zip(mean["by_seed"], twin["by_seed"], strict=True)
+    return ratio | {"by_seed": [a / b for a, b in pairs]}
+
+
+def _all_classes(runs: Sequence[Evaluated], part: Part) -> ImageSet | None:
+    """Data of all classes, if these runs draw each of them by its label; else None."""
+    labels = [one.samples.labels for one in runs if one.samples.labels is not None]
+    if len(labels) < len(runs):
+        return None
+    options = runs[0].run.options
+    every = GanOptions(digit="all", data=options["data"], validation=options["validation"])
+    test = load_classes(every, part)
+    drawn = torch.cat(labels).unique().tolist()
+    return test if drawn == test.classes and drawn[-1] < CLASSES else None
+
+
+def _accuracy_score(sets: Sequence[tuple[Tensor, Tensor | None]], test: ImageSet) -> float:
+    images, labels = (torch.cat([*part]) for part in zip(*sets, strict=True))
+    return classification_accuracy_score(images, labels, test)
