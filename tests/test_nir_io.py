@@ -219,6 +219,17 @@ def test_a_branch_is_named(tmp_path):
         nir_io.load(tmp_path / "a.nir")
 
 
+def test_a_graph_without_a_start_or_without_nodes_is_named(tmp_path):
+    nodes = {"a": nir.Linear(EYE), "b": nir.Linear(EYE), "output": nir.Output(np.array([2]))}
+    for content, wanted in (
+        (nir.NIRGraph(nodes, [("a", "b"), ("b", "a")], {}, type_check=False), "is out of place"),
+        (nir.NIRGraph({}, [], {}, type_check=False), "a graph without nodes|no graph that nir"),
+    ):
+        nir.write(tmp_path / "a.nir", content)
+        with pytest.raises(ValueError, match=wanted):
+            nir_io.load(tmp_path / "a.nir")
+
+
 @pytest.mark.parametrize("metadata", [{"t_max": 0}, {"t_max": "x"}, {"delay": -1}, {"t_max": 2.5}])
 def test_odd_metadata_are_named(tmp_path, metadata):
     write(tmp_path / "a.nir", nir.Linear(EYE), neuron(), **metadata)

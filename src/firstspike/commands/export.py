@@ -10,7 +10,8 @@ from torch import nn
 from tyro.conf import Positional, arg
 
 from firstspike import nir_io, npz_io, onnx_io
-from firstspike.loading import load_classifier, load_gan
+from firstspike.gan import build_gan
+from firstspike.loading import load_classifier
 from firstspike.nn import FirstSpikeSequential
 from firstspike.run import RunDirectory
 
@@ -31,7 +32,8 @@ class Export:
     part: Part | None = None
     """Which network of a GAN; the generator is the averaged one that `generate` draws with."""
     portable: bool = False
-    """NIR for simulators that ignore v_reset or take one threshold a layer only."""
+    """NIR for simulators that ignore v_reset or take one threshold a layer only: Norse, snnTorch,
+    SpikingJelly, sinabs (docs/nir.md)."""
 
     def __call__(self) -> None:
         kind = self.format or self.out.suffix.removeprefix(".")
@@ -48,6 +50,8 @@ class Export:
             (npz_io if kind == "npz" else onnx_io).save(self.out, model)
         sizes = [model.layers[0].in_features, *(layer.out_features for layer in model.layers)]
         print(f"{type(model).__name__} {'-'.join(map(str, sizes))}: {self.out}")
+        if kind == "nir" and not self.portable:
+            print("for Norse, SpikingJelly, snnTorch or sinabs: --portable, see docs/nir.md")
 
 
 def _network(run: RunDirectory, part: Part | None) -> FirstSpikeSequential:
@@ -58,8 +62,9 @@ def _network(run: RunDirectory, part: Part | None) -> FirstSpikeSequential:
         raise ValueError(f"{run.path}: a {run.kind} run; {remedy}")
     model: nn.Module
     if is_gan:
-        gan = load_gan(run)
-        model = gan.average if part == "generator" else gan.discriminator
+        name = "average" if part == "generator" else "discriminator"
+        model = build_gan(run).networks[name]
+        run.load_checkpoint({name: model})
     else:
         model = load_classifier(run)
     if not isinstance(model, FirstSpikeSequential):
