@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from idx import write_digits
 from PIL import Image
 from torch import Tensor
 
 from firstspike import cli, evaluate_gan, evaluate_set, fidelity
 from firstspike.commands.evaluate_gans import table_of
 from firstspike.config import AnnGanConfig, GanConfig
-from firstspike.data import ImageSet, load_mnist
+from firstspike.data import load_mnist
 from firstspike.evaluate_gan import Reference, Samples, load_reference, measure
 from firstspike.evaluate_set import Evaluated
 from firstspike.gan import Gan
@@ -24,25 +25,10 @@ from firstspike.run import RunDirectory
 SMALL = ("--hidden", "8", "--batch", "8", "--epochs", "2")
 
 
-def write_idx(folder: Path, split: str, images: ImageSet) -> None:
-    name = {"train": "train", "test": "t10k"}[split]
-    count = len(images).to_bytes(4, "big")
-    side = bytes([0, 0, 0, 28])
-    head = bytes([0, 0, 8, 3]) + count + side + side
-    Path(folder, f"{name}-images-idx3-ubyte").write_bytes(head + images.images.numpy().tobytes())
-    labels = bytes([0, 0, 8, 1]) + count + bytes(images.labels.tolist())
-    Path(folder, f"{name}-labels-idx1-ubyte").write_bytes(labels)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> str:
     """40 zeros and 40 ones to train on, 10 of each to test."""
-    folder = tmp_path_factory.mktemp("data")
-    for split, count in (("train", 40), ("test", 10)):
-        part = load_mnist(split)
-        chosen = torch.cat([(part.labels == digit).nonzero()[:count, 0] for digit in (0, 1)])
-        write_idx(folder, split, ImageSet(part.images[chosen], part.labels[chosen], split))
-    return str(folder)
+    return write_digits(tmp_path_factory.mktemp("data"), digits=2, train=40, test=10)
 
 
 class Known(Gan):

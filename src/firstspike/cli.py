@@ -22,6 +22,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subco
 
 from firstspike import files, loggers, plots, train_classifier, train_gan
 from firstspike._version import __version__
+from firstspike.commands import train_set
 from firstspike.commands.compare import Compare
 from firstspike.commands.demo import Demo
 from firstspike.commands.evaluate import Evaluate
@@ -77,11 +78,19 @@ class Place:
 
 
 @dataclass(frozen=True)
+class GanPlace(Place):
+    """Where a run goes, or one of each of several digits."""
+
+    digits: str | None = None
+    """Train a network for each of these digits, such as 0-9 or 1,3,5-7, on all cores."""
+
+
+@dataclass(frozen=True)
 class TrainGan:
     """Train Spiking-GAN: a spiking generator and a spiking discriminator that learn to draw."""
 
     config: GanConfig
-    place: Place = field(default_factory=Place)
+    place: GanPlace = field(default_factory=GanPlace)
 
     def __call__(self) -> None:
         _train_gan("gan", self.config, GAN_RECIPES[self.config.recipe], self.place)
@@ -92,7 +101,7 @@ class TrainAnnGan:
     """Train the dense twin of Spiking-GAN: the same sizes, ReLU and tanh."""
 
     config: AnnGanConfig
-    place: Place = field(default_factory=Place)
+    place: GanPlace = field(default_factory=GanPlace)
 
     def __call__(self) -> None:
         _train_gan("ann-gan", self.config, AnnGanConfig(), self.place)
@@ -213,8 +222,11 @@ def _recipe(arguments: list[str]) -> tuple[Recipe, Loss]:
     return known.recipe, known.loss if known.loss in get_args(Loss) else "aggressive"
 
 
-def _train_gan(kind: str, config: GanOptions, defaults: GanOptions, place: Place) -> None:
-    """Train a new run, or go on with one, and say what came of it."""
+def _train_gan(kind: str, config: GanOptions, defaults: GanOptions, place: GanPlace) -> None:
+    """Train a new run, or go on with one, and say what came of it; or a set of them."""
+    if place.digits is not None or train_set.is_set(place.resume):
+        _train_set(kind, config, defaults, place)
+        return
     run, config = _settle(kind, config, defaults, place)
     logger = None if place.log is None else loggers.find(place.log)
     if place.dry_run:
@@ -229,6 +241,29 @@ def _train_gan(kind: str, config: GanOptions, defaults: GanOptions, place: Place
         summary = train_gan.train(run, build_gan(run), images, bar, log)
     print(json.dumps(summary, indent=2))
     print(f"pictures: {run.sample_path(config.epochs)}\nmore: firstspike generate {run.path}")
+
+
+def _train_set(kind: str, config: GanOptions, defaults: GanOptions, place: GanPlace) -> None:
+    """Likewise for a set of digits."""
+    if place.log is not None:
+        loggers.find(place.log)  # complains before anything is written
+    if place.resume is not None:
+        if config != defaults or place.out is not None or place.digits is not None:
+            raise ValueError("--resume takes its options from the set; leave the others out")
+        wanted = train_set.DigitSet.open(place.resume, kind)
+    else:
+        config.check()
+        if config.digit != defaults.digit:
+            raise ValueError(f"--digits {place.digits}: says what to draw; leave --digit out")
+        out = place.out or unused_path(RUNS, f"{kind}-digits-seed{config.seed}")
+        digits = train_set.parse_digits(place.digits or "", config)
+        wanted = train_set.DigitSet(out, kind, digits, config.as_dict())
+    if place.dry_run:
+        print(json.dumps({"digits": wanted.digits, **wanted.options}, indent=2))
+        return
+    if place.resume is None:
+        wanted.begin()
+    train_set.train_set(wanted, place.log)
 
 
 def _train_classifier(

@@ -50,15 +50,17 @@ class TrainingBar:
         if progress.step == 1:
             self._images, self._started = 0, time.monotonic()
         self._images += progress.images
-        figures = _figures(progress.stats, self._images / (time.monotonic() - self._started))
+        speed = self._images / (time.monotonic() - self._started)
+        figures = f"{speed:,.0f} samples/s · {figures_of(progress.stats)}"
         done = progress.epoch - 1 + progress.step / progress.steps
         self._bar.update(self._task, completed=done, epoch=progress.epoch, figures=figures)
         if progress.step == progress.steps and not self._live:
             self._console.print(f"epoch {progress.epoch}: {figures}", soft_wrap=True)
 
 
-def _figures(stats: dict[str, float], speed: float) -> str:
-    parts = [f"{speed:,.0f} samples/s"]
+def figures_of(stats: dict[str, float]) -> str:
+    """What there is to see in statistics of training, in a line."""
+    parts = []
     if "real_wins" in stats:
         parts.append(f"D right on real {stats['real_wins']:.0%} fake {stats['fake_wins']:.0%}")
     if "train_accuracy" in stats:

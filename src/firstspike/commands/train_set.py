@@ -1,0 +1,215 @@
+"""``firstspike train gan --digits 0-9``: one network a digit, several at a time (section 3.2).
+
+    set.json       version, kind, digits and the options that they share
+    0/, 1/, ...    a run directory of each digit
+    logs/          what each training printed
+    samples.png    the first samples of each digit, a column each
+
+Every digit is a process of its own that resumes its run directory, so that one that fails or is
+killed takes no other with it, and the same command goes on where it was.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from firstspike import files, plots
+from firstspike._version import __version__
+from firstspike.config import GanOptions
+from firstspike.data import load_images
+from firstspike.progress import figures_of
+from firstspike.report import jobs
+from firstspike.report.jobs import Job, Outcome
+from firstspike.run import RunDirectory
+
+INDEX, PICTURE = "set.json", "samples.png"
+ROWS = 4  # samples of each digit in the picture
+
+
+@dataclass(frozen=True)
+class DigitSet:
+    """A folder of runs that differ in their digit, as ``set.json`` describes it.
+
+    Args:
+        path: the folder.
+        kind: of the runs.
+        digits: what they draw; names of their folders.
+        options: that they share; the digit in it does not count.
+    """
+
+    path: Path
+    kind: str
+    digits: list[str]
+    options: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: Path, kind: str) -> Self:
+        """A set that was begun. ValueError if its index is broken or it is of another kind."""
+        file = path / INDEX
+        record = files.from_json(files.read(file), file)
+        found: dict[str, Any] = {name: record.get(name) for name in ("kind", "digits", "options")}
+        if missing := [name for name, value in found.items() if not value]:
+            raise files.damaged(file, f"{missing[0]!r} is missing")
+        if found["kind"] != kind:
+            raise ValueError(f"--resume {path}: a {found['kind']} set; use `train {found['kind']}`")
+        return cls(path, **found)
+
+    def begin(self) -> None:
+        """Write the index into a new or empty folder. ValueError if that is not possible."""
+        if is_set(self.path):
+            raise ValueError(f"--out {self.path}: holds another set; use --resume or another")
+        if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
+            raise ValueError(f"--out {self.path}: is not an empty folder; choose another")
+        shared = {"kind": self.kind, "digits": self.digits, "options": self.options}
+        files.save_json(self.path / INDEX, {"version": __version__, **shared})
+
+    def run_of(self, digit: str) -> RunDirectory:
+        """The run of a digit, begun if it is not there."""
+        path = self.path / digit
+        if (path / "options.json").exists():
+            return RunDirectory.open(path)
+        return RunDirectory.create(path, self.kind, self.options | {"digit": digit})
+
+
+def is_set(path: Path | None) -> bool:
+    """Whether a folder holds a set of digits."""
+    return path is not None and (path / INDEX).is_file()
+
+
+def parse_digits(text: str, config: GanOptions) -> list[str]:
+    """Digits such as ``0-9`` or ``1,3,5-7``. ValueError if it says none, or none of the data's."""
+    digits: dict[int, None] = {}  # in this order, each once
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last:
+            raise ValueError(f"--digits {text}: give digits and ranges, such as 0-9 or 1,3,5-7")
+        digits |= dict.fromkeys(range(first, last + 1))
+    images = load_images(config.data, "train")
+    if unknown := digits.keys() - set(images.classes):
+        raise ValueError(
+            f"--digits {text}: {min(unknown)} is not in {images.name}: its classes are "
+            f"{images.classes}"
+        )
+    return [str(digit) for digit in digits]
+
+
+def train_set(of: DigitSet, log: str | None = None) -> None:
+    """Train what is not yet trained of a set.
+
+    Args:
+        of: the set, begun.
+        log: logger of each run, as ``--log`` takes it.
+
+    Raises:
+        ValueError: digits failed; the others are trained.
+    """
+    console = Console(highlight=False)
+    console.print(f"{of.path}: {of.kind} of {len(of.digits)} digits, {jobs.cores()} at a time")
+    with jobs.locked(of.path, lambda: console.print(f"{of.path}: waiting for another process")):
+        runs = [of.run_of(digit) for digit in of.digits]
+        extra = () if log is None else ("--log", log)
+        wanted = [
+            Job(digit, ("train", of.kind, "--resume", digit, *extra), f"{digit}/summary.json")
+            for digit in of.digits
+        ]
+        with _Board(runs, console) as board:
+            outcomes = jobs.execute(wanted, of.path, jobs.cores(), board)
+    lost = [one for one in outcomes if one.state == "failed"]
+    if trained := [run for run in runs if (run.path / "summary.json").is_file()]:
+        _save_picture(of.path / PICTURE, trained)
+        console.print(f"pictures: {of.path / PICTURE}", soft_wrap=True)
+        console.print(f"more: firstspike evaluate {of.path} --split test", soft_wrap=True)
+    if lost:
+        raise ValueError(
+            f"{len(lost)} of {len(outcomes)} digits failed, {lost[0].name} first: "
+            f"{lost[0].reason}; the rest is safe, --resume {of.path} tries them again"
+        )
+
+
+def _save_picture(file: Path, runs: Sequence[RunDirectory]) -> None:
+    """The first samples of the last epoch, a column for each run."""
+    grids = [plots.read_image_grid(run.sample_path(int(run.options["epochs"]))) for run in runs]
+    rows = np.stack([grid[:ROWS] for grid in grids], axis=1)
+    plots.save_image_grid(file, rows.reshape(-1, *rows.shape[2:]), columns=len(runs))
+
+
+class _Board:
+    """All digits at a glance, read from their runs; plain lines where there is no terminal."""
+
+    def __init__(self, runs: Sequence[RunDirectory], console: Console) -> None:
+        self._runs, self._console = runs, console
+        self._running: set[str] = set()
+        self._ended: dict[str, Outcome] = {}
+        self._started, self._before = time.monotonic(), self._epochs_done()
+        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=2)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def __call__(self, running: list[str], outcomes: list[Outcome]) -> None:
+        self._running = set(running)
+        for one in outcomes:
+            if one.name in self._ended:
+                continue
+            self._ended[one.name] = one
+            if one.state == "failed":
+                self._console.print(f"digit {one.name}: failed: {one.reason}", soft_wrap=True)
+            elif not self._console.is_terminal:
+                said = f"in {one.seconds:.0f} s" if one.state == "done" else "before"
+                self._console.print(f"digit {one.name}: trained {said}", soft_wrap=True)
+
+    def _table(self) -> Table:
+        """A row for each digit, and the time that is left."""
+        table = Table.grid(padding=(0, 2))
+        for run in self._runs:
+            stats, name = _stats_of(run), run.path.name
+            epoch, epochs = len(stats), int(run.options["epochs"])
+            bar = ProgressBar(epochs, epoch, width=20, pulse=not epoch and name in self._running)
+            failed = name in self._ended and self._ended[name].state == "failed"
+            said = "failed" if failed else figures_of(stats[-1] if stats else {})
+            table.add_row(f"digit {name}", bar, f"{epoch}/{epochs}", said)
+        table.add_row("", "", "", self._time_left())
+        return table
+
+    def _time_left(self) -> str:
+        done, total = self._epochs_done(), sum(int(run.options["epochs"]) for run in self._runs)
+        new, seconds = done - self._before, time.monotonic() - self._started
+        if not new or done == total:
+            return ""
+        minutes = (total - done) * seconds / new / 60
+        return f"about {minutes:.0f} minutes left" if minutes > 1.5 else "about a minute left"
+
+    def _epochs_done(self) -> int:
+        return sum(len(_stats_of(run)) for run in self._runs)
+
+
+def _stats_of(run: RunDirectory) -> list[dict[str, Any]]:
+    """What a run has told so far; nothing if it cannot be read just now."""
+    try:
+        return run.read_stats()
+    except ValueError:
+        return []
