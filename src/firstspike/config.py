@@ -146,7 +146,7 @@ class ClassifierOptions(Options):
     """Share of the training images that is held out to choose by; 0 for a final run on all."""
     seed: int = _within(0, 0)
     """Of weights, order and noise."""
-    epochs: int = _within(20, 1)
+    epochs: int = _within(60, 1)
     """Passes over the training images."""
     batch: int = _within(100, 1)
     """Images in one step of training."""
@@ -186,7 +186,7 @@ class ClassifierConfig(ClassifierOptions):
     """Decision gradient: error of each hidden spike, which asks for fewer of them."""
     softness: float = _within(40.0, 1e-6)
     """Temporal gradient: the same as temperature, in time steps."""
-    earliness: float = _within(0.1, 0.0)
+    earliness: float = _within(0.05, 0.0)
     """Extra error of the desired neuron, times its spike time over t_max."""
     gamma: float = _within(3.0, 0.0)
     """S4NN: time steps by which the other neurons should be late."""
