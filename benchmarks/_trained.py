@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 import firstspike as fs
+from firstspike.demo import networks
 from firstspike.models import Classification, Classifier
 
 
 def load(run: Path | None) -> Classifier:
-    """The network of a run of ``firstspike train classifier``; if None, one is trained here."""
-    if run is None:
-        run = Path(tempfile.mkdtemp(), "run")
-        command = [sys.executable, "-m", "firstspike", "train", "classifier", "--epochs", "1"]
-        subprocess.run([*command, "--out", str(run)], check=True, stdout=sys.stderr)
+    """The network of a run of ``firstspike train classifier``; if None, the bundled one."""
     try:
-        model = fs.load_run(run)
+        model = _bundled() if run is None else fs.load_run(run)
     except ValueError as error:
         raise SystemExit(f"--run: {error}") from None
     if not isinstance(model, Classifier):
         raise SystemExit(f"--run must be a run of `firstspike train classifier`, got {run}")
     return model
+
+
+def _bundled() -> object:
+    runs = (offer.run for offer in networks.bundled())
+    return networks.load(next(run for run in runs if run.kind == "classifier"))
 
 
 def round_to_exact_sums(model: Classifier) -> None:
