@@ -1,23 +1,27 @@
 """Oracles in plain Python loops: what `firstspike` computes, as slowly and plainly as possible.
 
-Nothing here uses the package. Python floats are float64, the precision in which potentials add up.
+Nothing here uses the package. Python floats are float64; `fire` rounds to float32 where asked to.
 """
 
 from __future__ import annotations
 
 
-def fire(times, weight, threshold, t_max, bias=None, delay=1):
-    """Spike times [B][out] for lists ``times`` [B][in], ``weight`` [out][in], ``bias`` [out]."""
+def fire(times, weight, threshold, t_max, bias=None, delay=1, dtype=float):
+    """Spike times [B][out] for lists ``times`` [B][in], ``weight`` [out][in], ``bias`` [out].
+
+    Potentials add up in ``dtype``, one weight after the other; e.g. ``numpy.float32``.
+    """
+    threshold = dtype(threshold)
     fired = []
     for sample in times:
         fired.append([])
         for j, row in enumerate(weight):
-            potential = 0.0 if bias is None else bias[j]
+            potential = dtype(0.0 if bias is None else bias[j])
             spike = t_max
             for step in range(t_max):
                 for i, time in enumerate(sample):
                     if time + delay == step:
-                        potential += row[i]
+                        potential += dtype(row[i])
                 if potential > threshold:
                     spike = step
                     break

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from firstspike.ops.numba_cpu import _in_parts, njit
+from firstspike.ops.events import njit
+from firstspike.ops.threads import in_parts
 
 Array = NDArray[Any]
 
@@ -51,7 +52,7 @@ def classify(
         outputs = (winners[part], decisions[part], spikes[part], additions[part])
         _classify(times[part], *network, t_max, delay, *outputs)
 
-    _in_parts(images, count, count * sum(row.size for row in rows))
+    in_parts(images, count, count * sum(row.size for row in rows))
     return winners, decisions, spikes, additions
 
 

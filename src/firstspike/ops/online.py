@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from firstspike.ops.numba_cpu import _sort_events, njit
+from firstspike.ops.events import make_room, njit, sort_events
 from firstspike.ops.race import _add_arrivals, _fire, _next_step
 from firstspike.times import T_MAX, check_t_max, check_times
 
@@ -263,7 +263,8 @@ def _train(times, labels, order, rows, rule, record):  # type: ignore[no-untyped
     inputs, hidden = rows[0].shape
     classes = rows[1].shape[1]
     widest = max(inputs, hidden, classes)
-    potentials = np.empty((2, widest), np.float64)
+    room = make_room(inputs, rows[0])
+    potentials = np.empty((2, widest), rows[0].dtype)
     spikes = _Spikes(
         np.empty((3, widest), np.int32), np.empty((3, widest), np.int64), np.empty(3, np.int64)
     )
@@ -272,19 +273,20 @@ def _train(times, labels, order, rows, rule, record):  # type: ignore[no-untyped
     scales = np.ones(2)
     for n in range(order.shape[0]):
         label = labels[order[n]]
-        events, count, when = _sort_events(times[order[n]], rule.t_max, rule.delay)
+        events, count = sort_events(times[order[n]], rule.t_max, rule.delay, room)
         if count < 0:
             _rescale(rows, scales, 1.0)
             return False
         spikes.queued[0] = count
         for k in range(count):
             spikes.queue[0, k] = events[k]
-            spikes.arrivals[0, k] = when[events[k]] + rule.delay
-        _race(rows, rule.threshold / scales, label, rule, potentials, spikes)
+            spikes.arrivals[0, k] = room.when[events[k]] + rule.delay
+        thresholds = (rule.threshold / scales).astype(rows[0].dtype)
+        _race(rows, thresholds, label, rule, potentials, spikes)
         output[:] = rule.t_max
         for k in range(spikes.queued[2]):
             output[spikes.queue[2, k]] = spikes.arrivals[2, k] - rule.delay
-        _note(record, n, when, spikes, output, potentials[1, :classes], label, rule)
+        _note(record, n, room.when, spikes, output, potentials[1, :classes], label, rule)
         _learn(rows, scales, label, rule, spikes, output, errors)
         _rescale(rows, scales, _SMALLEST_SCALE)
     _rescale(rows, scales, 1.0)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from firstspike.ops.numba_cpu import _in_parts, _sort_events, njit
+from firstspike.ops.events import make_room, njit, sort_events
+from firstspike.ops.threads import in_parts
 
 Array = NDArray[Any]
 
@@ -47,13 +48,13 @@ def race(
     count, layers = len(times), len(rows)
     winners, decisions = np.empty(count, np.int64), np.empty(count, np.int64)
     spikes, additions = np.empty((count, layers + 1), np.int64), np.empty(count, np.int64)
-    network = (tuple(rows), tuple(biases), np.array(thresholds, np.float64))
+    network = (tuple(rows), tuple(biases), np.array(thresholds, rows[0].dtype))
 
     def samples(part: slice) -> bool:
         outputs = (winners[part], decisions[part], spikes[part], additions[part])
         return _race(times[part], *network, t_max, delay, *outputs)
 
-    valid = _in_parts(samples, count, count * sum(row.size for row in rows))
+    valid = in_parts(samples, count, count * sum(row.size for row in rows))
     return (winners, decisions, spikes, additions) if all(valid) else None
 
 
@@ -63,19 +64,20 @@ def _race(times, rows, biases, thresholds, t_max, delay, winners, decisions, spi
     widest = times.shape[1]
     for row in rows:
         widest = max(widest, row.shape[1])
-    potentials = np.empty((layers, widest), np.float64)
+    room = make_room(times.shape[1], rows[0])
+    potentials = np.empty((layers, widest), rows[0].dtype)
     queue = np.empty((layers + 1, widest), np.int32)  # who fired, in the input and in each layer
     arrivals = np.empty((layers + 1, widest), np.int64)  # when that reaches the next layer
     queued = np.empty(layers + 1, np.int64)
     for b in range(times.shape[0]):
-        events, count, when = _sort_events(times[b], t_max, delay)
+        order, count = sort_events(times[b], t_max, delay, room)
         if count < 0:
             return False
         queued[:] = 0
         queued[0] = count
         for k in range(count):
-            queue[0, k] = events[k]
-            arrivals[0, k] = when[events[k]] + delay
+            queue[0, k] = order[k]
+            arrivals[0, k] = room.when[order[k]] + delay
         decision, adds = _run(
             rows, biases, thresholds, t_max, delay, potentials, queue, arrivals, queued
         )
@@ -88,7 +90,7 @@ def _race(times, rows, biases, thresholds, t_max, delay, winners, decisions, spi
         spikes[b, 1:] = queued[1:]
         spikes[b, 0] = 0
         for i in range(times.shape[1]):
-            spikes[b, 0] += when[i] <= min(decision, t_max - 1)
+            spikes[b, 0] += room.when[i] <= min(decision, t_max - 1)
     return True
 
 

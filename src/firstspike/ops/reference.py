@@ -1,13 +1,14 @@
 """`fire` in plain PyTorch: the definition, on any device.
 
-There is no loop over time steps. The inputs of a sample are sorted by time; the potential after
-each of them is a cumulative sum; and the neuron fires at the first event, the last of its time
-step, after which the potential is above the threshold. Equations are those of Spiking-GAN
+There is no loop over time steps, but one over events: the inputs of a sample are sorted by time,
+each adds its weights to the potentials, and a neuron fires at the first event, the last of its time
+step, after which its potential is above the threshold. Equations are those of Spiking-GAN
 (arXiv 2106.15420): 1-2 for the forward pass, 11-15 for the backward pass.
 
 Order of summation, the same in every implementation: the bias, then the events by ascending time
-and, within a step, by ascending input index, accumulated in float64. Two implementations therefore
-agree on every spike time, even where a float32 sum would land on either side of the threshold.
+and, within a step, by ascending input index, one after the other in the dtype of the weights, to
+which the threshold is rounded as well. IEEE arithmetic then leaves no freedom, and two
+implementations agree on every spike time, even where rounding decides about it.
 """
 
 from __future__ import annotations
@@ -15,32 +16,32 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_CHUNK = 1 << 24  # potentials held at once; bounds the memory, 128 MB
+_CHUNK = 1 << 24  # contributions held at once in the backward pass; bounds the memory, 128 MB
 
 
 def forward(
     times: Tensor, weight: Tensor, bias: Tensor | None, threshold: float, t_max: int, delay: int
 ) -> Tensor:
     """Spike times [B, out] of inputs ``times`` [B, in] through ``weight`` [out, in]."""
-    outputs, inputs = weight.shape
-    start = weight.new_zeros(outputs) if bias is None else bias
-    rows = torch.cat([start[None], weight.t()]).double()  # row 0 is the bias, row 1 + i input i
-    step = max(1, _CHUNK // max(1, (inputs + 1) * outputs))
-    chunks = [_fire(part, rows, threshold, t_max, delay) for part in times.split(step)]
-    return torch.cat(chunks).to(times.dtype)
-
-
-def _fire(times: Tensor, rows: Tensor, threshold: float, t_max: int, delay: int) -> Tensor:
+    batch, inputs = times.shape
+    rows = weight.t()
     arrival, order = (times + delay).sort(dim=1, stable=True)
-    arrival = torch.nn.functional.pad(arrival, (1, 0))  # the bias arrives at step 0
-    order = torch.nn.functional.pad(order + 1, (1, 0))
-    potential = rows[order].cumsum(dim=1)  # [B, 1 + in, out]
-    # V is tested after all events of a step, and an event at t_max or later cannot cause a spike.
+    arrives = arrival < t_max  # an event at t_max or later cannot cause a spike
+    # V is tested after all events of a step.
     last_of_step = torch.nn.functional.pad(arrival[:, 1:] != arrival[:, :-1], (0, 1), value=True)
-    tested = last_of_step & (arrival < t_max)
-    crossed = (potential > threshold) & tested[:, :, None]
-    first = crossed.to(torch.uint8).argmax(dim=1)
-    return torch.where(crossed.any(dim=1), arrival.gather(1, first), t_max)
+    tested = last_of_step & arrives
+    start = weight.new_zeros(len(weight)) if bias is None else bias
+    potential = start.expand(batch, -1)
+    bar = weight.new_tensor(threshold)
+    alone = torch.nn.functional.pad(arrival, (0, 1), value=t_max)[:, :1] > 0  # the bias at step 0
+    fired = torch.where((potential > bar) & alone, 0, times.new_tensor(t_max))
+    for k in range(inputs):
+        here = slice(k, k + 1)
+        row = rows[order[:, k]]
+        potential = torch.where(arrives[:, here], potential + row, potential)
+        crossed = (potential > bar) & tested[:, here]
+        fired = torch.where(crossed, torch.minimum(fired, arrival[:, here]), fired)
+    return fired
 
 
 def backward(

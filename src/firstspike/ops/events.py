@@ -1,0 +1,98 @@
+"""Input spikes of a sample in the order in which they arrive (Numba)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+njit = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+_DIGIT = 8  # bits of a spike time that one pass of the sort looks at
+
+
+class Events(NamedTuple):
+    """Room for one sample's events; `sort_events` and `find_steps` say what they leave in it."""
+
+    when: Array  # times of all inputs as integers [in], int32
+    order: Array  # inputs in order of their spikes [in + 1], int32
+    other: Array  # used by the sort
+    position: Array  # likewise
+    ends: Array  # for each step at which spikes arrive, where its events end in the order
+    steps: Array  # that step, in the dtype of the weights
+
+
+@njit
+def make_room(inputs, rows):  # type: ignore[no-untyped-def]
+    """`Events` for so many inputs, and weights of the dtype of ``rows``."""
+    return Events(
+        np.empty(inputs, np.int32),
+        np.zeros(inputs + 1, np.int32),
+        np.zeros(inputs + 1, np.int32),
+        np.empty((1 << _DIGIT) + 1, np.int32),
+        np.empty(inputs + 1, np.int32),
+        np.empty(inputs + 1, rows.dtype),
+    )
+
+
+@njit
+def sort_events(times, t_max, delay, room):  # type: ignore[no-untyped-def]
+    """One sample's spikes that arrive before t_max, by time and then by input index.
+
+    A radix sort: stable counting sorts by one digit of the time after the other, the lowest first.
+    Fills ``room.when`` and returns the input indices, followed by any index, and their number; the
+    number is -1 if a time is invalid.
+    """
+    when, order, other = room.when, room.order, room.other
+    if not _to_integers(times, when, t_max):
+        return order, -1
+    count = 0
+    for i in range(when.shape[0]):  # no branch: whether a pixel is lit is hard to predict
+        order[count] = i
+        count += when[i] < t_max - delay
+    shift = 0
+    while (t_max - 1) >> shift:
+        _sort_by_digit(when, order, other, count, shift, room.position)
+        order, other = other, order
+        shift += _DIGIT
+    return order, count
+
+
+@njit
+def _to_integers(times, when, t_max):  # type: ignore[no-untyped-def]
+    """Fill ``when``; whether all ``times`` are whole steps in 0..t_max."""
+    invalid = 0
+    for i in range(times.shape[0]):
+        when[i] = np.int32(times[i])
+        invalid += (times.dtype.type(when[i]) != times[i]) | (when[i] < 0) | (when[i] > t_max)
+    return invalid == 0
+
+
+@njit
+def _sort_by_digit(when, source, target, count, shift, position):  # type: ignore[no-untyped-def]
+    """Stable counting sort of ``count`` inputs by some bits of their times."""
+    mask = (1 << _DIGIT) - 1
+    position[:] = 0
+    for k in range(count):
+        position[((when[source[k]] >> shift) & mask) + 1] += 1
+    for digit in range(mask):
+        position[digit + 1] += position[digit]
+    for k in range(count):
+        digit = (when[source[k]] >> shift) & mask
+        target[position[digit]] = source[k]
+        position[digit] += 1
+
+
+@njit
+def find_steps(order, count, delay, room):  # type: ignore[no-untyped-def]
+    """Fill ``room.steps`` and ``room.ends``; the number of steps at which spikes arrive."""
+    when, steps, ends = room.when, room.steps, room.ends
+    found = 0
+    for k in range(count):
+        steps[found] = when[order[k]] + delay
+        ends[found] = k + 1
+        found += (k + 1 == count) or (when[order[k + 1]] != when[order[k]])
+    return found

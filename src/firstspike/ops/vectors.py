@@ -1,0 +1,175 @@
+"""Vectors in registers, for Numba kernels: what a loop over neurons does not become by itself.
+
+A value of type `Vector` is a fixed number of lanes of one dtype, or of truth values, which LLVM
+keeps in as many vector registers as that takes on the machine at hand. A kernel that carries such
+values through its loop over spikes never stores the potentials of a tile of neurons.
+
+Each function is given twice: what it means, on NumPy arrays, which is what runs with
+``NUMBA_DISABLE_JIT=1``; and as the LLVM instructions. Memory is a one-dimensional array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic, models, register_model
+
+Function = Callable[..., Any]
+
+
+class Vector(types.Type):  # type: ignore[misc]
+    """Numba's type of ``lanes`` values of ``dtype``."""
+
+    def __init__(self, dtype: types.Type, lanes: int) -> None:
+        self.dtype, self.lanes = dtype, lanes
+        super().__init__(name=f"Vector({dtype}, {lanes})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager, kind):  # type: ignore[no-untyped-def]
+        truth = kind.dtype is types.boolean
+        element = ir.IntType(1) if truth else manager.lookup(kind.dtype).get_value_type()
+        super().__init__(manager, kind, ir.VectorType(element, kind.lanes))
+
+
+def _means(plain: Function) -> Callable[[Function], Function]:
+    """Decorator of an intrinsic that says what it does in plain Python."""
+    if numba.config.DISABLE_JIT:
+        return lambda typed: plain
+    return intrinsic(prefer_literal=True)  # type: ignore[no-any-return]
+
+
+def _plain(kind):  # type: ignore[no-untyped-def]
+    """The type of a value that Numba knows at compile time."""
+    return getattr(kind, "literal_type", kind)
+
+
+def _place(context, builder, signature, array, start, kind):  # type: ignore[no-untyped-def]
+    """Pointer to a vector in an array, the first argument of ``signature``."""
+    data = context.make_array(signature.args[0])(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [start]), context.get_value_type(kind).as_pointer())
+
+
+@_means(lambda array, start, like: array[start : start + _lanes(like)].copy())
+def load(typing, array, start, like):  # type: ignore[no-untyped-def]
+    """Values from ``array[start]`` on, as many as ``like`` has or says."""
+    kind = Vector(array.dtype, _lanes(like))
+
+    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        place = _place(context, builder, signature, *values[:2], kind)
+        return builder.load(place, align=array.dtype.bitwidth // 8)
+
+    return kind(array, types.intp, like), code
+
+
+def _store(array, start, vector):  # type: ignore[no-untyped-def]
+    array[start : start + len(vector)] = vector
+
+
+@_means(_store)
+def store(typing, array, start, vector):  # type: ignore[no-untyped-def]
+    """Write ``vector`` to ``array[start]`` and on."""
+
+    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        place = _place(context, builder, signature, *values[:2], vector)
+        builder.store(values[2], place, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp, vector), code
+
+
+def _lanes(like):  # type: ignore[no-untyped-def]
+    """The number of lanes of a vector, or the number itself; of values or of their types."""
+    if isinstance(like, Vector):
+        return like.lanes
+    if isinstance(like, np.ndarray):
+        return len(like)
+    return getattr(like, "literal_value", like)
+
+
+@_means(lambda value, like: np.full(_lanes(like), value))
+def spread(typing, value, like):  # type: ignore[no-untyped-def]
+    """One value in all lanes, as many as ``like`` has or says."""
+    kind = Vector(_plain(value), _lanes(like))
+
+    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        nothing = ir.Constant(context.get_value_type(kind), ir.Undefined)
+        index = ir.VectorType(ir.IntType(32), kind.lanes)
+        one = builder.insert_element(nothing, values[0], ir.IntType(32)(0))
+        return builder.shuffle_vector(one, nothing, ir.Constant(index, [0] * kind.lanes))
+
+    return kind(_plain(value), like), code
+
+
+def _lanewise(plain: Function, emit: Function, compares: bool = False) -> Function:
+    """A function of two vectors, lane by lane: ``emit(builder, a, b)``."""
+
+    def typed(typing, a, b):  # type: ignore[no-untyped-def]
+        kind = Vector(types.boolean, a.lanes) if compares else a
+        return kind(a, b), lambda context, builder, signature, values: emit(builder, *values)
+
+    return _means(plain)(typed)
+
+
+add = _lanewise(np.add, ir.IRBuilder.fadd)
+subtract = _lanewise(np.subtract, ir.IRBuilder.fsub)
+multiply = _lanewise(np.multiply, ir.IRBuilder.fmul)
+greater = _lanewise(np.greater, lambda builder, a, b: builder.fcmp_ordered(">", a, b), True)
+at_least = _lanewise(np.greater_equal, lambda builder, a, b: builder.fcmp_ordered(">=", a, b), True)
+differs = _lanewise(np.not_equal, lambda builder, a, b: builder.fcmp_ordered("!=", a, b), True)
+either = _lanewise(np.logical_or, ir.IRBuilder.or_)
+minimum = _lanewise(
+    np.minimum, lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b)
+)
+
+
+@_means(np.where)
+def where(typing, chosen, a, b):  # type: ignore[no-untyped-def]
+    """``a`` in the lanes that are chosen, ``b`` in the others."""
+
+    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        return builder.select(*values)
+
+    return a(chosen, a, b), code
+
+
+@_means(np.all)
+def all_of(typing, truth):  # type: ignore[no-untyped-def]
+    """Whether all lanes are true."""
+
+    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        bits = ir.IntType(truth.lanes)
+        return builder.icmp_unsigned("==", builder.bitcast(values[0], bits), ir.Constant(bits, -1))
+
+    return types.boolean(truth), code
+
+
+def _reduction(plain: Function, name: str, *start: float) -> Function:
+    """One number from all lanes, by LLVM's ``vector.reduce``, in an order fixed when compiled."""
+
+    def typed(typing, vector):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+            lane = context.get_value_type(vector.dtype)
+            whole = context.get_value_type(vector)
+            before = [ir.Constant(lane, value) for value in start]
+            letter = {32: "f32", 64: "f64"}[vector.dtype.bitwidth]
+            kinds = [lane] * len(before) + [whole]
+            function = builder.module.declare_intrinsic(
+                f"llvm.vector.reduce.{name}.v{vector.lanes}{letter}",
+                fnty=ir.FunctionType(lane, kinds),
+            )
+            return builder.call(function, [*before, *values], fastmath=("reassoc", "nnan"))
+
+        return vector.dtype(vector), code
+
+    return _means(plain)(typed)
+
+
+total = _reduction(np.sum, "fadd", 0.0)
+largest = _reduction(np.max, "fmax")
