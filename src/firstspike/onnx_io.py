@@ -2,8 +2,8 @@
 
 ONNX has no events, so a layer becomes what its equations say for all time steps at once: inputs as
 a raster, their weights added up along time, and the first step above the threshold (eq. 1-2 of
-arXiv 2106.15420). Potentials add up in float64, as in `firstspike.fire`, so spike times are the
-same; the cost is that of a time-stepped simulation.
+arXiv 2106.15420). Potentials add up in float64: spike times are those of `firstspike.fire`, unless
+the rounding of a potential decides. The cost is that of a time-stepped simulation.
 """
 
 from __future__ import annotations

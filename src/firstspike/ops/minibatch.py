@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from firstspike.ops.events import njit
 from firstspike.ops.noise import Noise, is_silenced, new_events, random_bits, sort_pixels
-from firstspike.ops.numba_cpu import _in_parts, njit
+from firstspike.ops.threads import in_parts
 
 Array = NDArray[Any]
 
@@ -156,7 +157,7 @@ def race(
         low, high, _ = part.indices(len(images))
         _race(images, labels, codes, noise, rule, seed, network, traces, low, high)
 
-    _in_parts(some, len(images), len(images) * network.hidden_rows.size)
+    in_parts(some, len(images), len(images) * network.hidden_rows.size)
 
 
 def learn(network: Network, moments: Moments, traces: Traces, adam: Adam) -> None:
@@ -166,7 +167,7 @@ def learn(network: Network, moments: Moments, traces: Traces, adam: Adam) -> Non
         low, high, _ = part.indices(len(network.hidden_rows))
         _learn(network, moments, traces, adam, low, high)
 
-    _in_parts(some, len(network.hidden_rows), len(traces.outcome) * network.hidden_rows.size)
+    in_parts(some, len(network.hidden_rows), len(traces.outcome) * network.hidden_rows.size)
 
 
 @njit

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firstspike.ops.numba_cpu import njit
+from firstspike.ops.events import njit
 
 _QUANTILES = 4096  # a power of 2: the lowest bits of a random number choose one
 _SHIFT, _SPIKES, _SILENCE = 0, 1 << 16, 2 << 16  # places of what is drawn, far from each other

@@ -10,7 +10,7 @@ neurons that they share; fewer than `_LANES` neurons are filled up with neurons 
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -263,8 +263,7 @@ def _weight_gradient(times, error, last, latest, delay, low, high, grad_rows):  
     Even and odd contributions are added up apart, so that additions need not wait for each other.
     """
     samples, arrivals, starts = _contributions(times, latest, delay, low, high)
-    tiles, batch, _ = error.shape
-    outputs = grad_rows.shape[1]
+    tiles, outputs = error.shape[0], grad_rows.shape[1]
     result = grad_rows.ravel()
     zero = spread(error.dtype.type(0), _LANES)
     for tile in range(tiles):

@@ -13,16 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import config, types
 from numba.extending import intrinsic, models, register_model
 
 Function = Callable[..., Any]
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """Numba's type of ``lanes`` values of ``dtype``."""
 
     def __init__(self, dtype: types.Type, lanes: int) -> None:
@@ -31,7 +30,7 @@ class Vector(types.Type):  # type: ignore[misc]
 
 
 @register_model(Vector)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager, kind):  # type: ignore[no-untyped-def]
         truth = kind.dtype is types.boolean
         element = ir.IntType(1) if truth else manager.lookup(kind.dtype).get_value_type()
@@ -40,9 +39,9 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
 
 def _means(plain: Function) -> Callable[[Function], Function]:
     """Decorator of an intrinsic that says what it does in plain Python."""
-    if numba.config.DISABLE_JIT:
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
         return lambda typed: plain
-    return intrinsic(prefer_literal=True)  # type: ignore[no-any-return]
+    return intrinsic(prefer_literal=True)
 
 
 def _plain(kind):  # type: ignore[no-untyped-def]
@@ -50,10 +49,11 @@ def _plain(kind):  # type: ignore[no-untyped-def]
     return getattr(kind, "literal_type", kind)
 
 
-def _place(context, builder, signature, array, start, kind):  # type: ignore[no-untyped-def]
-    """Pointer to a vector in an array, the first argument of ``signature``."""
-    data = context.make_array(signature.args[0])(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [start]), context.get_value_type(kind).as_pointer())
+def _place(context, builder, signature, values, kind):  # type: ignore[no-untyped-def]
+    """Pointer to a vector in an array: the first two arguments are the array and the index."""
+    data = context.make_array(signature.args[0])(context, builder, values[0]).data
+    place = builder.gep(data, [values[1]])
+    return builder.bitcast(place, context.get_value_type(kind).as_pointer())
 
 
 @_means(lambda array, start, like: array[start : start + _lanes(like)].copy())
@@ -62,7 +62,7 @@ def load(typing, array, start, like):  # type: ignore[no-untyped-def]
     kind = Vector(array.dtype, _lanes(like))
 
     def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        place = _place(context, builder, signature, *values[:2], kind)
+        place = _place(context, builder, signature, values, kind)
         return builder.load(place, align=array.dtype.bitwidth // 8)
 
     return kind(array, types.intp, like), code
@@ -77,7 +77,7 @@ def store(typing, array, start, vector):  # type: ignore[no-untyped-def]
     """Write ``vector`` to ``array[start]`` and on."""
 
     def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        place = _place(context, builder, signature, *values[:2], vector)
+        place = _place(context, builder, signature, values, vector)
         builder.store(values[2], place, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
