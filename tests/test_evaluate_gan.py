@@ -188,6 +188,7 @@ def test_a_set_is_evaluated_beside_its_twin(sets, evaluate, tmp_path):
     for side, seeds in (("runs", 2), ("against", 1), ("floor", 1)):
         score = found[side]["mean"]["classification_accuracy"]
         assert len(score["by_seed"]) == seeds and 0 <= score["mean"] <= 1
+        assert found[side]["mean"]["joint_frechet_distance"]["mean"] > 0
     assert found["headline"]["generator_spikes"]["mean"] > 0
     assert found["headline"]["frechet_ratio"]["mean"] > 0
     table = (out / "table.md").read_text(encoding="utf-8")

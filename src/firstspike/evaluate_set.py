@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,8 +21,8 @@ from firstspike import figures, plots
 from firstspike.config import GanOptions
 from firstspike.data import ImageSet
 from firstspike.evaluate_gan import Reference, Samples, load_reference, measure, record_of, worst
-from firstspike.features import CLASSES
-from firstspike.fidelity import classification_accuracy_score
+from firstspike.features import CLASSES, extract
+from firstspike.fidelity import classification_accuracy_score, frechet_distance
 from firstspike.gan import read_config
 from firstspike.loading import load_gan
 from firstspike.run import RunDirectory
@@ -157,14 +157,14 @@ def compare(side: Side, against: Side | None, part: Part) -> Summary:
     """
     first = next(iter(side.values()))
     digits = [one.digit for one in first]
-    test = _all_classes(first, part)
-    own = _summarize(side, digits, test)
-    other = None if against is None else _summarize(against, digits, test)
+    whole = _all_classes(first, part)
+    own = _summarize(side, digits, whole)
+    other = None if against is None else _summarize(against, digits, whole)
     floor = _figures([[one.record["floor"] for one in first]], digits)
-    if test is not None:
+    if whole is not None:
         stand_ins = [one.reference.stand_ins for one in first]
-        score = _accuracy_score([(images.images, images.labels) for images in stand_ins], test)
-        floor["mean"]["classification_accuracy"] = _spread([score])
+        sets = [(images.images, images.labels) for images in stand_ins]
+        floor["mean"] |= _spreads([_together(sets, whole)])
     return {
         "split": part,
         "digits": digits,
@@ -223,12 +223,11 @@ def _rows(columns: Sequence[Tensor]) -> NDArray[np.uint8]:
     return torch.stack([images[:ROWS] for images in columns], dim=1).flatten(0, 1).numpy()
 
 
-def _summarize(side: Side, digits: Sequence[str], test: ImageSet | None) -> Summary:
+def _summarize(side: Side, digits: Sequence[str], whole: _Whole | None) -> Summary:
     summary = _figures([[one.record for one in runs] for runs in side.values()], digits)
-    if test is not None:
+    if whole is not None:
         sets = [[(one.samples.images, one.samples.labels) for one in of] for of in side.values()]
-        scores = [_accuracy_score(of, test) for of in sets]
-        summary["mean"]["classification_accuracy"] = _spread(scores)
+        summary["mean"] |= _spreads([_together(of, whole) for of in sets])
     kind = next(iter(side.values()))[0].run.kind
     return {"kind": kind, "seeds": [*side], **summary}
 
@@ -291,7 +290,18 @@ def _ratio(name: str, own: Summary, other: Summary | None) -> dict[str, Any] | N
     return ratio | {"by_seed": [a / b for a, b in pairs]}
 
 
-def _all_classes(runs: Sequence[Evaluated], part: Part) -> ImageSet | None:
+def _spreads(records: Sequence[dict[str, float]]) -> Summary:
+    return {name: _spread([record[name] for record in records]) for name in records[0]}
+
+
+class _Whole(NamedTuple):
+    """Unseen images of all classes and their features."""
+
+    images: ImageSet
+    features: Tensor
+
+
+def _all_classes(runs: Sequence[Evaluated], part: Part) -> _Whole | None:
     """Data of all classes, if these runs draw each of them by its label; else None."""
     labels = [one.samples.labels for one in runs if one.samples.labels is not None]
     if len(labels) < len(runs):
@@ -300,9 +310,15 @@ def _all_classes(runs: Sequence[Evaluated], part: Part) -> ImageSet | None:
     every = GanOptions(digit="all", data=options["data"], validation=options["validation"])
     test = load_classes(every, part)
     drawn = torch.cat(labels).unique().tolist()
-    return test if drawn == test.classes and drawn[-1] < CLASSES else None
+    if drawn != test.classes or drawn[-1] >= CLASSES:
+        return None
+    return _Whole(test, extract(test.images))
 
 
-def _accuracy_score(sets: Sequence[tuple[Tensor, Tensor | None]], test: ImageSet) -> float:
+def _together(sets: Sequence[tuple[Tensor, Tensor | None]], whole: _Whole) -> dict[str, float]:
+    """What can be measured of samples of all classes only."""
     images, labels = (torch.cat([*part]) for part in zip(*sets, strict=True))
-    return classification_accuracy_score(images, labels, test)
+    return {
+        "joint_frechet_distance": frechet_distance(whole.features, extract(images)),
+        "classification_accuracy": classification_accuracy_score(images, labels, whole.images),
+    }

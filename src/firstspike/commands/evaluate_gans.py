@@ -16,6 +16,7 @@ RECORD, TABLE = "comparison.json", "table.md"
 # Rows of the table: field, title, decimals; None: percent.
 _ROWS: tuple[tuple[str, str, int | None], ...] = (
     ("frechet_distance", "Fréchet distance", 1),
+    ("joint_frechet_distance", "Fréchet distance, all digits together", 1),
     ("kernel_distance", "kernel distance", 1),
     ("precision", "precision", 3),
     ("recall", "recall", 3),
