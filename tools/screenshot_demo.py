@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, nargs="?", default=PICTURE)
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--width", type=int, default=1200)
-    parser.add_argument("--height", type=int, default=1040)
+    parser.add_argument("--height", type=int, default=1022)
     options = parser.parse_args()
     with Server(0, Api(Shelf(bundled()))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
