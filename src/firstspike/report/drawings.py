@@ -110,9 +110,24 @@ def samples(role: str, name: str) -> Draw:
             return None
         blank = np.zeros((ROWS, 28, 28), np.uint8)
         columns = [blank if run is None else _drawn_by(run).numpy() for run, _ in found]
-        return Drawn(_grid(columns, f"samples of {name}"), runs)
+        return Drawn(_grid(columns, f"samples of {name}"), runs, _quality(runs))
 
     return draw
+
+
+def _quality(runs: list[Measured]) -> str:
+    """In words, what was measured of samples; empty if not all were measured."""
+    if not all("right_digit" in run.metrics for run in runs):
+        return ""
+    means = {
+        name: np.mean([run.metrics[name] for run in runs])
+        for name in ("frechet_distance", "right_digit", "coverage")
+    }
+    return (
+        f"Fréchet distance {means['frechet_distance']:.1f}, the right digit to an independent "
+        f"classifier {means['right_digit']:.1%}, coverage {means['coverage']:.2f} (means over "
+        "digits, test set)"
+    )
 
 
 def _drawn_by(run: Measured, count: int = ROWS) -> Tensor:

@@ -34,7 +34,8 @@ def plan(scale: Scale) -> list[Job]:
     for kind in ("gan", "ann-gan"):
         for digit in scale.digits:
             options = ("--digit", str(digit), *_epochs(scale.gan_epochs))
-            jobs.append(_train(kind, f"{kind}-{digit}", options))
+            job = _train(kind, f"{kind}-{digit}", options)
+            jobs += [job, _evaluate(job)]
     for name, seeds, kind, options in (
         ("aggressive-1000", scale.large_seeds, "classifier", ("--hidden", "1000")),
         ("aggressive-400", scale.seeds, "classifier", ()),
