@@ -23,19 +23,15 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import _table
 import torch
+from _points import PARTS, Point, Setting
 from _timing import alternate, median_ratio
 from rich.console import Console
 
-import firstspike as fs
-
-IMAGES = fs.load_mnist("train").images.flatten(1)
-PIXELS = IMAGES.shape[1]
 AXES: dict[str, tuple[float, ...]] = {
     "batch": (1, 4, 16, 64, 256, 1024, 4096),
     "neurons": (100, 300, 1000, 3000, 10_000),
@@ -43,89 +39,6 @@ AXES: dict[str, tuple[float, ...]] = {
     "t_max": (64, 256, 1024, 4096),
     "threads": tuple(range(1, (os.cpu_count() or 1) + 1)),
 }
-PARTS = ("forward", "with backward")
-CHECKED = 8  # images of each point
-
-
-@dataclass(frozen=True)
-class Setting:
-    batch: int = 100
-    neurons: int = 400
-    density: float | None = None  # share of lit pixels; None: MNIST's images
-    t_max: int = 256
-    threads: int = 1
-
-
-class Point:
-    """One setting: the two layers, their inputs, and what was measured of them."""
-
-    def __init__(self, setting: Setting) -> None:
-        self.setting = setting
-        pixels = self._pixels()
-        self.times = fs.encode(pixels, setting.t_max)
-        self.intensities = pixels / 255
-        spikes = self.times < setting.t_max
-        self.events = spikes.sum().item() / len(pixels)
-        self.layer = fs.nn.FirstSpikeLinear(
-            PIXELS, setting.neurons, t_max=setting.t_max, init=_weights(self.events)
-        )
-        self.dense = torch.nn.Sequential(torch.nn.Linear(PIXELS, setting.neurons), torch.nn.ReLU())
-        self.error = torch.randn(len(pixels), setting.neurons)
-        self.firing = self._check()
-
-    def _pixels(self) -> torch.Tensor:
-        if self.setting.density is None:
-            return IMAGES[: self.setting.batch]
-        shape = self.setting.batch, PIXELS
-        lit = torch.rand(shape) < self.setting.density
-        return lit * torch.randint(1, 256, shape, dtype=torch.uint8)
-
-    def _check(self) -> float:
-        """The share of neurons that fire; some images are compared with the reference."""
-        times, layer = self.times[:CHECKED], self.layer
-        results = []
-        for layer.impl in ("reference", "numba"):
-            results.append(layer(times).detach())
-        assert torch.equal(*results), self.setting
-        return (results[0] < self.setting.t_max).float().mean().item()
-
-    def functions(self) -> dict[str, Callable[[], object]]:
-        """What to time, by name."""
-        sides = {"fire": (self.layer, self.times), "dense": (self.dense, self.intensities)}
-        result: dict[str, Callable[[], object]] = {}
-        for side, (model, inputs) in sides.items():
-            result[f"{side} forward"] = self._forward(model, inputs)
-            result[f"{side} with backward"] = self._train(model, inputs)
-        return result
-
-    def _forward(self, model: torch.nn.Module, inputs: torch.Tensor) -> Callable[[], object]:
-        @torch.no_grad()
-        def forward() -> object:
-            self._set_threads()
-            return model(inputs)
-
-        return forward
-
-    def _train(self, model: torch.nn.Module, inputs: torch.Tensor) -> Callable[[], object]:
-        def train() -> None:
-            self._set_threads()
-            model.zero_grad()
-            model(inputs).backward(self.error)
-
-        return train
-
-    def _set_threads(self) -> None:
-        if torch.get_num_threads() != self.setting.threads:
-            torch.set_num_threads(self.setting.threads)
-
-
-def _weights(events: float) -> tuple[float, float]:
-    """Bounds of uniform weights whose sum over all events has mean 1.8 and deviation 0.8.
-
-    The threshold is 1, and potentials also cross it on their way: 0.85 of the neurons fire.
-    """
-    mean, reach = 1.8 / events, 0.8 * (3 / events) ** 0.5
-    return mean - reach, mean + reach
 
 
 def main() -> None:
