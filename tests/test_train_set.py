@@ -71,10 +71,12 @@ def test_a_digit_that_fails_takes_no_other_with_it(firstspike, data, tmp_path):
 def test_a_set_is_begun_with_its_options(firstspike, data, monkeypatch, tmp_path):
     begun = []
     monkeypatch.setattr(train_set, "train_set", lambda of, log: begun.append(of))
-    options = ("--digits", "1,0", "--data", data, "--seed", 5, *SMALL)
+    Path("near").symlink_to(data)
+    options = ("--digits", "1,0", "--data", "near", "--seed", 5, *SMALL)
     assert firstspike("train", "ann-gan", *options)[0] == 0
     record = json.loads(Path("runs/ann-gan-digits-seed5/set.json").read_text())
     assert record["kind"] == "ann-gan" and record["digits"] == ["1", "0"]
+    assert record["options"]["data"] == str(Path(data).resolve())
     assert firstspike("train", "ann-gan", "--resume", "runs/ann-gan-digits-seed5")[0] == 0
     resumed = begun[1]
     assert resumed.digits == begun[0].digits and resumed.options == begun[0].options

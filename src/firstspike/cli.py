@@ -256,8 +256,7 @@ def _train_set(kind: str, config: GanOptions, defaults: GanOptions, place: GanPl
         if config.digit != defaults.digit:
             raise ValueError(f"--digits {place.digits}: says what to draw; leave --digit out")
         out = place.out or unused_path(RUNS, f"{kind}-digits-seed{config.seed}")
-        digits = train_set.parse_digits(place.digits or "", config)
-        wanted = train_set.DigitSet(out, kind, digits, config.as_dict())
+        wanted = train_set.DigitSet.plan(out, kind, place.digits or "", config)
     if place.dry_run:
         print(json.dumps({"digits": wanted.digits, **wanted.options}, indent=2))
         return

@@ -55,6 +55,14 @@ class DigitSet:
     options: dict[str, Any]
 
     @classmethod
+    def plan(cls, path: Path, kind: str, text: str, config: GanOptions) -> Self:
+        """A new set of the digits that ``text`` names; writes nothing. ValueError as for those."""
+        options = config.as_dict()
+        if config.data is not None:  # the runs are trained from another folder
+            options["data"] = str(Path(config.data).expanduser().resolve())
+        return cls(path, kind, parse_digits(text, config), options)
+
+    @classmethod
     def open(cls, path: Path, kind: str) -> Self:
         """A set that was begun. ValueError if its index is broken or it is of another kind."""
         file = path / INDEX
