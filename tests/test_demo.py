@@ -100,6 +100,7 @@ def test_a_walk_goes_from_one_latent_to_the_other(tmp_path):
         assert set(np.unique(column)) == {early, late}
         switched = (column == late).sum(axis=1)
         assert (np.diff(switched) >= 0).all() and len(set(switched)) > 9  # not all at once
+    assert np.flatnonzero(np.diff(latents[:, -1])).tolist() == [4]  # the last one halfway
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from firstspike import models
 from firstspike.gan import SpikingGan
 
 
@@ -24,16 +23,18 @@ def walk(gan: SpikingGan, ends: Any, steps: int) -> dict[str, Any]:
 
     Args:
         gan: the network.
-        ends: the latents where the walk starts and ends, 100 spike times each.
+        ends: the latents where the walk starts and ends, as lists of spike times.
         steps: images, with those of the two ends.
 
     Raises:
         ValueError: ``ends`` are no latents.
     """
-    first, last = ends = _latents(ends, gan.config.t_max)
+    inputs = gan.artist(averaged=True).layers[0].in_features
+    first, last = ends = _latents(ends, inputs, gan.config.t_max)
     share = torch.linspace(0, 1, steps)[:, None]
     moved = gan.on_grid(torch.lerp(first, last, share))
-    moments = (torch.arange(models.LATENTS) + 0.5) / models.LATENTS
+    # The last inputs, which tell a conditional network the digit, have theirs halfway.
+    moments = ((torch.arange(inputs) + 0.5) / inputs).roll(inputs // 2)
     switched = torch.where(share > moments, last, first)
     one_silent = (ends == gan.config.t_max).sum(dim=0) == 1
     return draw(gan, torch.where(one_silent, switched, moved))
@@ -45,7 +46,7 @@ def draw(gan: SpikingGan, latents: Tensor) -> dict[str, Any]:
 
     Args:
         gan: the network.
-        latents: spike times [count, 100].
+        latents: spike times [count, inputs].
 
     Returns:
         ``images``, for each the spike times of all layers, the latent first and the pixels last,
@@ -56,17 +57,14 @@ def draw(gan: SpikingGan, latents: Tensor) -> dict[str, Any]:
     return {"images": images, "t_max": gan.config.t_max}
 
 
-def _latents(ends: Any, t_max: int) -> Tensor:
-    """Two latents as a tensor [2, 100], checked."""
-    fault = f"latents must be two lists of {models.LATENTS} whole numbers in 0..{t_max}"
+def _latents(ends: Any, inputs: int, t_max: int) -> Tensor:
+    """Two latents as a tensor [2, inputs], checked."""
+    fault = f"latents must be two lists of {inputs} whole numbers in 0..{t_max}"
     try:
         latents = torch.tensor(ends, dtype=torch.float32)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         raise ValueError(fault) from None
-    whole = latents == latents.round()
-    if (
-        latents.shape != (2, models.LATENTS)
-        or not (whole & (latents >= 0) & (latents <= t_max)).all()
-    ):
+    fits = (latents == latents.round()) & (latents >= 0) & (latents <= t_max)
+    if latents.shape != (2, inputs) or not fits.all():
         raise ValueError(fault)
     return latents
