@@ -19,11 +19,10 @@ from firstspike.coding import encode
 from firstspike.config import ClassifierConfig
 from firstspike.metrics import decide
 from firstspike.models import Classifier
+from firstspike.training import Stats
 
 if TYPE_CHECKING:
     from firstspike.ops.minibatch import Adam
-
-Stats = dict[str, float]
 
 
 def decision_gradients(
