@@ -62,11 +62,31 @@ def fire(
         ValueError: an argument does not fit; the message names it.
     """
     _check(times, weight, bias, t_max, delay, silent, impl)
-    impl = _choose(impl, times)
-    fired: Tensor = torch.ops.firstspike.fire(
-        times, weight, bias, float(threshold), t_max, delay, silent, impl
-    )
+    arguments = (times, weight, bias, float(threshold), t_max, delay, silent, _choose(impl, times))
+    fired: Tensor
+    if not _is_plain(times, weight, bias):
+        fired = torch.ops.firstspike.fire(*arguments)
+    elif torch.is_grad_enabled() and _needs_grad(times, weight, bias):
+        fired = _Fire.apply(*arguments)
+    else:
+        fired = _fire(*arguments)
     return fired
+
+
+def _is_plain(*tensors: Tensor | None) -> bool:
+    """Whether these are numbers in memory, and nobody records what is done with them.
+
+    PyTorch's dispatcher, which else has to be asked, takes longer than a small layer.
+    """
+    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+        return False
+    if torch._C._are_functorch_transforms_active():
+        return False
+    return all(tensor is None or type(tensor) in (Tensor, torch.nn.Parameter) for tensor in tensors)
+
+
+def _needs_grad(*tensors: Tensor | None) -> bool:
+    return any(tensor is not None and tensor.requires_grad for tensor in tensors)
 
 
 def _check(
@@ -206,8 +226,11 @@ def _(grad, times, weight, fired, t_max, delay, silent, impl, need_times):  # ty
 class _Fire(torch.autograd.Function):
     @staticmethod
     def forward(ctx, times, weight, bias, threshold, *settings):  # type: ignore[no-untyped-def]
-        with torch._C._AutoDispatchBelowAutograd():
-            fired = torch.ops.firstspike.fire(times, weight, bias, threshold, *settings)
+        if _is_plain(times, weight, bias):
+            fired = _fire(times, weight, bias, threshold, *settings)
+        else:
+            with torch._C._AutoDispatchBelowAutograd():
+                fired = torch.ops.firstspike.fire(times, weight, bias, threshold, *settings)
         ctx.settings, ctx.has_bias = settings, bias is not None
         ctx.save_for_backward(times, weight, fired)
         return fired
@@ -216,7 +239,10 @@ class _Fire(torch.autograd.Function):
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
         times, weight, fired = ctx.saved_tensors
         need_times = ctx.needs_input_grad[0]
-        grad_times, grad_weight, grad_bias = torch.ops.firstspike.fire_backward(
+        again = torch.is_grad_enabled()  # the gradient may be differentiated, which is refused
+        plain = _is_plain(grad, times, weight, fired) and not again
+        backward = _fire_backward if plain else torch.ops.firstspike.fire_backward
+        grad_times, grad_weight, grad_bias = backward(
             grad, times, weight, fired, *ctx.settings, need_times
         )
         return (

@@ -182,7 +182,7 @@ def _fire_tile(weights, bias, low, silent, threshold, events, fired):  # type: i
             k += 1
         now = spread(steps[step], silent)
         first = where(greater(potential, bar), minimum(first, now), first)
-        if step % 8 == 0 and all_of(greater(silent, first)):
+        if step % 32 == 31 and all_of(greater(silent, first)):
             break
     store(fired, low, first)
 
