@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import naive
 import numpy as np
@@ -14,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import run_python
 
 from firstspike import fire
 from firstspike.ops import numba_cpu, threads
@@ -435,18 +433,7 @@ def test_kernels_agree_without_compilation():
         "t.compare(3, 7, 5, delay=0)\n"
         "t.compare(2, 6, 9, silent='pull', with_bias=False)\n"
         "t.compare(2, 9, 3, t_max=1)\n"
+        "t.compare(2, 3, 70)\n"
         "t.compare(2, 5, 3, t_max=300)\n",
         NUMBA_DISABLE_JIT="1",
     )
-
-
-def run_python(code, **environment):
-    """Run ``code`` in a new process that sees the package and the tests."""
-    folder = Path(__file__).parent
-    paths = [str(folder), str(folder.parent / "src"), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, "-W", "error", "-c", code]
-    result = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert result.returncode == 0, result.stderr

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from firstspike.coding import ImageLike, encode
@@ -42,13 +46,14 @@ class Classification:
 class Classifier(FirstSpikeSequential):
     """Layers whose first output spike tells the class."""
 
-    @torch.no_grad()
+    _raced: tuple[object, Any] = (None, None)  # where the parameters were, and they as arrays
+
     def classify(self, images: ImageLike) -> Classification:
         """Decide on images, and stop at the first output spike.
 
         On a CPU the layers of an image share one clock (`firstspike.ops.race`), so that its cost is
         that of the spikes until the decision. Elsewhere all spikes are computed, layer by layer,
-        with the same result; its ``additions`` are those that would have been enough.
+        with the same result.
 
         Args:
             images: [B, ...], uint8 or floating point in 0..1, as for `firstspike.encode`.
@@ -57,28 +62,63 @@ class Classifier(FirstSpikeSequential):
             ValueError: ``images`` do not fit.
         """
         layers = self.layers
-        times = encode(images, layers[0].t_max).flatten(1).to(layers[0].weight)
-        return self._race(times) if times.device.type == "cpu" else self._by_layers(times)
+        inputs, t_max = layers[0].in_features, layers[0].t_max
+        pixels = torch.as_tensor(images)
+        if pixels.ndim < 2 or math.prod(pixels.shape[1:]) != inputs:
+            raise ValueError(
+                f"images must be [B, ...] with {inputs} pixels each, got {list(pixels.shape)}"
+            )
+        weight = layers[0].weight
+        if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
+            return self._by_layers(encode(pixels, t_max).flatten(1).to(weight))
+        if pixels.dtype == torch.uint8:
+            codes = _times_of_shades(t_max)
+        else:
+            pixels, codes = encode(pixels, t_max).int(), np.arange(t_max + 1, dtype=np.int32)
+        return self._race(pixels.cpu().numpy().reshape(len(pixels), inputs), codes, layers)
 
-    def _race(self, times: Tensor) -> Classification:
+    def _race(
+        self, pixels: NDArray[Any], codes: NDArray[np.int32], layers: list[FirstSpikeLinear]
+    ) -> Classification:
+        """Race images [B, pixels] in which the value k spikes at ``codes[k]``."""
         from firstspike.ops.race import race  # Numba takes a second to import
 
-        layers = self.layers
-        biases = [
-            times.new_zeros(layer.out_features) if layer.bias is None else layer.bias.detach()
-            for layer in layers
-        ]
+        network = self._network(layers)
         result = race(
-            times.contiguous().numpy(),
-            [layer.weight.detach().t().contiguous().numpy() for layer in layers],
-            [bias.contiguous().numpy() for bias in biases],
-            [layer.threshold for layer in layers],
-            layers[0].t_max,
-            layers[0].delay,
+            np.ascontiguousarray(pixels), codes, network, layers[0].t_max, layers[0].delay
         )
-        assert result is not None  # `encode` gives spike times
         return Classification(*map(torch.from_numpy, result))
 
+    def _network(self, layers: list[FirstSpikeLinear]) -> Any:
+        """The layers for `race`: views of the parameters, made anew when one has moved."""
+        from firstspike.ops.race import Network
+
+        places = [
+            (layer.threshold, layer.weight.data_ptr(), None if bias is None else bias.data_ptr())
+            for layer in layers
+            for bias in [layer.bias]
+        ]
+        if self._raced[0] == places:
+            return self._raced[1]
+        rows = [layer.weight.detach().t() for layer in layers]
+        biases = [
+            row.new_zeros(row.shape[1]) if layer.bias is None else layer.bias.detach()
+            for layer, row in zip(layers, rows, strict=True)
+        ]
+        network = Network(
+            tuple(row.contiguous().numpy().reshape(-1) for row in rows),
+            tuple(bias.contiguous().numpy() for bias in biases),
+            np.array([layer.threshold for layer in layers], rows[0].numpy().dtype),
+        )
+        if all(tensor.is_contiguous() for tensor in rows + biases):  # else it is a copy
+            self._raced = (places, network)
+        return network
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles, which have parameters of their own."""
+        return {key: value for key, value in self.__dict__.items() if key != "_raced"}
+
+    @torch.no_grad()
     def _by_layers(self, times: Tensor) -> Classification:
         layer_times = self.layer_times(times)
         stats = spike_stats(layer_times, self.layers[0].t_max)
@@ -87,6 +127,12 @@ class Classifier(FirstSpikeSequential):
         return Classification(
             classes, stats.decision.long(), stats.spikes, stats.synaptic_operations
         )
+
+
+@functools.cache
+def _times_of_shades(t_max: int) -> NDArray[np.int32]:
+    """Spike time of each value of an 8-bit pixel [256]."""
+    return encode(torch.arange(256, dtype=torch.uint8), t_max).numpy().astype(np.int32)
 
 
 def spiking_network(sizes: Sequence[int], **layer: Any) -> FirstSpikeSequential:

@@ -239,12 +239,13 @@ class _Fire(torch.autograd.Function):
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
         times, weight, fired = ctx.saved_tensors
         need_times = ctx.needs_input_grad[0]
-        again = torch.is_grad_enabled()  # the gradient may be differentiated, which is refused
-        plain = _is_plain(grad, times, weight, fired) and not again
-        backward = _fire_backward if plain else torch.ops.firstspike.fire_backward
-        grad_times, grad_weight, grad_bias = backward(
-            grad, times, weight, fired, *ctx.settings, need_times
-        )
+        arguments = (grad, times, weight, fired, *ctx.settings, need_times)
+        # Where this may be differentiated, the dispatcher finds that it must not.
+        if torch.is_grad_enabled() or not _is_plain(grad, times, weight, fired):
+            grads = torch.ops.firstspike.fire_backward(*arguments)
+        else:
+            grads = _fire_backward(*arguments)
+        grad_times, grad_weight, grad_bias = grads
         return (
             grad_times if need_times else None,
             grad_weight,

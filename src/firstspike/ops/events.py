@@ -15,14 +15,14 @@ _DIGIT = 8  # bits of a spike time that one pass of the sort looks at
 
 
 class Events(NamedTuple):
-    """Room for one sample's events; `sort_events` and `find_steps` say what they leave in it."""
+    """Room for one sample's events; the functions below fill it."""
 
     when: Array  # times of all inputs as integers [in], int32
     order: Array  # inputs in order of their spikes [in + 1], int32
     other: Array  # used by the sort
     position: Array  # likewise
-    ends: Array  # for each step at which spikes arrive, where its events end in the order
-    steps: Array  # that step, in the dtype of the weights
+    ends: Array  # for each step at which spikes arrive, where its events end in the order [in + 1]
+    steps: Array  # that step [in + 1], in the dtype of the weights
 
 
 @njit
@@ -42,23 +42,38 @@ def make_room(inputs, rows):  # type: ignore[no-untyped-def]
 def sort_events(times, t_max, delay, room):  # type: ignore[no-untyped-def]
     """One sample's spikes that arrive before t_max, by time and then by input index.
 
-    A radix sort: stable counting sorts by one digit of the time after the other, the lowest first.
     Fills ``room.when`` and returns the input indices, followed by any index, and their number; the
     number is -1 if a time is invalid.
     """
-    when, order, other = room.when, room.order, room.other
-    if not _to_integers(times, when, t_max):
-        return order, -1
+    if not _to_integers(times, room.when, t_max):
+        return room.order, -1
+    return sort_times(t_max, delay, room)
+
+
+@njit
+def sort_times(t_max, delay, room):  # type: ignore[no-untyped-def]
+    """The same for the times that are in ``room.when`` already."""
+    when, order = room.when, room.order
     count = 0
     for i in range(when.shape[0]):  # no branch: whether a pixel is lit is hard to predict
         order[count] = i
         count += when[i] < t_max - delay
+    return sort_chosen(when, order, room.other, count, t_max, room.position), count
+
+
+@njit
+def sort_chosen(when, order, other, count, t_max, position):  # type: ignore[no-untyped-def]
+    """Sort the first ``count`` indices in ``order`` by their times, those of one time as they are.
+
+    A radix sort: stable counting sorts by one digit of the time after the other, the lowest first.
+    Returns the array that holds the result, ``order`` or ``other``.
+    """
     shift = 0
     while (t_max - 1) >> shift:
-        _sort_by_digit(when, order, other, count, shift, room.position)
+        _sort_by_digit(when, order, other, count, shift, position)
         order, other = other, order
         shift += _DIGIT
-    return order, count
+    return order
 
 
 @njit
@@ -87,12 +102,13 @@ def _sort_by_digit(when, source, target, count, shift, position):  # type: ignor
 
 
 @njit
-def find_steps(order, count, delay, room):  # type: ignore[no-untyped-def]
-    """Fill ``room.steps`` and ``room.ends``; the number of steps at which spikes arrive."""
-    when, steps, ends = room.when, room.steps, room.ends
-    found = 0
-    for k in range(count):
+def find_steps(when, order, low, high, delay, found, ends, steps):  # type: ignore[no-untyped-def]
+    """Group the events order[low:high] by the step at which they arrive.
+
+    ``ends`` and ``steps`` hold ``found`` steps already, all of them earlier; returns how many then.
+    """
+    for k in range(low, high):
         steps[found] = when[order[k]] + delay
         ends[found] = k + 1
-        found += (k + 1 == count) or (when[order[k + 1]] != when[order[k]])
+        found += (k + 1 == high) or (when[order[k + 1]] != when[order[k]])
     return found

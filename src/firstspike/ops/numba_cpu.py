@@ -3,9 +3,8 @@
 Same results as `firstspike.ops.reference`, whose docstring fixes the order of summation. Weights
 come transposed, [in, out], so that an input spike adds one contiguous row to the potentials.
 
-Neurons are worked on in tiles that fit into the vector registers (`firstspike.ops.vectors`). Where
-their number is no multiple of the lanes, two tiles overlap, and both compute the same for the
-neurons that they share; fewer than `_LANES` neurons are filled up with neurons without weights.
+The backward pass works on tiles of neurons, too. Where their number is no multiple of the lanes,
+the first two tiles overlap; fewer than `LANES` neurons are filled up with neurons without weights.
 """
 
 from __future__ import annotations
@@ -17,17 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from firstspike.ops.events import find_steps, make_room, njit, sort_events
+from firstspike.ops.layer import LANES, advance, room_for
 from firstspike.ops.threads import in_parts
 from firstspike.ops.vectors import (
     add,
-    all_of,
     at_least,
     differs,
     either,
     greater,
     largest,
     load,
-    minimum,
     multiply,
     spread,
     store,
@@ -38,8 +36,6 @@ from firstspike.ops.vectors import (
 
 Array = NDArray[Any]
 
-_LANES, _WIDE = 64, 128  # neurons of a tile
-
 
 def forward(
     times: Array, rows: Array, bias: Array, threshold: float, t_max: int, delay: int
@@ -49,15 +45,13 @@ def forward(
     All arrays have one dtype, float32 or float64, and are C-contiguous. None if ``times`` are not
     spike times, which the sorting finds out for free.
     """
-    outputs = rows.shape[1]
-    rows, bias = _widen(rows), _widen(bias)
     fired = _aligned((len(times), rows.shape[1]), rows.dtype)
 
     def samples(part: slice) -> bool:
         return _forward(times[part], rows, bias, threshold, t_max, delay, fired[part])
 
     valid = in_parts(samples, len(times), rows.size * len(times))
-    return _narrow(fired, outputs) if all(valid) else None
+    return fired if all(valid) else None
 
 
 def backward(
@@ -76,9 +70,9 @@ def backward(
     grad_times = np.zeros(times.shape if need_times else (0, inputs), times.dtype)
     grad_rows = _aligned(rows.shape, rows.dtype)
     grad_bias = np.empty(rows.shape[1], rows.dtype)
-    tiles = -(-rows.shape[1] // _LANES)
-    error = _aligned((tiles, batch, _LANES), rows.dtype)
-    last = _aligned((tiles, batch, _LANES), rows.dtype)
+    tiles = -(-rows.shape[1] // LANES)
+    error = _aligned((tiles, batch, LANES), rows.dtype)
+    last = _aligned((tiles, batch, LANES), rows.dtype)
     latest = np.empty(batch, times.dtype)
     _pass_errors(grad, fired, t_max, pull, error, last, latest, grad_bias)
     np.minimum(latest, t_max - 1 + delay, out=latest)  # of silent neurons, silent inputs' arrival
@@ -105,11 +99,11 @@ def _aligned(shape: tuple[int, ...], dtype: Any) -> Array:
 
 
 def _widen(array: Array) -> Array:
-    """At least `_LANES` columns: zeros are neurons without weights, bias and errors."""
+    """At least `LANES` columns: zeros are neurons without weights, bias and errors."""
     columns = array.shape[-1]
-    if columns >= _LANES:
+    if columns >= LANES:
         return array
-    wide = np.zeros((*array.shape[:-1], _LANES), array.dtype)
+    wide = np.zeros((*array.shape[:-1], LANES), array.dtype)
     wide[..., :columns] = array
     return wide
 
@@ -123,74 +117,22 @@ def _narrow(array: Array, columns: int) -> Array:
 def _forward(times, rows, bias, threshold, t_max, delay, fired):  # type: ignore[no-untyped-def]
     """Fills ``fired``, one sample after the other; False if a time is invalid."""
     room = make_room(times.shape[1], rows)
-    weights = rows.reshape(-1)
+    potential = np.empty(room_for(rows.shape[1]), rows.dtype)
+    weights, ends, steps = rows.reshape(-1), room.ends, room.steps
     bar, never = rows.dtype.type(threshold), rows.dtype.type(t_max)
     for b in range(times.shape[0]):
         order, count = sort_events(times[b], t_max, delay, room)
         if count < 0:
             return False
-        found = find_steps(order, count, delay, room)
-        fire_sample(weights, bias, bar, never, order, room.ends, room.steps, found, fired[b])
+        found = find_steps(room.when, order, 0, count, delay, 0, ends, steps)
+        advance(weights, bias, bar, never, order, ends, steps, 0, found, True, potential, fired[b])
     return True
-
-
-@njit
-def fire_sample(weights, bias, threshold, never, order, ends, steps, found, fired):  # type: ignore[no-untyped-def]
-    """Spike times [out] of one sample, out >= `_LANES`.
-
-    Args:
-        weights: [in * out], flat, the rows of the transposed weights.
-        bias: [out].
-        threshold: potential that must be exceeded, of the dtype of the weights.
-        never: t_max, of that dtype too.
-        order: input indices of the events, in order; at least one more than there are.
-        ends, steps: at the k-th step with events, the end of its events in ``order``, and the step.
-        found: number of such steps.
-        fired: result.
-    """
-    outputs = bias.shape[0]
-    events = (order, ends, steps, found)
-    low = 0
-    while low < outputs:
-        if low + _WIDE <= outputs:
-            _fire_tile(weights, bias, low, spread(never, _WIDE), threshold, events, fired)
-            low += _WIDE
-        else:
-            place = min(low, outputs - _LANES)
-            _fire_tile(weights, bias, place, spread(never, _LANES), threshold, events, fired)
-            low += _LANES
-
-
-@njit
-def _fire_tile(weights, bias, low, silent, threshold, events, fired):  # type: ignore[no-untyped-def]
-    """Spike times of neurons low, low + 1, ..., as many as the vector ``silent`` has lanes.
-
-    Potentials and spike times stay in registers. The threshold is tested after the last event of a
-    step; the first time at which it was exceeded is the smallest. Left when all have fired.
-    """
-    order, ends, steps, found = events
-    potential = load(bias, low, silent)
-    bar = spread(threshold, silent)
-    first = silent
-    if found == 0 or steps[0] > 0:  # at step 0 the bias acts alone
-        first = where(greater(potential, bar), spread(steps.dtype.type(0), silent), silent)
-    k = 0
-    for step in range(found):
-        while k < ends[step]:
-            row = load(weights, order[k] * bias.shape[0] + low, silent)
-            potential = add(potential, row)
-            k += 1
-        now = spread(steps[step], silent)
-        first = where(greater(potential, bar), minimum(first, now), first)
-        if step % 32 == 31 and all_of(greater(silent, first)):
-            break
-    store(fired, low, first)
 
 
 @njit
 def _low(tile, tiles, outputs):  # type: ignore[no-untyped-def]
     """First neuron of a tile. The first tile may overlap the second, the others do not."""
-    return max(0, outputs - (tiles - tile) * _LANES)
+    return max(0, outputs - (tiles - tile) * LANES)
 
 
 @njit
@@ -203,10 +145,10 @@ def _pass_errors(grad, fired, t_max, pull, error, last, latest, grad_bias):  # t
     """
     tiles, batch, _ = error.shape
     outputs = grad.shape[1]
-    zero = spread(grad.dtype.type(0), _LANES)
-    before = spread(grad.dtype.type(-1), _LANES)
-    never = spread(grad.dtype.type(t_max), _LANES)
-    wanted = zero if pull else spread(grad.dtype.type(np.inf), _LANES)
+    zero = spread(grad.dtype.type(0), LANES)
+    before = spread(grad.dtype.type(-1), LANES)
+    never = spread(grad.dtype.type(t_max), LANES)
+    wanted = zero if pull else spread(grad.dtype.type(np.inf), LANES)
     grads, spikes, errors, lasts = grad.ravel(), fired.ravel(), error.ravel(), last.ravel()
     latest[:] = -1
     for tile in range(tiles):
@@ -218,14 +160,14 @@ def _pass_errors(grad, fired, t_max, pull, error, last, latest, grad_bias):  # t
             passes = either(greater(never, spike), greater(signal, wanted))
             signal = where(passes, signal, zero)
             loss = subtract(loss, signal)
-            place = (tile * batch + b) * _LANES
+            place = (tile * batch + b) * LANES
             store(errors, place, signal)
             store(lasts, place, spike)
             latest[b] = max(latest[b], largest(where(differs(signal, zero), spike, before)))
         store(grad_bias, low, loss)
-    shared = _LANES * tiles - outputs
+    shared = LANES * tiles - outputs
     if shared > 0:
-        error[0, :, _LANES - shared :] = 0
+        error[0, :, LANES - shared :] = 0
 
 
 @njit
@@ -265,7 +207,7 @@ def _weight_gradient(times, error, last, latest, delay, low, high, grad_rows):  
     samples, arrivals, starts = _contributions(times, latest, delay, low, high)
     tiles, outputs = error.shape[0], grad_rows.shape[1]
     result = grad_rows.ravel()
-    zero = spread(error.dtype.type(0), _LANES)
+    zero = spread(error.dtype.type(0), LANES)
     for tile in range(tiles):
         errors, lasts = error[tile].ravel(), last[tile].ravel()
         first = _low(tile, tiles, outputs)
@@ -273,12 +215,12 @@ def _weight_gradient(times, error, last, latest, delay, low, high, grad_rows):  
             even, odd = zero, zero
             k, end = starts[i - low], starts[i - low + 1]
             while k + 1 < end:
-                even = _subtract_error(even, errors, lasts, samples[k] * _LANES, arrivals[k])
+                even = _subtract_error(even, errors, lasts, samples[k] * LANES, arrivals[k])
                 k += 1
-                odd = _subtract_error(odd, errors, lasts, samples[k] * _LANES, arrivals[k])
+                odd = _subtract_error(odd, errors, lasts, samples[k] * LANES, arrivals[k])
                 k += 1
             if k < end:
-                even = _subtract_error(even, errors, lasts, samples[k] * _LANES, arrivals[k])
+                even = _subtract_error(even, errors, lasts, samples[k] * LANES, arrivals[k])
             store(result, i * outputs + first, add(even, odd))
 
 
@@ -288,7 +230,7 @@ def _time_gradient(times, rows, error, last, latest, delay, low, high, grad_time
     tiles, batch, _ = error.shape
     inputs, outputs = rows.shape
     weights, errors, lasts = rows.ravel(), error.ravel(), last.ravel()
-    zero = spread(error.dtype.type(0), _LANES)
+    zero = spread(error.dtype.type(0), LANES)
     for b in range(low, high):
         for i in range(inputs):
             arrival = times[b, i] + times.dtype.type(delay)
@@ -296,7 +238,7 @@ def _time_gradient(times, rows, error, last, latest, delay, low, high, grad_time
                 continue
             terms = zero
             for tile in range(tiles):
-                place = (tile * batch + b) * _LANES
+                place = (tile * batch + b) * LANES
                 row = load(weights, i * outputs + _low(tile, tiles, outputs), zero)
                 contributed = at_least(load(lasts, place, zero), spread(arrival, zero))
                 term = multiply(load(errors, place, zero), row)

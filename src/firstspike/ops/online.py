@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 
 from firstspike.ops.events import make_room, njit, sort_events
-from firstspike.ops.race import _add_arrivals, _fire, _next_step
 from firstspike.times import T_MAX, check_t_max, check_times
 
 OnlineLoss = Literal["s4nn", "aggressive"]
@@ -327,6 +326,44 @@ def _race(rows, thresholds, label, rule, potentials, spikes):  # type: ignore[no
         first = arrivals[2, 0] - rule.delay
         if wanted_fired and not rule.aggressive and step >= first + rule.gamma:
             return  # S4NN leaves other neurons alone that come so late
+
+
+@njit
+def _add_arrivals(rows, layer, step, queue, arrivals, queued, taken, potential):  # type: ignore[no-untyped-def]
+    """Add the weights of all spikes that have reached a layer by this step; count the additions."""
+    start = k = taken[layer]
+    while k < queued[layer] and arrivals[layer, k] <= step:
+        row = rows[queue[layer, k]]
+        for j in range(potential.shape[0]):
+            potential[j] += row[j]
+        k += 1
+    taken[layer] = k
+    return (k - start) * potential.shape[0]
+
+
+@njit
+def _fire(potential, threshold, arrival, count, arrivals, queue):  # type: ignore[no-untyped-def]
+    """Queue the neurons above the threshold, in order, and take them out of the race."""
+    crossed = 0
+    for j in range(potential.shape[0]):
+        crossed += potential[j] > threshold
+    if crossed:
+        for j in range(potential.shape[0]):
+            if potential[j] > threshold:
+                queue[count], arrivals[count] = j, arrival
+                count += 1
+                potential[j] = -np.inf
+    return count
+
+
+@njit
+def _next_step(layers, queue, arrivals, queued, taken, t_max):  # type: ignore[no-untyped-def]
+    """The next step at which a spike arrives anywhere; t_max if none does."""
+    step = t_max
+    for layer in range(layers):
+        if taken[layer] < queued[layer]:
+            step = min(step, arrivals[layer, taken[layer]])
+    return step
 
 
 @njit

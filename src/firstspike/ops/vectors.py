@@ -124,6 +124,7 @@ greater = _lanewise(np.greater, lambda builder, a, b: builder.fcmp_ordered(">", 
 at_least = _lanewise(np.greater_equal, lambda builder, a, b: builder.fcmp_ordered(">=", a, b), True)
 differs = _lanewise(np.not_equal, lambda builder, a, b: builder.fcmp_ordered("!=", a, b), True)
 either = _lanewise(np.logical_or, ir.IRBuilder.or_)
+both = _lanewise(np.logical_and, ir.IRBuilder.and_)
 minimum = _lanewise(
     np.minimum, lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b)
 )
@@ -148,6 +149,27 @@ def all_of(typing, truth):  # type: ignore[no-untyped-def]
         return builder.icmp_unsigned("==", builder.bitcast(values[0], bits), ir.Constant(bits, -1))
 
     return types.boolean(truth), code
+
+
+@_means(lambda truth: sum(1 << int(lane) for lane in np.flatnonzero(truth)))
+def bits(typing, truth):  # type: ignore[no-untyped-def]
+    """The lanes, 64 at most, as the bits of an integer."""
+
+    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        whole = builder.bitcast(values[0], ir.IntType(truth.lanes))
+        return builder.zext(whole, ir.IntType(64)) if truth.lanes < 64 else whole
+
+    return types.uint64(truth), code
+
+
+@_means(lambda word: (int(word) & -int(word)).bit_length() - 1)
+def lowest(typing, word):  # type: ignore[no-untyped-def]
+    """The place of the lowest bit that is set in a word that is not 0."""
+
+    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        return builder.cttz(values[0], ir.IntType(1)(1))
+
+    return types.intp(types.uint64), code
 
 
 def _reduction(plain: Function, name: str, *start: float) -> Function:
