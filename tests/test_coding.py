@@ -11,7 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstspike.coding import decode, encode, noise_times, rate_encode, spike_train
+from firstspike.coding import (
+    decode,
+    encode,
+    noise_times,
+    rate_encode,
+    seen_until,
+    spike_train,
+)
 from firstspike.data import load_mnist
 
 ALL_PIXELS = torch.arange(256, dtype=torch.uint8)
@@ -121,10 +128,36 @@ def test_noise_covers_both_ends_evenly_and_repeats():
     assert ((counts - 4000).abs() < 300).all()  # 5 standard deviations
 
 
-@pytest.mark.parametrize(("count", "features", "name"), [(-1, 2, "count"), (2, -1, "features")])
-def test_noise_refuses_negative_sizes(count, features, name):
+def test_noise_may_be_early_or_silent():
+    times = noise_times(2000, 10, 9, last=3, silent=0.25)
+    assert set(times.unique().tolist()) == {0, 1, 2, 3, 9}
+    shares = [(times == step).float().mean().item() for step in (0, 3, 9)]
+    assert shares == pytest.approx([0.75 / 4, 0.75 / 4, 0.25], abs=0.02)
+    assert (noise_times(3, 4, 9, silent=1.0) == 9).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"count": -1}, "count"),
+        ({"features": -1}, "features"),
+        ({"last": 10}, "last"),
+        ({"last": -1}, "last"),
+        ({"silent": 1.5}, "silent"),
+    ],
+)
+def test_noise_refuses_what_is_out_of_range(change, name):
     with pytest.raises(ValueError, match=name):
-        noise_times(count, features)
+        noise_times(**{"count": 2, "features": 2, "t_max": 9} | change)
+
+
+def test_seen_until():
+    times = torch.tensor([[0.0, 3, 4, 9], [0, 3, 4, 9]], requires_grad=True)
+    seen = seen_until(times, torch.tensor([[3.0], [0]]), 9)
+    assert seen.tolist() == [[0, 3, 9, 9], [0, 9, 9, 9]]
+    weights = torch.arange(8.0).view(2, 4)
+    [grad] = torch.autograd.grad((weights * seen).sum(), times)
+    assert torch.equal(grad, weights)  # as if all had been seen
 
 
 def test_256_steps_count_the_pixel_values():

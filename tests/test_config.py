@@ -25,11 +25,13 @@ def test_options_survive_json(config):
         ("seed", -1),
         ("t_max", 0),
         ("delay", -1),
-        ("softness", 0.0),
+        ("window", 0.0),
         ("generator_lr", -1.0),
         ("beta1", 1.1),
-        ("dropout", 1.5),
-        ("jitter", float("nan")),
+        ("latent_silent", 1.5),
+        ("latent_last", 257),
+        ("look_to", 0.2),
+        ("weight_decay", float("nan")),
     ],
 )
 def test_an_option_out_of_range_is_named(option, value):
@@ -51,4 +53,5 @@ def test_the_paper_recipe_is_its_rule_to_the_letter():
     paper = GAN_RECIPES["paper"]
     assert (paper.recipe, paper.delay, paper.silent, paper.bias) == ("paper", 0, "zero", False)
     assert (paper.loss, paper.normalize, paper.optimizer) == ("least-squares", "l1", "sgd")
-    assert paper.jitter == paper.dropout == 0
+    assert (paper.gradient, paper.look_from, paper.look_to) == ("temporal", 1.0, 1.0)
+    assert (paper.latent_last, paper.latent_silent) == (None, 0.0)

@@ -127,6 +127,39 @@ def test_final_potential():
     assert layer.final_potential(times).tolist() == [[-100, 0], [-100, 0]]
 
 
+def test_final_gradient_reaches_silent_neurons_and_silent_inputs():
+    # Potentials in the last step: 2, 0.5 and -1.5, for a threshold of 1.
+    layer = filled([[2.0, 1], [0.5, 3], [-1.5, 1]], gradient="final", window=1.0)
+    times = torch.tensor([[0.0, T_MAX]], requires_grad=True)
+    fired = layer(times)
+    assert fired.tolist() == [[1, T_MAX, T_MAX]]
+    error = torch.tensor([[1.0, 10.0, 100.0]])
+    fired.backward(error)
+    slopes = [-((1 - (1 / 2) ** 2) ** 4), -((1 - (0.5 / 2) ** 2) ** 4), 0]  # dt/dV
+    signal = [slope * e for slope, e in zip(slopes, error[0].tolist(), strict=True)]
+    assert layer.bias.grad.tolist() == pytest.approx(signal)
+    assert layer.weight.grad[:, 0].tolist() == pytest.approx(signal)
+    assert layer.weight.grad[:, 1].tolist() == [0, 0, 0]
+    # dV/dt_i = -w_ji, also for the input that stayed away.
+    expected = [-(signal[0] * 2 + signal[1] * 0.5), -(signal[0] * 1 + signal[1] * 3)]
+    assert times.grad[0].tolist() == pytest.approx(expected)
+
+
+def test_final_gradient_leaves_the_spikes_as_they_are():
+    torch.manual_seed(0)
+    layer = FirstSpikeLinear(20, 10, gradient="final")
+    times = torch.randint(T_MAX + 1, (8, 20)).float()
+    with torch.no_grad():
+        plain = layer(times)
+    assert torch.equal(layer(times), plain)
+
+
+@pytest.mark.parametrize("options", [{"gradient": "exact"}, {"window": 0.0}])
+def test_gradient_options_are_checked(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        FirstSpikeLinear(2, 2, **options)
+
+
 def test_layer_times():
     network = FirstSpikeSequential(filled([[2.0]]), filled([[2.0], [0.5]]))
     times = torch.tensor([[7.0]])

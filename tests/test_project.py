@@ -35,6 +35,8 @@ ORDER = (
     "run",
     "loggers",
     "training",
+    "event_adam",
+    "adversary",
     "gan",
     "classifier",
     "decision",

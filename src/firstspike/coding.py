@@ -70,27 +70,44 @@ def decode(times: Tensor, t_max: int = T_MAX) -> Tensor:
 
 
 def noise_times(
-    count: int, features: int, t_max: int = T_MAX, *, generator: torch.Generator | None = None
+    count: int,
+    features: int,
+    t_max: int = T_MAX,
+    *,
+    last: int | None = None,
+    silent: float = 0.0,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Latent vectors for a generator: uniform integer spike times U{0..t_max} (section 2.3).
+    """Latent vectors for a generator: random integer spike times (section 2.3).
 
     Args:
         count: number of latent vectors.
         features: spikes per vector.
-        t_max: number of time steps; drawn as well, and then the input is silent.
+        t_max: number of time steps.
+        last: times are uniform in 0..last; by default ``t_max``, the paper's U{0..t_max}, where
+            t_max is drawn as well and then means silence.
+        silent: share of the spikes that are silent on top of that.
         generator: a CPU random generator; PyTorch's default one if None.
 
     Returns:
         float32 times in steps, [count, features], on the CPU.
 
     Raises:
-        ValueError: ``count`` or ``features`` is negative.
+        ValueError: an argument is out of its range.
     """
     check_t_max(t_max)
     for name, size in (("count", count), ("features", features)):
         if size < 0:
             raise ValueError(f"{name} must not be negative, got {size}")
-    return torch.randint(t_max + 1, (count, features), generator=generator).float()
+    last = t_max if last is None else last
+    if not 0 <= last <= t_max:
+        raise ValueError(f"last must lie in 0..{t_max}, got {last}")
+    if not 0 <= silent <= 1:
+        raise ValueError(f"silent must lie in 0..1, got {silent}")
+    times = torch.randint(last + 1, (count, features), generator=generator).float()
+    if not silent:
+        return times
+    return times.masked_fill_(torch.rand(times.shape, generator=generator) < silent, t_max)
 
 
 def jittered(times: Tensor, deviation: float, t_max: int, rng: torch.Generator) -> Tensor:
@@ -106,6 +123,22 @@ def jittered(times: Tensor, deviation: float, t_max: int, rng: torch.Generator) 
     place = times.detach()
     moved = times + ((place + noise).clamp(0, t_max) - place)
     return torch.where(times < t_max, moved, times)
+
+
+def seen_until(times: Tensor, until: Tensor, t_max: int = T_MAX) -> Tensor:
+    """What someone sees of the spikes who looks away after a while: later ones are left out.
+
+    Whoever looks at images until random steps cannot tell gray pixels, which come late, from black
+    and white ones, only how often they come.
+
+    Args:
+        times: float times in steps, 0..t_max, [B, N]; gradients pass as if nothing were left out,
+            also to silent neurons, which could be seen if they fired.
+        until: the last step seen, [B, 1], or of any shape that fits.
+        t_max: number of time steps.
+    """
+    place = times.detach()
+    return times + torch.where(place <= until, 0, t_max - place)
 
 
 def rate_encode(images: ImageLike, t_max: int = T_MAX, *, inverted: bool = False) -> Tensor:

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from firstspike.nn import LayerGradient
 from firstspike.ops import Impl, Silent
 from firstspike.times import T_MAX, check_t_max
 
 Recipe = Literal["best", "paper"]
+Decay = Literal["none", "generator", "both"]
 Loss = Literal["aggressive", "s4nn", "cross-entropy"]
 Gradient = Literal["decision", "temporal", "online"]
 _LOSSES: dict[Gradient, tuple[Loss, ...]] = {
@@ -81,8 +83,8 @@ class GanOptions(Options):
     """Learning rate of the generator."""
     discriminator_lr: float = _within(2e-4, 0.0)
     """Learning rate of the discriminator."""
-    decay: bool = False
-    """Let the learning rates fall to 0 over the second half of the epochs."""
+    decay: Decay = "none"
+    """Whose learning rates fall to 0 over the second half of the epochs."""
     beta1: float = _within(0.5, 0.0, 1.0)
     """Adam: decay of the mean gradient."""
     average: float = _within(0.999, 0.0, 1.0)
@@ -95,40 +97,56 @@ class GanConfig(GanOptions):
 
     recipe: Recipe = "best"
     """Set of defaults: the best that we found, or the paper's rule to the letter."""
-    generator_lr: float = _within(3e-5, 0.0)
-    """Learning rate of the generator."""
-    discriminator_lr: float = _within(5e-5, 0.0)
+    discriminator_lr: float = _within(2e-3, 0.0)
     """Learning rate of the discriminator."""
-    decay: bool = True
-    """Let the learning rates fall to 0 over the second half of the epochs."""
+    decay: Decay = "generator"
+    """Whose learning rates fall to 0 over the second half of the epochs."""
+    batch: int = _within(16, 1)
+    """Images, and as many samples, in one step of training."""
+    average: float = _within(0.99, 0.0, 1.0)
+    """Decay of the moving average of the generator's weights."""
     t_max: int = T_MAX
     """Time steps of the simulation."""
     delay: int = _within(1, 0)
     """Time steps from a spike to its effect."""
     bias: bool = True
-    """Trained potentials at step 0."""
+    """Trained potentials at step 0, below the thresholds."""
+    gradient: LayerGradient = "final"
+    """Temporal backpropagation (temporal; eq. 11-15), or a surrogate at the last step that reaches
+    silent neurons as well (final)."""
+    window: float = _within(1.0, 1e-6)
+    """Final gradient: distance to the threshold at which a neuron learns a third as fast."""
     silent: Silent = "pull"
-    """What silent neurons learn: nothing (zero), or to fire earlier (pull)."""
+    """Temporal gradient: what silent neurons learn: nothing (zero), or to fire earlier (pull)."""
     normalize: Literal["none", "l1", "l2"] = "none"
     """Norm by which each layer's error is divided, sample by sample (section 2.5)."""
-    loss: Literal["cross-entropy", "least-squares"] = "cross-entropy"
-    """Of the discriminator's two spike times; least-squares is the paper's (section 2.4)."""
-    softness: float = _within(20.0, 1e-6)
-    """Cross-entropy: time steps by which a verdict is e times surer."""
+    loss: Literal["potential", "least-squares"] = "potential"
+    """Of the discriminator: cross-entropy of the final potentials of its two outputs, or least
+    squares of their spike times, the paper's (section 2.4)."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Rule of the weight update; sgd is the paper's (eq. 8)."""
     weight_decay: float = _within(0.0, 0.0)
     """L2 penalty on the weights (section 2.4)."""
-    jitter: float = _within(60.0, 0.0)
-    """Standard deviation, in steps, of the noise on the discriminator's input times."""
-    dropout: float = _within(0.5, 0.0, 1.0)
-    """Share of the discriminator's input spikes that are left out in training."""
+    look_from: float = _within(0.3, 0.0, 1.0)
+    """Share of t_max until which the discriminator sees the spikes of an image: at least this."""
+    look_to: float = _within(0.7, 0.0, 1.0)
+    """The same: at most this; drawn for each image."""
+    latent_last: int | None = 7
+    """Latest step of a latent spike; t_max, the paper's, if None."""
+    latent_silent: float = _within(0.5, 0.0, 1.0)
+    """Share of the latent spikes that are left out."""
     impl: Impl = "auto"
     """Implementation of the spiking layers."""
 
     def check(self) -> None:
         super().check()
         check_t_max(self.t_max)
+        if self.latent_last is not None and not 0 <= self.latent_last <= self.t_max:
+            raise ValueError(f"latent_last must lie in 0..{self.t_max}, got {self.latent_last}")
+        if self.look_to < self.look_from:
+            raise ValueError(
+                f"look_to must not be below look_from = {self.look_from}, got {self.look_to}"
+            )
 
 
 @dataclass(frozen=True)
@@ -236,16 +254,21 @@ GAN_RECIPES: dict[Recipe, GanConfig] = {
     "paper": GanConfig(
         recipe="paper",
         bias=False,
+        gradient="temporal",
         silent="zero",
         normalize="l1",
         loss="least-squares",
         optimizer="sgd",
         generator_lr=0.2,
         discriminator_lr=0.2,
-        decay=False,
+        decay="none",
+        batch=32,
+        average=0.999,
         weight_decay=1e-6,
-        jitter=0.0,
-        dropout=0.0,
+        look_from=1.0,
+        look_to=1.0,
+        latent_last=None,
+        latent_silent=0.0,
         delay=0,
     ),
 }

@@ -6,23 +6,18 @@ and together with Adam, in the kernels of `firstspike.ops.minibatch`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from firstspike.coding import encode
 from firstspike.config import ClassifierConfig
+from firstspike.event_adam import EventAdam, rows
 from firstspike.metrics import decide
 from firstspike.models import Classifier
 from firstspike.training import Stats
-
-if TYPE_CHECKING:
-    from firstspike.ops.minibatch import Adam
 
 
 def decision_gradients(
@@ -95,8 +90,7 @@ class DecisionLearner:
 
     Args:
         model: a network of two layers with biases; its weights are updated in place.
-        optimizer: gives the learning rate and holds the moments, as if it had made the steps. What
-            belongs to an input stays as it is while its spikes do not arrive.
+        optimizer: gives the learning rate and holds the moments; see `EventAdam`.
         config: of the rule and of the noise.
     """
 
@@ -109,15 +103,13 @@ class DecisionLearner:
         first, last = model.layers
         assert first.bias is not None and last.bias is not None
         parameters = [first.weight, first.bias, last.weight, last.bias]
-        self._slots = [_slot(optimizer, parameter) for parameter in parameters]
-        hidden, hidden_bias, output, output_bias = (_rows(parameter) for parameter in parameters)
+        self._adam = EventAdam(optimizer, parameters)
+        hidden, hidden_bias, output, output_bias = (rows(parameter) for parameter in parameters)
         self._network = minibatch.Network(
             hidden, hidden_bias, output, output_bias, np.ascontiguousarray(output.T)
         )
-        self._moments = minibatch.Moments(
-            *(_rows(slot[name]) for slot in self._slots for name in ("exp_avg", "exp_avg_sq"))
-        )
-        self._group, self._kernels = optimizer.param_groups[0], minibatch
+        self._moments = minibatch.Moments(*self._adam.moments)
+        self._kernels = minibatch
         self._codes = encode(torch.arange(256, dtype=torch.uint8), config.t_max).int().numpy()
         self._noise = make_noise(config.shift, config.jitter, config.dropout)
         self._rule = minibatch.Rule(
@@ -155,41 +147,7 @@ class DecisionLearner:
             network,
             traces,
         )
-        self._kernels.learn(network, self._moments, traces, self._adam(len(images)))
+        adam = self._kernels.Adam(*self._adam.next_step(len(images)))
+        self._kernels.learn(network, self._moments, traces, adam)
         right, decision, spikes = traces.outcome.mean(axis=0).tolist()
         return {"train_accuracy": right, "train_decision_step": decision, "train_spikes": spikes}
-
-    def _adam(self, batch: int) -> Adam:
-        """The next step's factors. Gradients are sums over the batch, which scales epsilon only."""
-        for slot in self._slots:
-            slot["step"] += 1
-        count = float(self._slots[0]["step"])
-        beta1, beta2 = self._group["betas"]
-        return self._kernels.Adam(
-            *map(
-                np.float32,
-                (
-                    self._group["lr"] / (1 - beta1**count),
-                    1 / math.sqrt(1 - beta2**count),
-                    self._group["eps"] * batch,
-                    beta1,
-                    beta2,
-                ),
-            )
-        )
-
-
-def _slot(optimizer: torch.optim.Adam, parameter: Tensor) -> dict[str, Tensor]:
-    """The optimiser's state of a parameter, made as Adam itself would on its first step."""
-    slot: dict[str, Tensor] = optimizer.state[parameter]
-    if not slot:
-        slot["step"] = torch.tensor(0.0)
-        slot["exp_avg"], slot["exp_avg_sq"] = (torch.zeros_like(parameter) for _ in range(2))
-    return slot
-
-
-def _rows(tensor: Tensor) -> NDArray[Any]:
-    """The memory of a parameter as [in, out] or [out], C-contiguous."""
-    rows = tensor.detach().t().numpy()
-    assert rows.flags.c_contiguous
-    return rows

@@ -14,13 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from firstspike import losses, models
-from firstspike.coding import decode, encode, jittered, noise_times
+from firstspike.adversary import MIN_HIDDEN, AdversarialLearner
+from firstspike.coding import decode, encode, noise_times, seen_until
 from firstspike.config import AnnGanConfig, GanConfig, GanOptions
 from firstspike.data import SIDE
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.nn import FirstSpikeSequential
 from firstspike.run import RunDirectory
 
+BIAS_LIMIT = 0.95  # of the threshold
 FAKE, REAL = 0, 1  # the discriminator's output neurons (section 2.3)
 STEP_STATS = ("discriminator_loss", "generator_loss", "real_wins", "fake_wins")
 
@@ -55,38 +57,42 @@ class Gan:
     def start_epoch(self, epoch: int) -> None:
         """Set the learning rates of an epoch, counted from 1."""
         left = 1 - (epoch - 1) / self.config.epochs
-        share = min(1.0, 2 * left) if self.config.decay else 1.0
         for name, lr in (
             ("generator", self.config.generator_lr),
             ("discriminator", self.config.discriminator_lr),
         ):
+            falls = self.config.decay in (name, "both")
             for group in self.optimizers[name].param_groups:
-                group["lr"] = share * lr
+                group["lr"] = min(1.0, 2 * left) * lr if falls else lr
 
     def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
         """One update of the discriminator, then one of the generator; their losses and verdicts."""
         count = len(real)
+        noise, others = self.latents(count, rng), self.latents(count, rng)
         with torch.no_grad():
-            fake = self.generator(self.latents(count, rng))
+            fake = self.generator(noise)
         verdicts = self.judge(torch.cat([real, fake]), rng)
         loss_real, won_real = self.verdict(verdicts[:count], REAL)
         loss_fake, won_fake = self.verdict(verdicts[count:], FAKE)
         self.update("discriminator", loss_real + loss_fake)
-        verdicts = self.judge(self.generator(self.latents(count, rng)), rng)
+        verdicts = self.judge(self.generator(others), rng)
         loss, _ = self.verdict(verdicts, REAL)
         self.update("generator", loss)
-        with torch.no_grad():
-            pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
-            for mean, new in pairs:
-                mean.lerp_(new, 1 - self.config.average)
+        self.follow()
         values = torch.stack([loss_real + loss_fake, loss, won_real, won_fake]).tolist()
         return dict(zip(STEP_STATS, values, strict=True))
 
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move the averaged weights towards those of the generator."""
+        pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
+        for mean, new in pairs:
+            mean.lerp_(new, 1 - self.config.average)
+
     def update(self, name: str, loss: Tensor) -> None:
         """Descend the gradient of one network; the other one stays as it is."""
-        parameters = list(self.networks[name].parameters())
-        for parameter, grad in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-            parameter.grad = grad
+        self.optimizers[name].zero_grad()
+        loss.backward(inputs=list(self.networks[name].parameters()))
         self.optimizers[name].step()
 
     @torch.no_grad()
@@ -157,6 +163,7 @@ class SpikingGan(Gan):
     config: GanConfig
     generator: FirstSpikeSequential
     discriminator: FirstSpikeSequential
+    _learner: AdversarialLearner | None = None
 
     def build(self) -> None:
         config = self.config
@@ -165,6 +172,8 @@ class SpikingGan(Gan):
             "t_max": config.t_max,
             "delay": config.delay,
             "silent": config.silent,
+            "gradient": config.gradient,
+            "window": config.window,
             "normalize": None if config.normalize == "none" else config.normalize,
             "impl": config.impl,
         }
@@ -180,8 +189,50 @@ class SpikingGan(Gan):
     def prepare(self, images: Tensor) -> Tensor:
         return encode(images.flatten(1), self.config.t_max)
 
+    def start_epoch(self, epoch: int) -> None:
+        super().start_epoch(epoch)
+        self._learner = None  # a checkpoint may have been loaded
+
+    def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
+        if not self._is_event_driven():
+            return super().step(real, rng)
+        if self._learner is None:
+            networks = {"generator": self.generator, "discriminator": self.discriminator}
+            limit = BIAS_LIMIT * self.generator.layers[0].threshold
+            self._learner = AdversarialLearner(networks, self.optimizers, limit, self.config)
+        latents = self.latents(len(real), rng), self.latents(len(real), rng)
+        seed = int(torch.randint(2**31, (), generator=rng))
+        values = self._learner.step(real, latents, seed)
+        self.follow()
+        return dict(zip(STEP_STATS, values, strict=True))
+
+    def _is_event_driven(self) -> bool:
+        """Whether the options are those that the kernels are written for."""
+        config = self.config
+        wanted = config.impl != "reference" and config.bias and config.hidden >= MIN_HIDDEN
+        rules = config.gradient, config.loss, config.optimizer, config.normalize
+        return wanted and rules == ("final", "potential", "adam", "none")
+
+    @torch.no_grad()
+    def update(self, name: str, loss: Tensor) -> None:
+        with torch.enable_grad():
+            super().update(name, loss)
+        # A neuron that its bias alone makes fire does so for every input, and learns no more.
+        network = self.generator if name == "generator" else self.discriminator
+        for layer in network.layers:
+            if layer.bias is not None:
+                layer.bias.clamp_(max=BIAS_LIMIT * layer.threshold)
+
     def latents(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        return noise_times(count, models.LATENTS, self.config.t_max, generator=rng)
+        config = self.config
+        return noise_times(
+            count,
+            models.LATENTS,
+            config.t_max,
+            last=config.latent_last,
+            silent=config.latent_silent,
+            generator=rng,
+        )
 
     def on_grid(self, latents: Tensor) -> Tensor:
         return latents.round()
@@ -189,38 +240,30 @@ class SpikingGan(Gan):
     def images(self, output: Tensor) -> Tensor:
         return decode(output, self.config.t_max).unflatten(1, (SIDE, SIDE))
 
+    def last_looks(self, count: int, rng: torch.Generator) -> Tensor:
+        """The steps until which the discriminator sees each image's spikes, [count, 1]."""
+        low, high = self.config.look_from, self.config.look_to
+        share = low + (high - low) * torch.rand(count, 1, generator=rng)
+        return (share * self.config.t_max).floor()
+
     def judge(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """Spike times of the discriminator's outputs; later than t_max where they are silent.
-
-        A silent output counts as that much later as its final potential is below the threshold.
-        Otherwise two silent outputs would tie, and a generator that falls silent would not lose.
-        """
-        *_, hidden, output = self.discriminator.layer_times(self.blur(images, rng))
+        """The discriminator's outputs [N, 2]: spike times, or potentials in the last step."""
+        images = seen_until(images, self.last_looks(len(images), rng), self.config.t_max)
         if self.config.loss == "least-squares":
-            return output
-        last = self.discriminator.layers[-1]
-        missing = (last.threshold - last.final_potential(hidden)).clamp(min=0)
-        return output + torch.where(output < self.config.t_max, 0, self.config.softness * missing)
-
-    def blur(self, times: Tensor, rng: torch.Generator) -> Tensor:
-        """Move spikes in time and leave some out, so that single pixels give nothing away."""
-        t_max, config = self.config.t_max, self.config
-        if config.jitter:
-            times = jittered(times, config.jitter, t_max, rng)
-        if config.dropout:
-            left_out = torch.rand(times.shape, generator=rng) < config.dropout
-            times = times.masked_fill(left_out, t_max)
-        return times
+            return self.discriminator(images)
+        hidden, output = self.discriminator.layers
+        return output.final_potential(hidden(images))
 
     def verdict(self, output: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
         other = 1 - wanted
-        won = (output[:, wanted] < output[:, other]).float().mean()
         target = torch.full((len(output),), wanted)
         if self.config.loss == "least-squares":
+            won = output[:, wanted] < output[:, other]
             loss = losses.aggressive_ttfs(output, target, self.config.t_max).sum(dim=1)
         else:
-            loss = losses.cross_entropy(output, target, self.config.t_max, self.config.softness)
-        return loss.mean(), won
+            won = output[:, wanted] > output[:, other]
+            loss = nn.functional.cross_entropy(output, target, reduction="none")
+        return loss.mean(), won.float().mean()
 
     @torch.no_grad()
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:

@@ -20,9 +20,8 @@ from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential, weight_range
 
 LATENTS, HIDDEN, PIXELS = 100, 400, 784  # sizes of Spiking-GAN, section 3.2
 IMAGE_RANGE = weight_range(PIXELS, 6.0, 1.0)  # behind images, whose pixels are mostly silent
-# Downward drift: a generator's hidden neuron fires early or never, so that each latent has a code
-# of its own that stays through training.
-LATENT_RANGE = weight_range(LATENTS, -20.0, 8.0)
+# Potentials of a GAN's layers spread around a start half-way to the threshold.
+GAN_HIDDEN, GAN_OUTPUT, GAN_START = 2.3, 0.58, 0.5
 
 
 @dataclass(frozen=True)
@@ -165,13 +164,22 @@ def classifier(hidden: int = HIDDEN, classes: int = 10, **layer: Any) -> Classif
 
 def generator(hidden: int = HIDDEN, **layer: Any) -> FirstSpikeSequential:
     """Generator 100-hidden-784: noise as spike times in, an image as spike times out."""
-    ranges = (LATENT_RANGE, weight_range(hidden, 3.0, 0.7))
-    return FirstSpikeSequential(*_layers((LATENTS, hidden, PIXELS), layer, ranges))
+    return _gan_network((LATENTS, hidden, PIXELS), layer)
 
 
 def discriminator(hidden: int = HIDDEN, **layer: Any) -> FirstSpikeSequential:
     """Discriminator 784-hidden-2; neuron 0 means fake and neuron 1 real (section 2.3)."""
-    return FirstSpikeSequential(*_layers((PIXELS, hidden, 2), layer, (IMAGE_RANGE,)))
+    return _gan_network((PIXELS, hidden, 2), layer)
+
+
+def _gan_network(sizes: tuple[int, int, int], layer: dict[str, Any]) -> FirstSpikeSequential:
+    spreads = zip(sizes, (GAN_HIDDEN, GAN_OUTPUT), strict=False)
+    ranges = [weight_range(inputs, 0.0, spread) for inputs, spread in spreads]
+    network = FirstSpikeSequential(*_layers(sizes, layer, ranges))
+    for module in network.layers:
+        if module.bias is not None:
+            nn.init.constant_(module.bias, GAN_START * module.threshold)
+    return network
 
 
 def ann_classifier(hidden: int = HIDDEN, classes: int = 10) -> nn.Sequential:

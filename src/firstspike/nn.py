@@ -13,6 +13,7 @@ from firstspike.ops import Impl, Silent, fire
 from firstspike.times import T_MAX, check_t_max
 
 Normalize = Literal["l1", "l2"]
+LayerGradient = Literal["temporal", "final"]
 
 
 class FirstSpikeLinear(nn.Module):
@@ -29,6 +30,9 @@ class FirstSpikeLinear(nn.Module):
         delay: steps from an input spike to its effect.
         silent: what a neuron that did not fire learns: ``"zero"`` nothing, ``"pull"`` to fire
             earlier only.
+        gradient: ``"temporal"``, that of `firstspike.fire` (eq. 11-15), or ``"final"``, that of
+            `final_gradient`, which reaches silent neurons, here and in the layer before.
+        window: of ``"final"``, in units of the potential.
         normalize: divide each sample's error dL/dt by its L1 norm (paper section 2.5) or L2 norm
             (S4NN) before use, or None.
         init: weights start uniform in (low, high). By default a `weight_range` of drift 1.5 and
@@ -57,6 +61,8 @@ class FirstSpikeLinear(nn.Module):
         t_max: int = T_MAX,
         delay: int = 1,
         silent: Silent = "zero",
+        gradient: LayerGradient = "temporal",
+        window: float = 1.0,
         normalize: Normalize | None = None,
         init: tuple[float, float] | None = None,
         impl: Impl = "auto",
@@ -66,11 +72,17 @@ class FirstSpikeLinear(nn.Module):
         for name, size in (("in_features", in_features), ("out_features", out_features)):
             if size < 1:
                 raise ValueError(f"{name} must be at least 1, got {size}")
+        if gradient not in get_args(LayerGradient):
+            raise ValueError(f"gradient must be one of {get_args(LayerGradient)}, got {gradient!r}")
+        if not window > 0:
+            raise ValueError(f"window must be positive, got {window}")
         if normalize not in (None, *get_args(Normalize)):
             raise ValueError(f"normalize must be 'l1', 'l2' or None, got {normalize!r}")
         self.in_features, self.out_features = in_features, out_features
         self.threshold, self.t_max, self.delay = threshold, t_max, delay
         self.silent: Silent = silent
+        self.gradient: LayerGradient = gradient
+        self.window = window
         self.normalize = normalize
         self.init = (
             weight_range(in_features, 1.5 * threshold, 2.0 * threshold) if init is None else init
@@ -87,7 +99,17 @@ class FirstSpikeLinear(nn.Module):
             nn.init.zeros_(self.bias)
 
     def forward(self, times: Tensor) -> Tensor:
-        fired = fire(
+        if self.gradient == "final" and torch.is_grad_enabled():
+            with torch.no_grad():
+                fired = self._fire(times)
+            margin = self.final_potential(times) - self.threshold
+            fired = final_gradient(fired, margin, self.window)
+        else:
+            fired = self._fire(times)
+        return fired if self.normalize is None else normalize_error(fired, self.normalize)
+
+    def _fire(self, times: Tensor) -> Tensor:
+        return fire(
             times,
             self.weight,
             threshold=self.threshold,
@@ -97,21 +119,24 @@ class FirstSpikeLinear(nn.Module):
             silent=self.silent,
             impl=self.impl,
         )
-        return fired if self.normalize is None else normalize_error(fired, self.normalize)
 
     def final_potential(self, times: Tensor) -> Tensor:
         """Membrane potentials in the last step, had nothing fired: [B, out_features].
 
-        Decides which class wins where no output neuron spiked. Same input as the layer.
+        Decides which class wins where no output neuron spiked. Same input as the layer. In its
+        gradient, ``dV/dt_i = -w_ji`` for every input, also for those that did not arrive: as if
+        each came or stayed away by a little.
         """
-        arrived = times + self.delay < self.t_max
-        return nn.functional.linear(arrived.to(self.weight.dtype), self.weight, self.bias)
+        arrived: Tensor = _Arrived.apply(times, self.t_max - self.delay)
+        arrived = arrived.to(self.weight.dtype)
+        rows = self.weight.t()  # as it is stored, so that its gradient comes in the same order
+        return arrived @ rows if self.bias is None else torch.addmm(self.bias, arrived, rows)
 
     def extra_repr(self) -> str:
         return (
             f"{self.in_features}, {self.out_features}, bias={self.bias is not None}, "
             f"threshold={self.threshold}, t_max={self.t_max}, delay={self.delay}, "
-            f"silent={self.silent!r}, normalize={self.normalize!r}"
+            f"silent={self.silent!r}, gradient={self.gradient!r}, normalize={self.normalize!r}"
         )
 
 
@@ -142,6 +167,48 @@ def weight_range(in_features: int, drift: float, spread: float) -> tuple[float, 
     """
     mean, reach = drift / in_features, math.sqrt(3 / in_features) * spread
     return mean - reach, mean + reach
+
+
+class _Arrived(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, times, end):  # type: ignore[no-untyped-def]
+        return (times < end).to(times.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        return -grad, None
+
+
+class _FinalGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, fired, margin, window):  # type: ignore[no-untyped-def]
+        ctx.window = window
+        ctx.save_for_backward(margin)
+        return fired.view_as(fired)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        (margin,) = ctx.saved_tensors
+        near = (1 - (margin / (2 * ctx.window)).square_()).clamp_(min=0)
+        return None, near.pow_(4).mul_(grad).neg_(), None
+
+
+def final_gradient(fired: Tensor, margin: Tensor, window: float) -> Tensor:
+    """The same times, with a surrogate for eq. 11 that reaches silent neurons.
+
+    ``dt/dV = -max(0, 1 - (margin / (2 window))^2)^4``, a bell: a neuron learns as far as its
+    potential in the last step is near its threshold, on either side of it, whether it fired or not
+    (a surrogate gradient, Neftci et al., arXiv 1901.09948). With eq. 11-15 a silent neuron has no
+    gradient, and none comes from the layer after it, so that neurons fall silent one after the
+    other and never return.
+
+    Args:
+        fired: spike times [B, features].
+        margin: final potentials minus threshold, [B, features]; the gradient goes there.
+        window: margin at which the slope has fallen to about a third; twice as far, it is 0.
+    """
+    result: Tensor = _FinalGradient.apply(fired, margin, window)
+    return result
 
 
 class _NormalizeError(torch.autograd.Function):
