@@ -5,8 +5,8 @@
   Decision steps and weights after each of the rival's images are compared before anything is timed.
 - ``step``: one minibatch training step against that of the dense twin with Adam and cross-entropy,
   both with and without augmentation. All of the step counts, encoding included.
-- ``classify``: decisions on 1 and on 128 images by a network trained for a moment, against the
-  dense twin in eager PyTorch.
+- ``classify``: decisions on 1 and on 128 images by the bundled network, against the dense twin in
+  eager PyTorch.
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/classifier.py --threads 1 --cpu
 
@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import _trained
 import numpy as np
 import torch
 from _timing import alternate, median_ratio
@@ -220,13 +221,7 @@ def step(options: argparse.Namespace, clock: Callable[[], float]) -> dict[str, A
 
 def classify(options: argparse.Namespace, clock: Callable[[], float]) -> dict[str, Any]:
     """Milliseconds for a decision on 1 and on 128 test images."""
-    config = ClassifierConfig()
-    training = SpikingTraining(config)
-    rng = torch.Generator().manual_seed(0)
-    for low in range(0, 10_000, config.batch):
-        chosen = slice(low, low + config.batch)
-        training.step(IMAGES.images[chosen], IMAGES.labels[chosen], rng)
-    model, dense, test = training.model, ann_classifier(), fs.load_mnist("test").images
+    model, dense, test = _trained.load(None), ann_classifier(), fs.load_mnist("test").images
     result: dict[str, Any] = {}
     for count in (1, 128):
         images = test[:count]

@@ -10,11 +10,15 @@ anything is timed, Numba's result is compared with the reference's.
 
 prints JSON; times are medians in milliseconds, ratios are medians over neighbouring turns. Where
 other jobs share the cores, measure ``--threads 1 --cpu``: time of the calling thread alone.
+With one thread it also tells how far the forward pass is from what the machine allows
+(`_limit.py`). The same images in 16 times as many steps show that a step without a spike costs
+nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import statistics
@@ -22,12 +26,14 @@ import time
 from collections.abc import Callable
 
 import torch
+from _limit import seconds_per_addition
 from _timing import alternate, median_ratio
 
 import firstspike as fs
 from firstspike.data import load_mnist
 
 WEIGHTS = (-0.1, 0.125)  # uniform
+MORE_STEPS = 16
 
 
 def main() -> None:
@@ -38,9 +44,12 @@ def main() -> None:
     layer = fs.nn.FirstSpikeLinear(
         pixels.shape[1], options.neurons, t_max=options.t_max, init=WEIGHTS
     )
+    finer = copy.deepcopy(layer)
+    finer.t_max *= MORE_STEPS
     dense = torch.nn.Sequential(torch.nn.Linear(pixels.shape[1], options.neurons), torch.nn.ReLU())
     times = fs.encode(pixels, options.t_max).requires_grad_(options.input_grad)
     intensities = (pixels / 255).requires_grad_(options.input_grad)
+    finer_times = fs.encode(pixels, finer.t_max)
     first_call = _seconds(lambda: layer(times).sum().backward())
     fired = _check_against_reference(layer, times)
     error = torch.randn(len(pixels), options.neurons)
@@ -53,6 +62,7 @@ def main() -> None:
     measured = alternate(
         {
             "fire forward": torch.no_grad()(lambda: layer(times)),
+            "fire forward, more steps": torch.no_grad()(lambda: finer(finer_times)),
             "dense forward": torch.no_grad()(lambda: dense(intensities)),
             "fire forward+backward": lambda: train(layer, times),
             "dense forward+backward": lambda: train(dense, intensities),
@@ -71,8 +81,25 @@ def main() -> None:
             part: round(median_ratio(measured[f"fire {part}"], measured[f"dense {part}"]), 3)
             for part in ("forward", "forward+backward")
         },
+        f"ratio {finer.t_max} steps/{layer.t_max}": round(
+            median_ratio(measured["fire forward, more steps"], measured["fire forward"]), 3
+        ),
     }
+    if options.threads == 1:
+        additions = (times < options.t_max).sum().item() * options.neurons
+        result["limit"] = _limit(additions, layer.weight.nbytes, result["ms"]["fire forward"])
     print(json.dumps(result, indent=2))
+
+
+def _limit(additions: int, size: int, forward: float) -> dict[str, float]:
+    """Milliseconds of the forward pass's additions alone; the real time as a multiple of them."""
+    in_l1, in_l2 = (seconds_per_addition(part) * additions * 1e3 for part in (16 << 10, size))
+    return {
+        "million additions": round(additions / 1e6, 2),
+        "ms in L1": round(in_l1, 4),
+        "ms in the caches that hold the weights": round(in_l2, 4),
+        "distance": round(forward / max(in_l1, in_l2), 2),
+    }
 
 
 def _options() -> argparse.Namespace:

@@ -67,38 +67,36 @@ class Classifier(FirstSpikeSequential):
             raise ValueError(
                 f"images must be [B, ...] with {inputs} pixels each, got {list(pixels.shape)}"
             )
-        weight = layers[0].weight
-        if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
+        network = self._network(layers)
+        if network is None:
+            weight = layers[0].weight
             return self._by_layers(encode(pixels, t_max).flatten(1).to(weight))
         if pixels.dtype == torch.uint8:
             codes = _times_of_shades(t_max)
         else:
             pixels, codes = encode(pixels, t_max).int(), np.arange(t_max + 1, dtype=np.int32)
-        return self._race(pixels.cpu().numpy().reshape(len(pixels), inputs), codes, layers)
-
-    def _race(
-        self, pixels: NDArray[Any], codes: NDArray[np.int32], layers: list[FirstSpikeLinear]
-    ) -> Classification:
-        """Race images [B, pixels] in which the value k spikes at ``codes[k]``."""
         from firstspike.ops.race import race  # Numba takes a second to import
 
-        network = self._network(layers)
-        result = race(
-            np.ascontiguousarray(pixels), codes, network, layers[0].t_max, layers[0].delay
-        )
+        flat = np.ascontiguousarray(pixels.cpu().numpy().reshape(len(pixels), inputs))
+        result = race(flat, codes, network, t_max, layers[0].delay)
         return Classification(*map(torch.from_numpy, result))
 
     def _network(self, layers: list[FirstSpikeLinear]) -> Any:
-        """The layers for `race`: views of the parameters, made anew when one has moved."""
-        from firstspike.ops.race import Network
+        """The layers for `race`: views of the parameters, made anew when one has moved.
 
-        places = [
-            (layer.threshold, layer.weight.data_ptr(), None if bias is None else bias.data_ptr())
-            for layer in layers
-            for bias in [layer.bias]
-        ]
+        None if they are not on a CPU, or not of a dtype that it takes.
+        """
+        places: list[object] = []
+        for layer in layers:
+            weight, bias = layer.weight, layer.bias
+            places += [layer.threshold, weight.data_ptr(), bias is not None and bias.data_ptr()]
         if self._raced[0] == places:
             return self._raced[1]
+        weight = layers[0].weight
+        if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
+            return None
+        from firstspike.ops.race import Network
+
         rows = [layer.weight.detach().t() for layer in layers]
         biases = [
             row.new_zeros(row.shape[1]) if layer.bias is None else layer.bias.detach()
