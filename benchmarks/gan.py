@@ -50,7 +50,7 @@ def main() -> None:
 
 def _step(gan: Gan, warm_up: int) -> Callable[[], object]:
     """One step on a random batch, after some that warm up the network and the machine."""
-    data = gan.prepare(load_mnist("train").select(DIGIT).images)
+    data = gan.prepare(load_mnist("train").select(DIGIT))
     rng = torch.Generator().manual_seed(0)
     gan.start_epoch(1)
 

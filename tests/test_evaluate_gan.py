@@ -13,13 +13,13 @@ from idx import write_digits
 from PIL import Image
 from torch import Tensor
 
-from firstspike import cli, evaluate_gan, evaluate_set, fidelity
+from firstspike import cli, evaluate_gan, evaluate_set, fidelity, gan_runs
 from firstspike.commands.evaluate_gans import table_of
 from firstspike.config import AnnGanConfig, GanConfig
 from firstspike.data import load_mnist
 from firstspike.evaluate_gan import Reference, Samples, load_reference, measure
-from firstspike.evaluate_set import Evaluated
 from firstspike.gan import Gan
+from firstspike.gan_runs import Evaluated
 from firstspike.run import RunDirectory
 
 SMALL = ("--hidden", "8", "--batch", "8", "--epochs", "2")
@@ -37,7 +37,7 @@ class Known(Gan):
     def __init__(self, images: Tensor, digit: str = "3") -> None:
         self.config, self.known = GanConfig(digit=digit), images
 
-    def latents(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         return torch.arange(count)
 
     def sample(self, latents: Tensor, *, averaged: bool = True) -> Tensor:
@@ -113,7 +113,7 @@ def evaluated(
 
 
 def test_means_of_digits_come_first_then_seeds(tmp_path, reference):
-    def side(name: str, coverage: list[list[float]]) -> evaluate_set.Side:
+    def side(name: str, coverage: list[list[float]]) -> gan_runs.Side:
         return {
             seed: [
                 evaluated(
@@ -218,6 +218,29 @@ def test_one_run_is_evaluated_with_either_weights(sets, evaluate):
     assert read(run / "evaluation-test" / "metrics.json") == first
 
 
+def test_a_conditional_network_is_asked_for_the_classes_of_the_data(data, evaluate, tmp_path):
+    run = tmp_path / "run"
+    options = ["--digit", "all", "--conditional", "--data", data, "--out", str(run), *SMALL]
+    assert cli.main(["train", "ann-gan", *options]) == 0
+    assert evaluate(run, "--split", "test")[0] == 0
+    found = read(run / "evaluation-test" / "comparison.json")
+    assert found["digits"] == ["0", "1"]
+    assert 0 < found["headline"]["classification_accuracy"]["mean"] <= 1
+    for digit in ("0", "1"):
+        record = read(run / "evaluation-test" / digit / "metrics.json")
+        assert record["digit"] == digit and record["data"].endswith(f"test-{digit}")
+    with Image.open(run / "evaluation-test" / "evolution.png") as picture:
+        assert np.asarray(picture.convert("L")).std() > 0
+    drawn = []
+    for digit in ("0", "1", "0"):
+        out = tmp_path / "x.npz"
+        assert cli.main(["generate", str(run), "--digit", digit, "--out", str(out)]) == 0
+        with np.load(out) as arrays:
+            assert (arrays["latents"][:, 100 + int(digit)] == 1).all()
+            drawn.append(arrays["images"])
+    assert (drawn[0] == drawn[2]).all() and (drawn[0] != drawn[1]).any()
+
+
 def test_only_digits_of_every_seed_are_compared(sets, evaluate, tmp_path):
     runs = (sets["gan"] / "seed0", sets["gan"] / "seed1" / "1")
     assert evaluate(*runs, "--split", "test", "--out", tmp_path)[0] == 0
@@ -253,8 +276,8 @@ def test_what_cannot_be_evaluated(sets, evaluate, tmp_path, data):
 
 def test_two_runs_of_one_digit_and_seed_are_refused(sets, tmp_path):
     first = sets["gan"] / "seed0" / "0"
-    twice = evaluate_set.find_runs([first, sets["gan"]])  # the same folder twice is one run
+    twice = gan_runs.find_runs([first, sets["gan"]])  # the same folder twice is one run
     assert {seed: sorted(of) for seed, of in twice.items()} == {0: ["0", "1"], 1: ["0", "1"]}
     copy = RunDirectory.create(tmp_path / "copy", "gan", RunDirectory.open(first).options)
-    with pytest.raises(ValueError, match="digit 0 with seed 0 as"):
-        evaluate_set.find_runs([first, copy.path])
+    with pytest.raises(ValueError, match="digit 0 and seed 0 as"):
+        gan_runs.find_runs([first, copy.path])

@@ -9,7 +9,8 @@ import torch
 
 import firstspike as fs
 from firstspike.config import GAN_RECIPES, AnnGanConfig, GanConfig
-from firstspike.gan import FAKE, REAL, AnnGan, Gan, SpikingGan
+from firstspike.data import ImageSet
+from firstspike.gan import FAKE, REAL, STEP_STATS, AnnGan, Gan, SpikingGan
 from firstspike.run import epoch_generator
 
 SMALL = {"hidden": 16, "batch": 4}
@@ -22,7 +23,8 @@ def build(kind: str, **options: object) -> Gan:
 
 
 def digits(gan: Gan, count: int = 4) -> torch.Tensor:
-    return gan.prepare(fs.load_mnist("train").images[:count])
+    mnist = fs.load_mnist("train")
+    return gan.prepare(ImageSet(mnist.images[:count], mnist.labels[:count], "few"))
 
 
 @pytest.mark.parametrize("kind", ["best", "paper", "ann-gan"])
@@ -51,6 +53,63 @@ def test_latents_are_early_or_silent():
     assert set(best.unique().tolist()) == {*range(8), 256}
     assert 0.45 < (best == 256).float().mean() < 0.55
     assert set(build("paper").latents(1000).unique().tolist()) == set(range(257))
+
+
+@pytest.mark.parametrize(("kind", "on", "off"), [("best", 0, 256), ("ann-gan", 1, 0)])
+def test_a_conditional_network_is_told_the_class(kind, on, off):
+    gan = build(kind, digit="all", conditional=True)
+    networks = (gan.generator, gan.discriminator)
+    assert [next(net.parameters()).shape[1] for net in networks] == [110, 794]
+    told = torch.tensor([7, 2])
+    latents = gan.latents(2, epoch_generator(0, 0), told)
+    assert torch.equal(latents[:, :100], gan.noise(2, epoch_generator(0, 0)))
+    marks = torch.full((2, 10), float(off))
+    marks[0, 7] = marks[1, 2] = on
+    assert torch.equal(latents[:, 100:], marks)
+    assert torch.equal(gan.latents(12)[:, 100:].eq(on).nonzero()[:, 1], torch.arange(12) % 10)
+    real = digits(gan)
+    assert torch.equal(real[:, 784:].eq(on).nonzero()[:, 1], fs.load_mnist("train").labels[:4])
+    fake = gan.draw(gan.latents_for(real, epoch_generator(0, 1)))
+    assert fake.shape == (4, 794) and torch.equal(fake[:, 784:], real[:, 784:])
+    with pytest.raises(ValueError, match="digits must lie in"):
+        gan.latents(1, None, torch.tensor([10]))
+
+
+@pytest.mark.parametrize("kind", ["best", "ann-gan"])
+def test_the_class_decides_what_is_drawn_and_how_it_is_judged(kind):
+    gan = build(kind, digit="all", conditional=True)
+    before = [p.clone() for p in gan.discriminator.parameters()]
+    real = digits(gan)
+    assert set(gan.step(real, epoch_generator(0, 1))) == set(STEP_STATS)
+    changed = (before[0] != next(gan.discriminator.parameters())).any(dim=0)[784:]
+    assert changed[fs.load_mnist("train").labels[:4]].any()
+    with torch.no_grad():
+        for net in (gan.average, gan.discriminator):
+            next(net.parameters())[:, -10:] *= 100
+    images = [
+        gan.sample(gan.latents(3, epoch_generator(0, 0), torch.full((3,), digit)))
+        for digit in (1, 8, 1)
+    ]
+    assert torch.equal(images[0], images[2]) and not torch.equal(images[0], images[1])
+    other = real.clone()
+    other[:, 784:] = gan.marks((fs.load_mnist("train").labels[:4] + 1) % 10)
+    judged = [gan.judge(seen, epoch_generator(0, 2)) for seen in (real, other)]
+    assert not torch.equal(*judged)
+
+
+def test_only_a_conditional_network_can_be_asked_for_a_class():
+    with pytest.raises(ValueError, match="digits: this network cannot be asked"):
+        build("best").latents(1, None, torch.tensor([3]))
+    for digit in ("3", "0"):
+        with pytest.raises(ValueError, match="conditional draws all classes: give --digit all"):
+            GanConfig(digit=digit, conditional=True).check()
+
+
+def test_a_walk_of_a_conditional_network_keeps_the_class():
+    gan = build("best", digit="all", conditional=True)
+    told = gan.walk(4, 12)[:, 100:].eq(0).nonzero()[:, 1].reshape(12, 4)
+    assert torch.equal(told, (torch.arange(12) % 10)[:, None].expand(12, 4))
+    assert gan.walk(4, 2, None, torch.tensor([5, 6]))[:, 105].eq(0).sum() == 4
 
 
 @pytest.mark.parametrize("kind", ["best", "ann-gan"])

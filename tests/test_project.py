@@ -48,6 +48,7 @@ ORDER = (
     "features",
     "fidelity",
     "evaluate_gan",
+    "gan_runs",
     "evaluate_set",
     "report",
     "nir_io",

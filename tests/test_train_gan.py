@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import firstspike as fs
 from firstspike import train_classifier
@@ -128,6 +129,15 @@ def test_classes_to_draw():
     for digit in ("12", "three", "-1"):
         with pytest.raises(ValueError, match=digit):
             load_classes(GanConfig(digit=digit))
+
+
+def test_a_conditional_network_knows_ten_classes(tmp_path):
+    for name in (f"{label:02}" for label in range(11)):
+        (tmp_path / name).mkdir()
+        Image.new("L", (28, 28)).save(tmp_path / name / "x.png")
+    config = GanConfig(digit="all", data=str(tmp_path), conditional=True)
+    with pytest.raises(ValueError, match=r"has class 10, a network can be told 0\.\.9"):
+        load_classes(config)
 
 
 def test_held_out_images_are_those_of_the_classifier():

@@ -150,6 +150,8 @@ class Generate:
     """One grid (.png), arrays (.npz), or a folder of single pictures (any other name)."""
     count: int = 64
     """Images to draw."""
+    digit: int | None = None
+    """Class to draw, of a network that was trained with --conditional; all in turn if not given."""
     seed: int = 0
     """Of the latents."""
     interpolate: int | None = None
@@ -313,10 +315,14 @@ def _generate(request: Generate) -> None:
             raise ValueError(f"{name} must be at least 1, got {value}")
     gan = load_gan(RunDirectory.open(request.run))
     rng = torch.Generator().manual_seed(request.seed)
-    if request.interpolate is None:
-        latents = gan.latents(request.count, rng)
+    count, steps = request.count, request.interpolate
+    if steps is not None:
+        count = -(-count // steps)  # walks
+    digits = None if request.digit is None else torch.full((count,), request.digit)
+    if steps is None:
+        latents = gan.latents(count, rng, digits)
     else:
-        latents = gan.walk(request.interpolate, -(-request.count // request.interpolate), rng)
+        latents = gan.walk(steps, count, rng, digits)
     images = gan.sample(latents, averaged=request.averaged)
     _save_images(request.out, images, latents, request.interpolate)
     print(f"{len(images)} images: {request.out}")

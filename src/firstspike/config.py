@@ -67,6 +67,8 @@ class GanOptions(Options):
 
     digit: str = "3"
     """Class to draw, or 'all' for every class in one network."""
+    conditional: bool = False
+    """Tell both networks the class; with --digit all, and then any class can be asked for."""
     data: str | None = None
     """Folder with IDX files or pictures; the bundled MNIST if not given."""
     validation: float = _within(0.0, 0.0, 0.9)
@@ -89,6 +91,11 @@ class GanOptions(Options):
     """Adam: decay of the mean gradient."""
     average: float = _within(0.999, 0.0, 1.0)
     """Decay of the moving average of the generator's weights."""
+
+    def check(self) -> None:
+        super().check()
+        if self.conditional and self.digit != "all":
+            raise ValueError(f"conditional draws all classes: give --digit all, not {self.digit}")
 
 
 @dataclass(frozen=True)

@@ -159,9 +159,10 @@ def measure(gan: Gan, reference: Reference, part: Part, *, averaged: bool = True
         averaged: whether the generator with the averaged weights draws.
     """
     rng = epoch_generator(gan.config.seed, gan.config.epochs, f"evaluation-{part}")
-    latents = gan.latents(len(reference.unseen), rng)
+    asked = reference.unseen.labels if gan.config.conditional else None
+    latents = gan.latents(len(reference.unseen), rng, asked)
     images = (255 * gan.sample(latents, averaged=averaged)).round().byte()
-    labels = None if gan.config.digit == "all" else reference.unseen.labels
+    labels = reference.unseen.labels if asked is not None or gan.config.digit != "all" else None
     judged = _judge(images, labels, reference.are_digits)
     nearest = fidelity.nearest_distances(images, reference.training)
     quality = Quality(

@@ -1,14 +1,12 @@
 """Runs of GANs together: means over digits, spread over seeds, other runs and the data beside.
 
-A *side* is one or more runs of one kind that differ in digit and seed. Means over digits come
-first, seed by seed; what is said of several seeds is the mean of these and its standard deviation.
+Means over digits come first, seed by seed; what is said of several seeds is the mean of these and
+its standard deviation.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,125 +18,21 @@ from torch import Tensor
 from firstspike import figures, plots
 from firstspike.config import GanOptions
 from firstspike.data import ImageSet
-from firstspike.evaluate_gan import Reference, Samples, load_reference, measure, record_of, worst
+from firstspike.evaluate_gan import worst
 from firstspike.features import CLASSES, extract
 from firstspike.fidelity import classification_accuracy_score, frechet_distance
-from firstspike.gan import read_config
-from firstspike.loading import load_gan
-from firstspike.run import RunDirectory
+from firstspike.gan_runs import KINDS, Evaluated, Side
 from firstspike.train_gan import Part, load_classes
 
 if TYPE_CHECKING:  # matplotlib is slow to import
     from matplotlib.figure import Figure
 
-KINDS = {"gan": "Spiking-GAN", "ann-gan": "dense twin"}
 ROWS = 4  # images of each digit in a figure
 EPOCHS = 10  # shown in fig. 9a
 COLLAPSED = 0.5  # relative diversity below which a generator has collapsed
 _NOT_FIGURES = {"digit", "seed", "count"}
 
-Side = dict[int, list["Evaluated"]]  # by seed, a run of each digit
-Found = dict[int, dict[str, RunDirectory]]  # by seed and digit
-
 Summary = dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluated:
-    """A run, its samples, what they were measured against, and the content of metrics.json."""
-
-    run: RunDirectory
-    samples: Samples
-    reference: Reference
-    record: dict[str, Any]
-
-    @property
-    def digit(self) -> str:
-        return str(self.record["digit"])
-
-    @property
-    def seed(self) -> int:
-        return int(self.record["seed"])
-
-
-def find_runs(folders: Iterable[str | os.PathLike[str]]) -> Found:
-    """The runs of one side.
-
-    Args:
-        folders: each a run of a GAN, or a folder of them, however deep; in such a one, runs that
-            have not ended do not count.
-
-    Raises:
-        ValueError: a folder holds no run, two kinds of runs meet, or two runs of one digit and
-            seed.
-    """
-    runs = [run for folder in map(Path, folders) for run in _runs_in(folder)]
-    found: Found = {}
-    for run in sorted(runs, key=_key):
-        if run.kind != runs[0].kind:
-            raise ValueError(
-                f"{run.path}: a {run.kind} run beside {runs[0].path}, a {runs[0].kind} run; "
-                "name folders of one kind, the other with --against"
-            )
-        seed, digit = _key(run)
-        other = found.setdefault(seed, {}).setdefault(digit, run)
-        if other.path.resolve() != run.path.resolve():
-            raise ValueError(
-                f"{run.path}: digit {digit} with seed {seed} as {other.path}; name one of them"
-            )
-    return found
-
-
-def _key(run: RunDirectory) -> tuple[int, str]:
-    config = read_config(run)
-    return config.seed, config.digit
-
-
-def _runs_in(folder: Path) -> list[RunDirectory]:
-    if (folder / "options.json").is_file() or not folder.is_dir():
-        return [RunDirectory.open(folder)]  # complains if there is none
-    places = [file.parent for file in sorted(folder.rglob("options.json"))]
-    runs = [RunDirectory.open(place) for place in places if (place / "summary.json").is_file()]
-    if found := [run for run in runs if run.kind in KINDS]:
-        return found
-    raise ValueError(f"{folder}: no run of a GAN that has ended; name a folder of runs")
-
-
-def common_digits(sides: Sequence[Found], part: Part) -> list[str]:
-    """The digits that every seed of every side has.
-
-    Raises:
-        ValueError: there is none, or the runs cannot be measured on one ``part`` of one data set.
-    """
-    first, *others = (run for side in sides for seed in side.values() for run in seed.values())
-    for run in others:
-        for name in ("data", "validation"):
-            if run.options[name] != first.options[name]:
-                raise ValueError(f"{run.path}: another {name} than {first.path}; leave one out")
-    if part == "validation" and not first.options["validation"]:
-        raise ValueError(f"{first.path}: trained on all images, none held out; use --split test")
-    digits = set.intersection(*(set(seed) for side in sides for seed in side.values()))
-    if not digits:
-        raise ValueError(f"{first.path}: no digit that every seed has; name other runs")
-    return sorted(digits)
-
-
-def evaluate_run(run: RunDirectory, part: Part, *, averaged: bool = True) -> Evaluated:
-    """Measure one run of a GAN on ``part`` of its data. ValueError as for `load_reference`."""
-    gan = load_gan(run)
-    config = gan.config
-    reference = load_reference(config.digit, config.data, config.validation, part)
-    samples = measure(gan, reference, part, averaged=averaged)
-    record: dict[str, Any] = {
-        "kind": run.kind,
-        "digit": config.digit,
-        "seed": config.seed,
-        "averaged": averaged,
-        **record_of(samples, reference),
-    }
-    if (run.path / "summary.json").is_file():
-        record["training_seconds"] = run.read_summary()["seconds"]
-    return Evaluated(run, samples, reference, record)
 
 
 def compare(side: Side, against: Side | None, part: Part) -> Summary:
@@ -212,10 +106,16 @@ def _evolution(runs: list[Evaluated], digits: Sequence[str]) -> Figure:
     epochs = min(int(one.run.options["epochs"]) for one in runs)
     shown = [int(epoch) for epoch in np.unique(np.geomspace(1, epochs, EPOCHS).round())]
     rows = {
-        digit: np.stack([plots.read_image_grid(one.run.sample_path(epoch))[0] for epoch in shown])
+        digit: np.stack([_first_sample(one, epoch) for epoch in shown])
         for digit, one in zip(digits, runs, strict=True)
     }
     return figures.image_rows(rows, len(shown), [str(epoch) for epoch in shown])
+
+
+def _first_sample(one: Evaluated, epoch: int) -> NDArray[np.uint8]:
+    """Of the grid of an epoch; that of a conditional network has one class after the other."""
+    grid = plots.read_image_grid(one.run.sample_path(epoch))
+    return grid[int(one.digit) if one.run.options["conditional"] else 0]
 
 
 def _rows(columns: Sequence[Tensor]) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from firstspike import losses, models
 from firstspike.adversary import MIN_HIDDEN, AdversarialLearner
 from firstspike.coding import decode, encode, noise_times, seen_until
 from firstspike.config import AnnGanConfig, GanConfig, GanOptions
-from firstspike.data import SIDE
+from firstspike.data import SIDE, ImageSet
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.nn import FirstSpikeSequential
 from firstspike.run import RunDirectory
@@ -32,6 +32,7 @@ class Gan:
 
     generator: nn.Module
     discriminator: nn.Module
+    mark: tuple[float, float]  # inputs that tell the class: of this one, of the others
 
     def __init__(self, config: GanOptions) -> None:
         config.check()
@@ -44,6 +45,11 @@ class Gan:
             "generator": self.optimizer(self.generator, config.generator_lr),
             "discriminator": self.optimizer(self.discriminator, config.discriminator_lr),
         }
+
+    @property
+    def labels(self) -> int:
+        """Inputs of both networks that tell the class."""
+        return models.LABELS if self.config.conditional else 0
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -68,14 +74,14 @@ class Gan:
     def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
         """One update of the discriminator, then one of the generator; their losses and verdicts."""
         count = len(real)
-        noise, others = self.latents(count, rng), self.latents(count, rng)
+        noise, others = self.latents_for(real, rng), self.latents_for(real, rng)
         with torch.no_grad():
-            fake = self.generator(noise)
+            fake = self.draw(noise)
         verdicts = self.judge(torch.cat([real, fake]), rng)
         loss_real, won_real = self.verdict(verdicts[:count], REAL)
         loss_fake, won_fake = self.verdict(verdicts[count:], FAKE)
         self.update("discriminator", loss_real + loss_fake)
-        verdicts = self.judge(self.generator(others), rng)
+        verdicts = self.judge(self.draw(others), rng)
         loss, _ = self.verdict(verdicts, REAL)
         self.update("generator", loss)
         self.follow()
@@ -95,12 +101,60 @@ class Gan:
         loss.backward(inputs=list(self.networks[name].parameters()))
         self.optimizers[name].step()
 
-    @torch.no_grad()
-    def sample(self, latents: Tensor, *, averaged: bool = True) -> Tensor:
-        """Images drawn from ``latents`` [count, 100].
+    def latents(
+        self, count: int, rng: torch.Generator | None = None, digits: Tensor | None = None
+    ) -> Tensor:
+        """Input of the generator for ``count`` samples.
 
         Args:
-            latents: from `latents`, or spike times of your own.
+            count: number of samples.
+            rng: of the noise.
+            digits: class of each, int64 [count], for a conditional network only; 0, 1, ..., 9 and
+                again from 0 if None.
+
+        Returns:
+            [count, 100], and 10 inputs more that tell a conditional network the class.
+
+        Raises:
+            ValueError: ``digits`` are given to another network, or are no classes.
+        """
+        noise = self.noise(count, rng)
+        if not self.config.conditional:
+            if digits is not None:
+                raise ValueError("digits: this network cannot be asked for a class; leave them out")
+            return noise
+        digits = torch.arange(count) % models.LABELS if digits is None else digits
+        return torch.cat([noise, self.marks(digits)], dim=1)
+
+    def prepare(self, images: ImageSet) -> Tensor:
+        """What the discriminator sees of images: [N, 784], and 10 inputs more if conditional."""
+        pixels = self.pixels(images.images)
+        if not self.config.conditional:
+            return pixels
+        return torch.cat([pixels, self.marks(images.labels)], dim=1)
+
+    def marks(self, digits: Tensor) -> Tensor:
+        """Inputs [N, 10] that tell classes [N]: as spikes, that of the class at once."""
+        if ((digits < 0) | (digits >= models.LABELS)).any():
+            raise ValueError(f"digits must lie in 0..{models.LABELS - 1}")
+        on, off = self.mark
+        chosen = nn.functional.one_hot(digits, models.LABELS).bool()
+        return torch.where(chosen, float(on), float(off))
+
+    def latents_for(self, real: Tensor, rng: torch.Generator) -> Tensor:
+        """Latents of the class of each prepared image."""
+        return torch.cat([self.noise(len(real), rng), real[:, models.PIXELS :]], dim=1)
+
+    def draw(self, latents: Tensor) -> Tensor:
+        """Samples as the discriminator sees them, which is told the class as well."""
+        return torch.cat([self.generator(latents), latents[:, models.LATENTS :]], dim=1)
+
+    @torch.no_grad()
+    def sample(self, latents: Tensor, *, averaged: bool = True) -> Tensor:
+        """Images drawn from latents.
+
+        Args:
+            latents: [count, 100] from `latents`, or spike times of your own.
             averaged: whether the generator with the averaged weights draws.
 
         Returns:
@@ -113,9 +167,21 @@ class Gan:
         return self.average if averaged else self.generator
 
     @torch.no_grad()
-    def walk(self, steps: int, count: int, rng: torch.Generator | None = None) -> Tensor:
-        """Latents on ``count`` straight lines between two random ones: [count * steps, 100]."""
-        ends = self.latents(2 * count, rng).unflatten(0, (2, count))
+    def walk(
+        self,
+        steps: int,
+        count: int,
+        rng: torch.Generator | None = None,
+        digits: Tensor | None = None,
+    ) -> Tensor:
+        """Latents on ``count`` straight lines between two random ones: [count * steps, 100].
+
+        ``digits`` [count] are the classes of the lines, as for `latents`.
+        """
+        if digits is None and self.config.conditional:
+            digits = torch.arange(count) % models.LABELS
+        both = None if digits is None else digits.repeat(2)
+        ends = self.latents(2 * count, rng, both).unflatten(0, (2, count))
         share = torch.linspace(0, 1, steps)[:, None]
         return self.on_grid(torch.lerp(ends[0, :, None], ends[1, :, None], share)).flatten(0, 1)
 
@@ -132,12 +198,12 @@ class Gan:
         betas = (self.config.beta1, 0.999)
         return torch.optim.Adam(network.parameters(), lr, betas=betas, fused=True)
 
-    def prepare(self, images: Tensor) -> Tensor:
-        """What the discriminator sees of uint8 images [N, 28, 28]: [N, 784]."""
+    def pixels(self, images: Tensor) -> Tensor:
+        """Inputs [N, 784] of the discriminator for uint8 images [N, 28, 28]."""
         raise NotImplementedError
 
-    def latents(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        """Input of the generator for ``count`` samples: [count, 100]."""
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        """Random inputs of the generator: [count, 100]."""
         raise NotImplementedError
 
     def images(self, output: Tensor) -> Tensor:
@@ -177,8 +243,9 @@ class SpikingGan(Gan):
             "normalize": None if config.normalize == "none" else config.normalize,
             "impl": config.impl,
         }
-        self.generator = models.generator(config.hidden, **layer)
-        self.discriminator = models.discriminator(config.hidden, **layer)
+        self.mark = 0, config.t_max
+        self.generator = models.generator(config.hidden, self.labels, **layer)
+        self.discriminator = models.discriminator(config.hidden, self.labels, **layer)
 
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         if self.config.optimizer == "sgd":
@@ -186,7 +253,7 @@ class SpikingGan(Gan):
             return torch.optim.SGD(network.parameters(), lr, weight_decay=decay)
         return super().optimizer(network, lr)
 
-    def prepare(self, images: Tensor) -> Tensor:
+    def pixels(self, images: Tensor) -> Tensor:
         return encode(images.flatten(1), self.config.t_max)
 
     def start_epoch(self, epoch: int) -> None:
@@ -200,7 +267,7 @@ class SpikingGan(Gan):
             networks = {"generator": self.generator, "discriminator": self.discriminator}
             limit = BIAS_LIMIT * self.generator.layers[0].threshold
             self._learner = AdversarialLearner(networks, self.optimizers, limit, self.config)
-        latents = self.latents(len(real), rng), self.latents(len(real), rng)
+        latents = self.latents_for(real, rng), self.latents_for(real, rng)
         seed = int(torch.randint(2**31, (), generator=rng))
         values = self._learner.step(real, latents, seed)
         self.follow()
@@ -223,7 +290,7 @@ class SpikingGan(Gan):
             if layer.bias is not None:
                 layer.bias.clamp_(max=BIAS_LIMIT * layer.threshold)
 
-    def latents(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         config = self.config
         return noise_times(
             count,
@@ -268,7 +335,8 @@ class SpikingGan(Gan):
     @torch.no_grad()
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
         drawn = self.artist(averaged).layer_times(latents)
-        judged = self.discriminator.layer_times(drawn[-1])
+        shown = torch.cat([drawn[-1], latents[:, models.LATENTS :]], dim=1)
+        judged = self.discriminator.layer_times(shown)
         t_max = self.config.t_max
         return {
             "generator_spikes": _mean_spikes(drawn, t_max, "end"),
@@ -285,14 +353,16 @@ class AnnGan(Gan):
 
     config: AnnGanConfig
 
-    def build(self) -> None:
-        self.generator = models.ann_generator(self.config.hidden)
-        self.discriminator = models.ann_discriminator(self.config.hidden)
+    mark = 1, 0
 
-    def prepare(self, images: Tensor) -> Tensor:
+    def build(self) -> None:
+        self.generator = models.ann_generator(self.config.hidden, self.labels)
+        self.discriminator = models.ann_discriminator(self.config.hidden, self.labels)
+
+    def pixels(self, images: Tensor) -> Tensor:
         return images.flatten(1).float() / 127.5 - 1
 
-    def latents(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         return torch.randn(count, models.LATENTS, generator=rng)
 
     def images(self, output: Tensor) -> Tensor:

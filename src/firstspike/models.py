@@ -19,6 +19,7 @@ from firstspike.metrics import decide, spike_stats
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential, weight_range
 
 LATENTS, HIDDEN, PIXELS = 100, 400, 784  # sizes of Spiking-GAN, section 3.2
+LABELS = 10  # further inputs of both networks if they are told the class
 IMAGE_RANGE = weight_range(PIXELS, 6.0, 1.0)  # behind images, whose pixels are mostly silent
 # Potentials of a GAN's layers spread around a start half-way to the threshold.
 GAN_HIDDEN, GAN_OUTPUT, GAN_START = 2.3, 0.58, 0.5
@@ -160,14 +161,20 @@ def classifier(hidden: int = HIDDEN, classes: int = 10, **layer: Any) -> Classif
     return Classifier(*_layers((PIXELS, hidden, classes), layer, (IMAGE_RANGE,)))
 
 
-def generator(hidden: int = HIDDEN, **layer: Any) -> FirstSpikeSequential:
-    """Generator 100-hidden-784: noise as spike times in, an image as spike times out."""
-    return _gan_network((LATENTS, hidden, PIXELS), layer)
+def generator(hidden: int = HIDDEN, labels: int = 0, **layer: Any) -> FirstSpikeSequential:
+    """Generator 100-hidden-784: noise as spike times in, an image as spike times out.
+
+    ``labels`` inputs more come after the noise, one for each class.
+    """
+    return _gan_network((LATENTS + labels, hidden, PIXELS), layer)
 
 
-def discriminator(hidden: int = HIDDEN, **layer: Any) -> FirstSpikeSequential:
-    """Discriminator 784-hidden-2; neuron 0 means fake and neuron 1 real (section 2.3)."""
-    return _gan_network((PIXELS, hidden, 2), layer)
+def discriminator(hidden: int = HIDDEN, labels: int = 0, **layer: Any) -> FirstSpikeSequential:
+    """Discriminator 784-hidden-2; neuron 0 means fake and neuron 1 real (section 2.3).
+
+    ``labels`` inputs more come after the pixels, as for `generator`.
+    """
+    return _gan_network((PIXELS + labels, hidden, 2), layer)
 
 
 def _gan_network(sizes: tuple[int, int, int], layer: dict[str, Any]) -> FirstSpikeSequential:
@@ -185,17 +192,17 @@ def ann_classifier(hidden: int = HIDDEN, classes: int = 10) -> nn.Sequential:
     return nn.Sequential(nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Linear(hidden, classes))
 
 
-def ann_generator(hidden: int = HIDDEN) -> nn.Sequential:
+def ann_generator(hidden: int = HIDDEN, labels: int = 0) -> nn.Sequential:
     """Dense twin of `generator`: images in -1..1 out (tanh), ReLU between (section 3.2)."""
     return nn.Sequential(
-        nn.Linear(LATENTS, hidden), nn.ReLU(), nn.Linear(hidden, PIXELS), nn.Tanh()
+        nn.Linear(LATENTS + labels, hidden), nn.ReLU(), nn.Linear(hidden, PIXELS), nn.Tanh()
     )
 
 
-def ann_discriminator(hidden: int = HIDDEN) -> nn.Sequential:
+def ann_discriminator(hidden: int = HIDDEN, labels: int = 0) -> nn.Sequential:
     """Dense twin of `discriminator`: one output, the logit of being real.
 
     The paper's sigmoid is part of the loss (binary cross-entropy with logits), which is the same
     function computed without overflow.
     """
-    return nn.Sequential(nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+    return nn.Sequential(nn.Linear(PIXELS + labels, hidden), nn.ReLU(), nn.Linear(hidden, 1))

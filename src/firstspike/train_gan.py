@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, Literal
 
-from firstspike import plots
+from firstspike import models, plots
 from firstspike._version import __version__
 from firstspike.config import GanOptions
 from firstspike.data import ImageSet, load_images, load_parts
@@ -24,9 +24,15 @@ def load_classes(config: GanOptions, part: Part = "train") -> ImageSet:
     """Images of the class to draw: those to train on, those held out, or the test set's.
 
     Raises:
-        ValueError: there is no such class, or nothing was held out.
+        ValueError: there is no such class, nothing was held out, or a conditional network cannot
+            be told all classes.
     """
     images = _load_part(config, part)
+    if config.conditional and images.classes[-1] >= models.LABELS:
+        raise ValueError(
+            f"conditional: {images.name} has class {images.classes[-1]}, a network can be told "
+            f"0..{models.LABELS - 1}; leave --conditional out"
+        )
     if config.digit == "all":
         return images
     if not config.digit.isdecimal():
@@ -65,7 +71,7 @@ def train(
         The summary, as in ``summary.json``.
     """
     config = gan.config
-    data = gan.prepare(images.images)
+    data = gan.prepare(images)
     preview = gan.latents(PREVIEW, epoch_generator(config.seed, 0, "preview"))
 
     def train_epoch(epoch: int) -> Stats:

@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-from firstspike import evaluate_gan, evaluate_set, files
-from firstspike.evaluate_set import Evaluated, Found, Side
+from firstspike import evaluate_gan, evaluate_set, files, gan_runs
+from firstspike.gan_runs import Evaluated, Found, Side
 from firstspike.train_gan import Part
 
 RECORD, TABLE = "comparison.json", "table.md"
@@ -48,8 +48,8 @@ def evaluate_gans(
     Each run gets ``metrics.json`` and figures of its own; ``comparison.json``, ``table.md`` and the
     figures of several runs go to ``out``.
     """
-    found = [evaluate_set.find_runs(side) for side in (folders, against) if side]
-    digits = evaluate_set.common_digits(found, part)
+    found = [gan_runs.find_runs(side) for side in (folders, against) if side]
+    digits = gan_runs.common_digits(found, part)
     place = f"evaluation-{part}{'' if averaged else '-raw'}"
     console = Console(highlight=False)
     sides = [_measured(side, digits, part, place, console, averaged) for side in found]
@@ -73,11 +73,12 @@ def _measured(
         measured[seed] = []
         for digit in digits:
             run = of_seed[digit]
-            one = evaluate_set.evaluate_run(run, part, averaged=averaged)
-            evaluate_gan.save_figures(run.path / place, one.samples, one.reference)
-            files.save_json(run.path / place / "metrics.json", one.record)
+            one = gan_runs.evaluate_run(run, digit, part, averaged=averaged)
+            folder = run.path / place / (digit if run.options["conditional"] else "")
+            evaluate_gan.save_figures(folder, one.samples, one.reference)
+            files.save_json(folder / "metrics.json", one.record)
             measured[seed].append(one)
-            console.print(f"{run.path}: {_in_short(one)}", soft_wrap=True)
+            console.print(f"{run.path}, {digit}: {_in_short(one)}", soft_wrap=True)
     return measured
 
 

@@ -142,7 +142,8 @@ def judge_fake(
         _generator_turn(latents, seed, rule, generator, discriminator, traces, low, high)
 
     in_parts(some, len(outcome), len(outcome) * discriminator.hidden_rows.size)
-    pixels = _product(judged.hidden_signals, discriminator.hidden_rows)
+    count = generator.output_bias.size  # inputs that tell the class come after the pixels
+    pixels = _product(judged.hidden_signals, discriminator.hidden_rows[:count])
     np.multiply(drawn.output_signals, pixels, out=drawn.output_signals)
     hidden = _product(drawn.output_signals, generator.output_rows)
     np.multiply(drawn.hidden_signals, hidden, out=drawn.hidden_signals)
@@ -233,6 +234,8 @@ def _draw(latents, rule, network, traces, low, room, times):  # type: ignore[no-
     events = (traces.spikes[low:high], ends, steps, found)
     potential = traces.output_signals[low:high]
     _race(events, network.output_rows.ravel(), network.output_bias, rule, times, potential)
+    pixels = potential.shape[1]  # what tells the class goes on to the discriminator
+    times[:, pixels:] = latents[:, latents.shape[1] - times.shape[1] + pixels :]
 
 
 @njit
