@@ -32,7 +32,7 @@ def fire(
     Neuron j's potential at step t is ``bias[j]`` plus the sum of ``weight[j, i]`` over the inputs
     with ``times[b, i] + delay <= t``; it spikes at the first step in 0..t_max-1 at which that is
     strictly above ``threshold``, and never again. Step synapses: a weight counts in full from the
-    arrival of its spike on.
+    arrival of its spike on. Sums are taken in the dtype of the weights, one after the other.
 
     The gradient is the paper's approximation (eq. 11-15): dt/dV = -1 where the neuron fired,
     dV/dw_ji = 1 and dV/dt_i = -w_ji where input i contributed, that is, arrived by the time of the

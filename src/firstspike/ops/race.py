@@ -20,7 +20,7 @@ from firstspike.ops.threads import in_parts
 
 Array = NDArray[Any]
 
-_LAP = 64  # input spikes at least; each costs as much as the end of a lap, when it is not needed
+_LAP = 64  # input spikes at least: fewer mean more laps, more mean spikes after the decision
 _SHARE = 8  # a race needs about so much less than all additions
 
 
