@@ -7,7 +7,8 @@ import { ask, attempt } from "/server.js";
 const $ = (id) => document.getElementById(id);
 const SAMPLES = 24;
 const STEPS = 16; // of a walk
-const RATE = 64; // time steps a second
+const RATE = 64; // time steps a second, and fewer in a short drawing
+const SHORTEST = 3; // seconds of a drawing
 const STRIDE = 140; // milliseconds a step of the walk
 
 export class Drawing {
@@ -86,7 +87,7 @@ export class Drawing {
     $("walk-place").value = k;
     this.places.forEach((tile, n) => tile.setAttribute("aria-current", n === k));
     this.#stage(this.walk[k]);
-    this.player.seek(this.steps - 1);
+    this.player.seek(this.player.end);
   }
 
   #setWalking(on) {
@@ -111,13 +112,15 @@ export class Drawing {
 
   #stage(image) {
     this.image = image;
-    this.player.range(this.steps - 1);
+    const end = Math.max(1, ...image.flat().filter((time) => time < this.steps));
+    this.player.rate = Math.min(RATE, end / SHORTEST);
+    this.player.range(Math.min(this.steps - 1, Math.ceil(1.35 * end)), end);
   }
 
   #show(step) {
     const [latent, hidden, pixels] = this.image;
-    const last = this.steps - 1;
-    showTimes($("stage"), pixels, this.steps, step < last ? step : Infinity);
+    const last = Number(this.player.slider.max);
+    showTimes($("stage"), pixels, this.steps, step < this.player.end ? step : Infinity, 0.15 * last);
     const layers = [
       { name: "latent", times: latent, share: 0.2 },
       { name: "hidden", times: hidden, share: 0.35 },

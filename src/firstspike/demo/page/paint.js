@@ -2,7 +2,7 @@
 
 const SIDE = 28;
 const SPARK = [255, 143, 77]; // a pixel whose neuron has just spiked
-const AFTERGLOW = 0.08; // of the simulation, until a spark has settled
+const AFTERGLOW = 20; // steps until a spark has settled
 const EDGE = { left: 54, right: 14, bottom: 20 };
 
 export const colour = (name) =>
@@ -16,11 +16,11 @@ export function showPixels(canvas, pixels) {
 }
 
 /** The image of pixels' spike times; up to a step, with sparks, if one is given. */
-export function showTimes(canvas, times, steps, step = Infinity) {
+export function showTimes(canvas, times, steps, step = Infinity, glow = AFTERGLOW) {
   const data = new ImageData(SIDE, SIDE);
   times.forEach((time, k) => {
     const gray = time > step ? 0 : (255 * (steps - time)) / steps;
-    const heat = time > step || time >= steps ? 0 : Math.max(0, 1 - (step - time) / (AFTERGLOW * steps));
+    const heat = time > step || time >= steps ? 0 : Math.max(0, 1 - (step - time) / glow);
     data.data.set([...SPARK.map((part) => gray + (part - gray) * heat), 255], 4 * k);
   });
   canvas.getContext("2d").putImageData(data, 0, 0);
