@@ -34,6 +34,7 @@ import firstspike as fs
 from firstspike.quantize import quantize
 
 BATCHES = (1, 128)
+PARTS = ("inference", "training")
 
 
 def main() -> None:
@@ -44,11 +45,13 @@ def main() -> None:
     _trained.round_to_exact_sums(model)
     quantized = quantize(model)
     test = fs.load_mnist("test")
-    parts: dict[str, Entries] = {
-        f"inference, batch {count}": _entries.inference(model, quantized, test.images[:count])
-        for count in BATCHES
-    }
-    parts[f"training step, batch {_entries.TRAINING_BATCH}"] = _entries.training(model)
+    parts: dict[str, Entries] = {}
+    if "inference" in options.parts:
+        for count in BATCHES:
+            entries = _entries.inference(model, quantized, test.images[:count])
+            parts[f"inference, batch {count}"] = entries
+    if "training" in options.parts:
+        parts[f"training step, batch {_entries.TRAINING_BATCH}"] = _entries.training(model)
     clock = time.thread_time if options.cpu else time.perf_counter
     result: dict[str, Any] = {
         "what": "784-400-10, MNIST test images, uint8 to class",
@@ -75,6 +78,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--run", type=Path, help="of `firstspike train classifier`; or the bundled one"
     )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch")
     parser.add_argument("--repeats", type=int, default=15, help="turns")
     parser.add_argument("--cpu", action="store_true", help="CPU time of the thread, not wall time")
