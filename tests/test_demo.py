@@ -103,6 +103,18 @@ def test_a_walk_goes_from_one_latent_to_the_other(tmp_path):
     assert np.flatnonzero(np.diff(latents[:, -1])).tolist() == [4]  # the last one halfway
 
 
+def test_a_conditional_generator_draws_all_digits_and_walks_between_them(tmp_path):
+    network = gan(tmp_path, digit="all", conditional=True)
+    told = drawing.sample(network, 20, seed=3)
+    marks = np.array([image[0][LATENTS:] for image in told["images"]])
+    assert (marks.argmin(axis=1) == np.arange(20) % 10).all()
+    ends = [told["images"][k][0] for k in (3, 8)]
+    walked = drawing.walk(network, ends, 12)["images"]
+    marks = np.array([image[0][LATENTS:] for image in walked])
+    assert marks[0].argmin() == 3 and marks[-1].argmin() == 8
+    assert 0 <= bundle_models.measure_gan(network)["read_as_the_digit"] <= 1
+
+
 @pytest.mark.parametrize(
     "ends", [None, "x", [[1], [2]], [[0] * LATENTS], [[0.5] * LATENTS] * 2, [[257] * LATENTS] * 2,
              [[-1] * LATENTS] * 2, [[10**400] * LATENTS] * 2, [["1"] * LATENTS] * 2, {}]

@@ -91,16 +91,16 @@ def measure_classifier(model: Classifier) -> dict[str, float]:
 
 @torch.no_grad()
 def measure_gan(gan: SpikingGan) -> dict[str, float]:
-    """Spikes of the generator per image, and how often another network reads the wanted digit."""
+    """Spikes of the generator per image, and how often another network reads the digit wanted."""
     layer_times = gan.artist(averaged=True).layer_times(
         gan.latents(SAMPLES, torch.Generator().manual_seed(0))
     )
     spikes = spike_stats(layer_times, gan.config.t_max, until="end").total
     measured = {"samples": SAMPLES, "spikes": float(spikes.float().mean())}
-    if gan.config.digit.isdecimal():
+    if gan.config.conditional or gan.config.digit.isdecimal():
+        wanted = torch.arange(SAMPLES) % 10 if gan.config.conditional else int(gan.config.digit)
         read = digit_probabilities(gan.images(layer_times[-1])).argmax(dim=1)
-        right = read == int(gan.config.digit)
-        measured["read_as_the_digit"] = float(right.float().mean())
+        measured["read_as_the_digit"] = float((read == wanted).float().mean())
     return measured
 
 

@@ -24,7 +24,7 @@ function about({ kind, options, provenance }) {
   parts.push(`${options.hidden} hidden neurons`, `${options.epochs} epochs`, `seed ${options.seed}`);
   const { strict_accuracy: right, read_as_the_digit: read } = provenance?.measured ?? {};
   if (right) parts.push(`${percent(right)} of MNIST’s test images right`);
-  if (read) parts.push(`${percent(read)} of samples are a ${options.digit} to an independent network`);
+  if (read) parts.push(`${percent(read)} of samples read as meant by an independent network`);
   return parts.join(", ");
 }
 
