@@ -296,7 +296,7 @@ def _settle(
         run = RunDirectory.open(place.resume)
         if run.kind != kind:
             raise ValueError(f"--resume {run.path}: a {run.kind} run; use `train {run.kind}`")
-        config = type(config).from_dict(run.options)
+        config = type(config).from_dict(run.options, run.path)
     config.check()
     if place.dry_run:
         print(json.dumps(config.as_dict(), indent=2))

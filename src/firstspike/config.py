@@ -41,12 +41,15 @@ class Options:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, options: Mapping[str, Any]) -> Self:
-        """The opposite of `as_dict`. ValueError if an option is unknown or missing."""
+    def from_dict(cls, options: Mapping[str, Any], place: object = "options.json") -> Self:
+        """The opposite of `as_dict`. ValueError if an option is unknown or missing in ``place``."""
         names = {field.name for field in dataclasses.fields(cls)}
         if names != options.keys():
             odd = sorted(names ^ options.keys())
-            raise ValueError(f"options.json: unknown or missing option {odd[0]!r}")
+            raise ValueError(
+                f"{place}: unknown or missing option {odd[0]!r}; use the version that wrote "
+                "it, or train again"
+            )
         return cls(**options)
 
 

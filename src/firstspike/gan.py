@@ -393,7 +393,7 @@ def read_config(run: RunDirectory) -> GanOptions:
     """The options of a run. ValueError if it is no run of a GAN."""
     if run.kind not in _KINDS:
         raise ValueError(f"{run.path}: a {run.kind} run; give the run of a gan or an ann-gan")
-    return _KINDS[run.kind][1].from_dict(run.options)
+    return _KINDS[run.kind][1].from_dict(run.options, run.path)
 
 
 def _mean_spikes(layers: list[Tensor], t_max: int, until: Literal["decision", "end"]) -> float:

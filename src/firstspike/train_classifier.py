@@ -228,7 +228,7 @@ def read_config(run: RunDirectory) -> ClassifierOptions:
     """The options of a run. ValueError if it is no run of a classifier."""
     if run.kind not in _KINDS:
         raise ValueError(f"{run.path}: a {run.kind} run; give the run of a classifier")
-    return _KINDS[run.kind][1].from_dict(run.options)
+    return _KINDS[run.kind][1].from_dict(run.options, run.path)
 
 
 def build_training(run: RunDirectory) -> ClassifierTraining:

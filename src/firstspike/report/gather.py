@@ -162,7 +162,7 @@ def _read(path: Path, place: str) -> Measured | None:
     run = RunDirectory.open(path)
     if run.kind not in _KINDS:
         raise ValueError(f"{path}: a {run.kind} run, which the paper has not")
-    _KINDS[run.kind].from_dict(run.options)
+    _KINDS[run.kind].from_dict(run.options, run.path)
     if not (path / "summary.json").is_file():
         return None
     file = path / METRICS

@@ -24,7 +24,7 @@ class Scale:
 
 FULL = Scale(seeds=5, large_seeds=5, digits=tuple(range(10)))
 QUICK = Scale(
-    seeds=2, large_seeds=1, digits=(0, 1, 3, 7, 9), epochs=6, online_epochs=10, gan_epochs=16
+    seeds=2, large_seeds=1, digits=(0, 1, 3, 7, 9), epochs=16, online_epochs=10, gan_epochs=16
 )
 
 
