@@ -33,11 +33,11 @@ class AdversarialLearner:
         bias_limit: float,
         config: GanConfig,
     ) -> None:
-        from firstspike.ops import adversarial, minibatch  # Numba takes a second to import
+        from firstspike.ops import adversarial, learning  # Numba takes a second to import
 
         layer = networks["generator"].layers[0]
-        floats = (layer.threshold, layer.window, bias_limit, config.look_from, config.look_to)
-        self._kernels, self._step = adversarial, minibatch.Adam
+        floats = (layer.threshold, layer.window, config.look_from, config.look_to)
+        self._kernels, self._learning, self._bias_limit = adversarial, learning, bias_limit
         self._rule = adversarial.Rule(layer.t_max, layer.delay, *map(np.float32, floats))
         self._networks, self._adams = {}, {}
         for name, network in networks.items():
@@ -47,9 +47,9 @@ class AdversarialLearner:
         self._traces = self._room(0)
 
     def _room(self, batch: int) -> list[Any]:
-        generator, discriminator = (self._networks[n] for n in ("generator", "discriminator"))
-        new = self._kernels.new_traces
-        return [new(generator, batch), new(discriminator, 2 * batch), new(discriminator, batch)]
+        sizes = ("generator", batch), ("discriminator", 2 * batch), ("discriminator", batch)
+        new, figures = self._learning.new_traces, self._kernels.FIGURES
+        return [new(self._networks[name], count, figures) for name, count in sizes]
 
     def step(self, images: Tensor, latents: tuple[Tensor, Tensor], seed: int) -> list[float]:
         """One update of the discriminator, then one of the generator.
@@ -57,7 +57,7 @@ class AdversarialLearner:
         Args:
             images: spike times, float32 [B, pixels].
             latents: spike times of the first and of the second turn, float32 [B, 100] each.
-            seed: of those looks, below 2**31.
+            seed: of how long the discriminator looks, below 2**31.
 
         Returns:
             Means of the discriminator's loss, of the generator's, of verdicts that were right about
@@ -68,21 +68,20 @@ class AdversarialLearner:
             self._traces = self._room(count)
         drawn, both, fake = self._traces
         generator, discriminator = self._networks["generator"], self._networks["discriminator"]
-        kernels, rule = self._kernels, self._rule
-        noise, others = latents[0].numpy(), latents[1].numpy()
-        first = kernels.judge_real_and_fake(
-            images.numpy(), noise, 2 * seed, rule, generator, discriminator, drawn, both
-        )
+        rest = self._rule, generator, discriminator, drawn
+        real, noise, others = images.numpy(), latents[0].numpy(), latents[1].numpy()
+        self._kernels.judge(real, noise, 2 * seed, *rest, both)
         self._learn("discriminator", both)
-        second = kernels.judge_fake(
-            others, 2 * seed + 1, rule, generator, discriminator, drawn, fake
-        )
+        self._kernels.judge(real[:0], others, 2 * seed + 1, *rest, fake)
+        self._kernels.pass_back(generator, discriminator, drawn, fake)
         self._learn("generator", drawn)
-        loss, _ = first.mean(axis=0).tolist()
-        won = first[:, 1].reshape(2, count).mean(axis=1).tolist()
-        return [2 * loss, float(second[:, 0].mean()), *won]
+        loss, _ = both.outcome.mean(axis=0).tolist()
+        won = both.outcome[:, 1].reshape(2, count).mean(axis=1).tolist()
+        return [2 * loss, float(fake.outcome[:, 0].mean()), *won]
 
     def _learn(self, name: str, traces: Any) -> None:
-        adam = self._step(*self._adams[name].next_step())
-        moments = self._adams[name].moments
-        self._kernels.learn(self._networks[name], moments, traces, self._rule, adam)
+        learning, network, adam = self._learning, self._networks[name], self._adams[name]
+        moments, factors = learning.Moments(*adam.moments), learning.Adam(*adam.next_step())
+        learning.learn(network, moments, traces, factors)
+        for bias in (network.hidden_bias, network.output_bias):
+            np.minimum(bias, np.float32(self._bias_limit), out=bias)

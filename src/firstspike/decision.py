@@ -1,7 +1,8 @@
 """The classifier's default rule: learn as of the decision step, from what had arrived by then.
 
 `decision_gradients` defines it in plain PyTorch. `DecisionLearner` carries it out, event by event
-and together with Adam, in the kernels of `firstspike.ops.minibatch`.
+and together with Adam, in the kernels of `firstspike.ops.minibatch` and
+`firstspike.ops.learning`.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class DecisionLearner:
     def __init__(
         self, model: Classifier, optimizer: torch.optim.Adam, config: ClassifierConfig
     ) -> None:
-        from firstspike.ops import minibatch  # Numba takes a second to import
+        from firstspike.ops import learning, minibatch  # Numba takes a second to import
         from firstspike.ops.noise import make_noise
 
         first, last = model.layers
@@ -108,8 +109,8 @@ class DecisionLearner:
         self._network = minibatch.Network(
             hidden, hidden_bias, output, output_bias, np.ascontiguousarray(output.T)
         )
-        self._moments = minibatch.Moments(*self._adam.moments)
-        self._kernels = minibatch
+        self._moments = learning.Moments(*self._adam.moments)
+        self._learning, self._kernels = learning, minibatch
         self._codes = encode(torch.arange(256, dtype=torch.uint8), config.t_max).int().numpy()
         self._noise = make_noise(config.shift, config.jitter, config.dropout)
         self._rule = minibatch.Rule(
@@ -121,7 +122,7 @@ class DecisionLearner:
             config.earliness,
             config.sparsity,
         )
-        self._traces = minibatch.new_traces(self._network, 0)
+        self._traces = learning.new_traces(self._network, 0, minibatch.FIGURES)
 
     def step(self, images: Tensor, labels: Tensor, seed: int) -> Stats:
         """Learn from a batch.
@@ -135,7 +136,8 @@ class DecisionLearner:
             Means over the batch, of the network before the update.
         """
         if len(images) != len(self._traces.outcome):
-            self._traces = self._kernels.new_traces(self._network, len(images))
+            figures = self._kernels.FIGURES
+            self._traces = self._learning.new_traces(self._network, len(images), figures)
         network, traces = self._network, self._traces
         self._kernels.race(
             images.numpy(),
@@ -147,7 +149,8 @@ class DecisionLearner:
             network,
             traces,
         )
-        adam = self._kernels.Adam(*self._adam.next_step(len(images)))
-        self._kernels.learn(network, self._moments, traces, adam)
+        adam = self._learning.Adam(*self._adam.next_step(len(images)))
+        self._learning.learn(network, self._moments, traces, adam)
+        network.output_columns[:] = network.output_rows.T
         right, decision, spikes = traces.outcome.mean(axis=0).tolist()
         return {"train_accuracy": right, "train_decision_step": decision, "train_spikes": spikes}

@@ -32,7 +32,7 @@ class EventAdam:
         )
 
     def next_step(self, batch: int = 1) -> tuple[np.float32, ...]:
-        """Factors of the next step, those of `firstspike.ops.minibatch.Adam`.
+        """Factors of the next step, those of `firstspike.ops.learning.Adam`.
 
         Args:
             batch: samples over which gradients are sums instead of means; it scales epsilon only.

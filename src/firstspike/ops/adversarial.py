@@ -6,8 +6,8 @@ the last step, which the surrogate gradient asks for, is what its race leaves be
 sample needs happens in one go, from the latents to the verdict and back to the discriminator's
 hidden layer. Only two products of an error with all weights are left to a matrix library.
 
-Samples, and then weights, are shared out to threads; each number is computed by one thread in a
-fixed order.
+Samples are shared out to threads; each number is computed by one thread in a fixed order.
+`firstspike.ops.learning` makes the updates.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firstspike.ops.events import njit
-from firstspike.ops.minibatch import Adam, _learn_bias, _learn_rows
+from firstspike.ops.events import find_steps, make_room, njit, sort_times
+from firstspike.ops.layer import LANES
+from firstspike.ops.learning import Traces
 from firstspike.ops.noise import random_bits
 from firstspike.ops.threads import in_parts
 from firstspike.ops.vectors import add, greater, load, minimum, spread, store, where
 
 Array = NDArray[Any]
 
-LANES, _WIDE = 64, 128  # neurons of a tile, whose potentials stay in registers
+_WIDE = 2 * LANES  # neurons of a tile, whose potentials stay in registers
+FIGURES = 2  # of each sample, see `judge`
 
 
 class Rule(NamedTuple):
@@ -36,7 +38,6 @@ class Rule(NamedTuple):
     delay: int
     threshold: np.float32
     window: np.float32
-    bias_limit: np.float32
     look_from: np.float32
     look_to: np.float32
 
@@ -50,39 +51,7 @@ class Network(NamedTuple):
     output_bias: Array
 
 
-class Traces(NamedTuple):
-    """What a batch leaves for the update of a network.
-
-    Args:
-        inputs, input_counts: int32 [B, in] and [B], inputs that arrived at the hidden layer.
-        spikes, spike_counts: int32 [B, hidden] and [B], hidden neurons that did at the output.
-        hidden_signals: float32 [B, hidden], dL/dV of the hidden layer; of a generator at first only
-            dt/dV, which the error is multiplied with later.
-        output_signals: float32 [B, out], likewise of the output layer.
-    """
-
-    inputs: Array
-    input_counts: Array
-    spikes: Array
-    spike_counts: Array
-    hidden_signals: Array
-    output_signals: Array
-
-
-def new_traces(network: Network, batch: int) -> Traces:
-    """Room for a batch of so many samples."""
-    inputs, hidden = network.hidden_rows.shape
-    return Traces(
-        np.empty((batch, inputs), np.int32),
-        np.empty(batch, np.int32),
-        np.empty((batch, hidden), np.int32),
-        np.empty(batch, np.int32),
-        np.empty((batch, hidden), np.float32),
-        np.empty((batch, network.output_rows.shape[1]), np.float32),
-    )
-
-
-def judge_real_and_fake(
+def judge(
     images: Array,
     latents: Array,
     seed: int,
@@ -91,63 +60,46 @@ def judge_real_and_fake(
     discriminator: Network,
     drawn: Traces,
     judged: Traces,
-) -> Array:
-    """The discriminator's turn, up to its update: B images, and as many samples after them.
+) -> None:
+    """Draw B samples and judge them, after B images in the discriminator's turn.
+
+    In the generator's turn there are no images, and samples should be taken for some; `pass_back`
+    does the rest of it.
 
     Args:
-        images: spike times, float32 [B, pixels].
+        images: spike times, float32 [B, pixels], or [0, pixels].
         latents: spike times, float32 [B, latents].
-        seed: of the dithering, below 2**32.
+        seed: of how long the discriminator looks, below 2**32.
         rule: of the networks.
         generator: draws the samples.
-        discriminator: judges both.
-        drawn: written, of no further use.
-        judged: written, for 2 B samples.
-
-    Returns:
-        float32 [2 B, 2]: loss of each sample, and whether the right output won.
+        discriminator: judges them and the images.
+        drawn: written for the samples; signals are but dt/dV, in the discriminator's turn nothing.
+        judged: written for images and samples; the outcome [.., `FIGURES`] tells the loss and
+            whether the right output won.
     """
-    outcome = np.empty((2 * len(images), 2), np.float32)
-    traces = (drawn, judged, outcome)
+    count = len(images) + len(latents)
 
     def some(part: slice) -> None:
-        low, high, _ = part.indices(len(outcome))
-        _discriminator_turn(
-            images, latents, seed, rule, generator, discriminator, traces, low, high
-        )
+        low, high, _ = part.indices(count)
+        _turn(images, latents, seed, rule, generator, discriminator, drawn, judged, low, high)
 
-    in_parts(some, len(outcome), len(outcome) * discriminator.hidden_rows.size)
-    return outcome
+    in_parts(some, count, count * discriminator.hidden_rows.size)
 
 
-def judge_fake(
-    latents: Array,
-    seed: int,
-    rule: Rule,
-    generator: Network,
-    discriminator: Network,
-    drawn: Traces,
-    judged: Traces,
-) -> Array:
-    """The generator's turn, up to its update: samples that should be taken for images.
+def pass_back(generator: Network, discriminator: Network, drawn: Traces, judged: Traces) -> None:
+    """Take the error of the discriminator's hidden layer back through both layers of the generator.
 
-    The arguments are those of `judge_real_and_fake`; ``drawn`` is for B samples, and written for
-    the update of the generator. Returns float32 [B, 2].
+    Args:
+        generator: drew the samples.
+        discriminator: judged them.
+        drawn: of `judge`; the signals become dL/dV.
+        judged: of `judge`.
     """
-    outcome = np.empty((len(latents), 2), np.float32)
-    traces = (drawn, judged, outcome)
-
-    def some(part: slice) -> None:
-        low, high, _ = part.indices(len(outcome))
-        _generator_turn(latents, seed, rule, generator, discriminator, traces, low, high)
-
-    in_parts(some, len(outcome), len(outcome) * discriminator.hidden_rows.size)
     count = generator.output_bias.size  # inputs that tell the class come after the pixels
     pixels = _product(judged.hidden_signals, discriminator.hidden_rows[:count])
     np.multiply(drawn.output_signals, pixels, out=drawn.output_signals)
     hidden = _product(drawn.output_signals, generator.output_rows)
     np.multiply(drawn.hidden_signals, hidden, out=drawn.hidden_signals)
-    return outcome
 
 
 def _product(signals: Array, rows: Array) -> Array:
@@ -156,117 +108,85 @@ def _product(signals: Array, rows: Array) -> Array:
     return product
 
 
-def learn(
-    network: Network, moments: tuple[Array, ...], traces: Traces, rule: Rule, adam: Adam
-) -> None:
-    """Adam's step for all weights from the traces of a batch, in place.
-
-    ``moments`` are the means of the gradients and of their squares, of the hidden weights, hidden
-    biases, output weights and output biases.
-    """
-    parts = 16
-
-    def some(part: slice) -> None:
-        low, high, _ = part.indices(parts)
-        _learn(network, moments, traces, rule, adam, low / parts, high / parts)
-
-    in_parts(some, parts, len(traces.inputs) * network.hidden_rows.size)
+@njit
+def _turn(images, latents, seed, rule, generator, discriminator, drawn, judged, low, high):  # type: ignore[no-untyped-def]
+    """Samples low..high-1 of images and drawn ones; see `judge`."""
+    real = images.shape[0]
+    found, first, times = _make_room(generator, discriminator, high - low)
+    start = min(max(low, real), high)  # the first that is drawn
+    times[: start - low] = images[low:start]
+    some, place = latents[start - real : high - real], start - real
+    _draw(some, rule, generator, drawn, place, found, first, times[start - low :])
+    if real == 0:
+        for b in range(low, high):
+            _slope(drawn.hidden_signals[b], rule)
+            _slope(drawn.output_signals[b], rule)
+    _judge(times, real, latents.shape[0], seed, rule, discriminator, judged, low, found, first)
 
 
 @njit
-def _discriminator_turn(images, latents, seed, rule, generator, discriminator, traces, low, high):  # type: ignore[no-untyped-def]
-    """Samples low..high-1 of images and as many drawn ones; see `judge_real_and_fake`."""
-    drawn, judged, outcome = traces
-    room, times = _make_room(generator, discriminator, rule, high - low)
-    real = len(images)
-    drawn_from = min(max(low, real), high)
-    times[: drawn_from - low] = images[low:drawn_from]
-    some = latents[drawn_from - real : high - real]
-    _draw(some, rule, generator, drawn, drawn_from - real, room, times[drawn_from - low :])
-    _judge(times, real, seed, rule, discriminator, judged, low, room, outcome, True)
-
-
-@njit
-def _generator_turn(latents, seed, rule, generator, discriminator, traces, low, high):  # type: ignore[no-untyped-def]
-    """Samples low..high-1 of a batch; see `judge_fake`."""
-    drawn, judged, outcome = traces
-    room, times = _make_room(generator, discriminator, rule, high - low)
-    _draw(latents[low:high], rule, generator, drawn, low, room, times)
-    for b in range(low, high):
-        _slope(drawn.hidden_signals[b], rule)
-        _slope(drawn.output_signals[b], rule)
-    _judge(times, len(latents), seed, rule, discriminator, judged, low, room, outcome, False)
-
-
-@njit
-def _make_room(generator, discriminator, rule, count):  # type: ignore[no-untyped-def]
-    """For so many samples: their sorted events, a hidden layer's spike times; and their pixels."""
+def _make_room(generator, discriminator, count):  # type: ignore[no-untyped-def]
+    """For so many samples: events by steps, spike times of a hidden layer, and of the pixels."""
     pixels, hidden = discriminator.hidden_rows.shape
-    longest = max(generator.hidden_rows.shape[0], pixels, hidden)
-    room = (
-        (np.empty(rule.t_max + 1, np.int32), np.empty(longest + 1, np.int32)),
-        np.empty((count, longest + 1), np.int32),
-        np.empty((count, longest + 1), np.float32),
+    longest = max(generator.hidden_rows.shape[0], pixels, hidden) + 1
+    found = (
+        np.empty((count, longest), np.int32),
+        np.empty((count, longest), np.float32),
         np.empty(count, np.int64),
-        np.empty((count, hidden), np.float32),
     )
-    return room, np.empty((count, pixels), np.float32)
+    first = np.empty((count, hidden), np.float32)
+    return found, first, np.empty((count, pixels), np.float32)
 
 
 @njit
-def _draw(latents, rule, network, traces, low, room, times):  # type: ignore[no-untyped-def]
+def _draw(latents, rule, network, traces, low, found, first, times):  # type: ignore[no-untyped-def]
     """The pixels' spike times of some latents; traces from sample ``low`` on, with potentials as
     signals."""
-    sorting, ends, steps, found, first = room
-    until = rule.t_max - rule.delay
-    for k in range(latents.shape[0]):
-        items = traces.inputs[low + k]
-        counts = _sort(latents[k], until, rule.delay, items, ends[k], steps[k], sorting)
-        traces.input_counts[low + k], found[k] = counts
     high = low + latents.shape[0]
-    events = (traces.inputs[low:high], ends, steps, found)
-    potential = traces.hidden_signals[low:high]
-    _race(events, network.hidden_rows.ravel(), network.hidden_bias, rule, first, potential)
+    until, rows = rule.t_max - rule.delay, network.hidden_rows
+    room = make_room(rows.shape[0], rows)
+    items = traces.inputs[low:high]
     for k in range(latents.shape[0]):
-        items = traces.spikes[low + k]
-        counts = _sort(first[k], until, rule.delay, items, ends[k], steps[k], sorting)
-        traces.spike_counts[low + k], found[k] = counts
-    events = (traces.spikes[low:high], ends, steps, found)
+        traces.input_counts[low + k] = _sort(latents[k], until, rule, k, items, found, room)
+    potential = traces.hidden_signals[low:high]
+    _race(items, found, rows.ravel(), network.hidden_bias, rule, first, potential)
+    rows = network.output_rows
+    room = make_room(rows.shape[0], rows)
+    items = traces.spikes[low:high]
+    for k in range(latents.shape[0]):
+        traces.spike_counts[low + k] = _sort(first[k], until, rule, k, items, found, room)
     potential = traces.output_signals[low:high]
-    _race(events, network.output_rows.ravel(), network.output_bias, rule, times, potential)
+    _race(items, found, rows.ravel(), network.output_bias, rule, times, potential)
     pixels = potential.shape[1]  # what tells the class goes on to the discriminator
     times[:, pixels:] = latents[:, latents.shape[1] - times.shape[1] + pixels :]
 
 
 @njit
-def _judge(times, batch, seed, rule, network, traces, low, room, outcome, both):  # type: ignore[no-untyped-def]
+def _judge(times, real, batch, seed, rule, network, traces, low, found, first):  # type: ignore[no-untyped-def]
     """Whether images pass for real ones; traces from sample ``low`` on.
 
-    All of a batch should, or, of ``both`` real ones and drawn ones, the first half only.
+    The first ``real`` of the batch should, or, if there are none, all.
     """
-    sorting, ends, steps, found, first = room
+    high = low + times.shape[0]
+    rows, items = network.hidden_rows, traces.inputs[low:high]
+    room = make_room(rows.shape[0], rows)
     for k in range(times.shape[0]):
         until = min(last_look(seed, low + k, rule) + 1, rule.t_max - rule.delay)
-        items = traces.inputs[low + k]
-        counts = _sort(times[k], until, rule.delay, items, ends[k], steps[k], sorting)
-        traces.input_counts[low + k], found[k] = counts
-    high = low + times.shape[0]
-    events = (traces.inputs[low:high], ends, steps, found)
+        traces.input_counts[low + k] = _sort(times[k], until, rule, k, items, found, room)
     signal = traces.hidden_signals[low:high]
-    _race(events, network.hidden_rows.ravel(), network.hidden_bias, rule, first, signal)
+    _race(items, found, rows.ravel(), network.hidden_bias, rule, first, signal)
     for k in range(times.shape[0]):
         b = low + k
-        error = _verdict(first[k], b < batch or not both, rule, network, traces, b, outcome[b])
+        error = _verdict(first[k], b < real or real == 0, rule, network, traces, b)
+        error /= np.float32(batch)
         _slope(signal[k], rule)
         for h in range(first.shape[1]):
-            difference = network.output_rows[h, 1] - network.output_rows[h, 0]
-            signal[k, h] *= error / np.float32(batch) * difference
-        traces.output_signals[b, 0] = -error / np.float32(batch)
-        traces.output_signals[b, 1] = error / np.float32(batch)
+            signal[k, h] *= error * (network.output_rows[h, 1] - network.output_rows[h, 0])
+        traces.output_signals[b, 0], traces.output_signals[b, 1] = -error, error
 
 
 @njit
-def _verdict(first, wanted, rule, network, traces, b, outcome):  # type: ignore[no-untyped-def]
+def _verdict(first, wanted, rule, network, traces, b):  # type: ignore[no-untyped-def]
     """Potentials of the outputs from the hidden spikes, and dL/dV of the one that means real."""
     rows, sent = network.output_rows, 0
     ahead = network.output_bias[1] - network.output_bias[0]
@@ -277,8 +197,8 @@ def _verdict(first, wanted, rule, network, traces, b, outcome):  # type: ignore[
         sent += arrives
     traces.spike_counts[b] = sent
     margin = ahead if wanted else -ahead
-    outcome[0] = max(-margin, np.float32(0)) + np.log1p(np.exp(-abs(margin)))
-    outcome[1] = margin > 0
+    loss = max(-margin, np.float32(0)) + np.log1p(np.exp(-abs(margin)))
+    traces.outcome[b, 0], traces.outcome[b, 1] = loss, margin > 0
     wrong = np.float32(1) / (np.float32(1) + np.exp(margin))
     return -wrong if wanted else wrong
 
@@ -291,47 +211,34 @@ def last_look(seed, b, rule):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _sort(times, end, delay, items, ends, steps, room):  # type: ignore[no-untyped-def]
-    """Events of the spikes before ``end``, by time and then by index: a counting sort.
+def _sort(times, until, rule, k, items, found, room):  # type: ignore[no-untyped-def]
+    """Sort the spikes of the k-th sample before step ``until``; returns their number.
 
-    Fills ``items`` with the inputs; ``steps`` with the steps at which any arrive, and ``ends`` with
-    where the events of each end. Returns the numbers of events and of such steps.
+    ``items`` gets the inputs in order; ``found`` where the events of each step end, that step, and
+    how many steps have any.
     """
-    starts, early = room
-    count = 0
-    for i in range(times.shape[0]):  # no branch: whether a pixel is lit is hard to predict
-        early[count] = i
-        count += times[i] < end
-    starts[:end] = 0
-    for k in range(count):
-        starts[np.int32(times[early[k]])] += 1
-    total = found = 0
-    for step in range(end):
-        arriving = int(starts[step])
-        starts[step] = total
-        total += arriving
-        steps[found], ends[found] = step + delay, total
-        found += arriving > 0
-    for k in range(count):
-        when = np.int32(times[early[k]])
-        items[starts[when]] = early[k]
-        starts[when] += 1
-    return count, found
+    ends, steps, counts = found
+    for i in range(times.shape[0]):
+        room.when[i] = np.int32(times[i])
+    order, count = sort_times(until + rule.delay, rule.delay, room)
+    items[k, :count] = order[:count]
+    counts[k] = find_steps(room.when, order, 0, count, rule.delay, 0, ends[k], steps[k])
+    return count
 
 
 @njit
-def _race(events, rows, bias, rule, first, potential):  # type: ignore[no-untyped-def]
+def _race(items, found, rows, bias, rule, first, potential):  # type: ignore[no-untyped-def]
     """First spikes of a layer, t_max where silent, and its potentials in the last step: [B, out].
 
     Tile by tile, and all samples of a tile, whose weights then stay in the cache.
     """
-    items, ends, steps, found = events
+    ends, steps, counts = found
     outputs, low = bias.shape[0], 0
     never, threshold = np.float32(rule.t_max), rule.threshold
     while low < outputs:
         wide = low + _WIDE <= outputs
         for b in range(items.shape[0]):
-            sample = (items[b], ends[b], steps[b], found[b])
+            sample = (items[b], ends[b], steps[b], counts[b])
             if wide:
                 silent = spread(never, _WIDE)
                 _race_tile(rows, bias, low, silent, threshold, sample, first[b], potential[b])
@@ -344,7 +251,10 @@ def _race(events, rows, bias, rule, first, potential):  # type: ignore[no-untype
 
 @njit
 def _race_tile(rows, bias, low, never, threshold, events, first, potential):  # type: ignore[no-untyped-def]
-    """The same of neurons low, low + 1, ..., as many as the vector ``never`` has lanes."""
+    """The same of neurons low, low + 1, ..., as many as the vector ``never`` has lanes.
+
+    Unlike `firstspike.ops.layer.advance`, it goes on when all have fired.
+    """
     items, ends, steps, found = events
     total, bar, spike = load(bias, low, never), spread(threshold, never), never
     if found == 0 or steps[0] > 0:  # at step 0 the bias acts alone
@@ -369,38 +279,3 @@ def _slope(potential, rule):  # type: ignore[no-untyped-def]
         near = max(one - distance * distance, zero)
         near *= near
         potential[j] = near * near
-
-
-@njit
-def _learn(network, moments, traces, rule, adam, low, high):  # type: ignore[no-untyped-def]
-    """The update of the weights of a share low..high of the inputs; biases belong to the first."""
-    arrived = traces.inputs, traces.input_counts
-    count = network.hidden_rows.shape[0]
-    _learn_rows(
-        network.hidden_rows,
-        moments[0],
-        moments[1],
-        *arrived,
-        traces.hidden_signals,
-        adam,
-        int(low * count),
-        int(high * count),
-    )
-    arrived = traces.spikes, traces.spike_counts
-    count = network.output_rows.shape[0]
-    _learn_rows(
-        network.output_rows,
-        moments[4],
-        moments[5],
-        *arrived,
-        traces.output_signals,
-        adam,
-        int(low * count),
-        int(high * count),
-    )
-    if low == 0:
-        _learn_bias(network.hidden_bias, moments[2], moments[3], traces.hidden_signals, adam)
-        _learn_bias(network.output_bias, moments[6], moments[7], traces.output_signals, adam)
-        for bias in (network.hidden_bias, network.output_bias):
-            for j in range(bias.shape[0]):
-                bias[j] = min(bias[j], rule.bias_limit)

@@ -4,14 +4,10 @@ The rule is that of `firstspike.decision.decision_gradients`, its reference in p
 needs a sample only until its first output spike, so both layers race on one clock as in
 `firstspike.ops.race` and nothing later is computed. The hidden potentials go on after a neuron has
 fired: what the surrogate gradient asks for, "the potential at the decision, had it not fired", is
-then there already. A weight's gradient is the sum of the signals of its neuron over the samples in
-which its input arrived: plain additions of rows, input by input, followed at once by Adam. Inputs
-that arrived in no sample are left as they are, moments included, so that the update follows the
-spikes as well.
+then there already. `firstspike.ops.learning` makes the update.
 
-Samples, and then inputs, are shared out to threads; each number is computed by one thread in a
-fixed order. Sums are float32 in the order of `firstspike.ops.reference`: bias, then events by time
-and index.
+Samples are shared out to threads; each number is computed by one thread in a fixed order. Sums are
+float32 in the order of `firstspike.ops.reference`: bias, then events by time and index.
 """
 
 from __future__ import annotations
@@ -22,10 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstspike.ops.events import njit
+from firstspike.ops.learning import Traces, add_rows
 from firstspike.ops.noise import Noise, is_silenced, new_events, random_bits, sort_pixels
 from firstspike.ops.threads import in_parts
 
 Array = NDArray[Any]
+
+FIGURES = 3  # of each sample, see `race`
 
 
 class Rule(NamedTuple):
@@ -50,49 +49,6 @@ class Network(NamedTuple):
     output_columns: Array
 
 
-class Traces(NamedTuple):
-    """What a batch leaves for the update: dL/dV at the decision, and which spikes had arrived.
-
-    Args:
-        hidden_signals: float32 [B, hidden].
-        output_signals: float32 [B, classes].
-        inputs, input_counts: int32 [B, in] and [B], inputs that had arrived, in order.
-        spikes, spike_counts: int32 [B, hidden] and [B], likewise hidden neurons at the output.
-        outcome: float32 [B, 3], whether the decision was right; its step; spikes until then.
-    """
-
-    hidden_signals: Array
-    output_signals: Array
-    inputs: Array
-    input_counts: Array
-    spikes: Array
-    spike_counts: Array
-    outcome: Array
-
-
-class Adam(NamedTuple):
-    """Adam's step (arXiv 1412.6980, algorithm 1) with its bias corrections worked in, float32."""
-
-    rate: np.float32
-    scale: np.float32
-    epsilon: np.float32
-    beta1: np.float32
-    beta2: np.float32
-
-
-class Moments(NamedTuple):
-    """Adam's moments of each array of a `Network`, of the same shapes."""
-
-    hidden_means: Array
-    hidden_squares: Array
-    hidden_bias_means: Array
-    hidden_bias_squares: Array
-    output_means: Array
-    output_squares: Array
-    output_bias_means: Array
-    output_bias_squares: Array
-
-
 class _Race(NamedTuple):
     """Buffers of one sample's race; ``flags`` and ``words`` share their bytes."""
 
@@ -103,21 +59,6 @@ class _Race(NamedTuple):
     neurons: Array
     arrivals: Array
     output: Array
-
-
-def new_traces(network: Network, batch: int) -> Traces:
-    """Room for a batch of so many samples."""
-    inputs, hidden = network.hidden_rows.shape
-    classes = network.output_rows.shape[1]
-    return Traces(
-        np.empty((batch, hidden), np.float32),
-        np.empty((batch, classes), np.float32),
-        np.empty((batch, inputs), np.int32),
-        np.empty(batch, np.int32),
-        np.empty((batch, hidden), np.int32),
-        np.empty(batch, np.int32),
-        np.empty((batch, 3), np.float32),
-    )
 
 
 def race(
@@ -140,7 +81,8 @@ def race(
         rule: of the network and of its error.
         seed: of the noise, below 2**32.
         network: weights.
-        traces: written.
+        traces: written; signals are those at the decision, and the outcome [B, `FIGURES`] tells
+            whether that was right, its step, and the spikes until then.
 
     Raises:
         ValueError: the images or labels do not fit the network.
@@ -158,16 +100,6 @@ def race(
         _race(images, labels, codes, noise, rule, seed, network, traces, low, high)
 
     in_parts(some, len(images), len(images) * network.hidden_rows.size)
-
-
-def learn(network: Network, moments: Moments, traces: Traces, adam: Adam) -> None:
-    """Adam's step for all weights from the traces of a batch, in place."""
-
-    def some(part: slice) -> None:
-        low, high, _ = part.indices(len(network.hidden_rows))
-        _learn(network, moments, traces, adam, low, high)
-
-    in_parts(some, len(network.hidden_rows), len(traces.outcome) * network.hidden_rows.size)
 
 
 @njit
@@ -222,7 +154,7 @@ def _run(events, count, noise, seed, rule, network, race):  # type: ignore[no-un
             arrived += 1
         if arrived > start or step == 0:
             if arrived > start:
-                _add_rows(potential, hidden_rows, inputs, start, arrived - 1)
+                add_rows(potential, hidden_rows, inputs, start, arrived - 1)
                 _add_and_flag(potential, hidden_rows, inputs[arrived - 1], bars, flags)
             else:
                 _flag(potential, bars, flags)
@@ -233,7 +165,7 @@ def _run(events, count, noise, seed, rule, network, race):  # type: ignore[no-un
         while sent < fired and arrivals[sent] <= step:
             sent += 1
         if sent > start or step == 0:
-            _add_rows(output, output_rows, neurons, start, sent)
+            add_rows(output, output_rows, neurons, start, sent)
             if _any_above(output, threshold):
                 return step, arrived, sent, fired
         step = t_max
@@ -242,31 +174,6 @@ def _run(events, count, noise, seed, rule, network, race):  # type: ignore[no-un
         if sent < fired:
             step = min(step, arrivals[sent])
     return t_max, arrived, sent, fired
-
-
-@njit
-def _add_rows(total, rows, chosen, low, high):  # type: ignore[no-untyped-def]
-    """Add the rows chosen[low:high] one after the other, eight in a pass over ``total``.
-
-    No row is named by itself: a view of an array takes as long as adding one does.
-    """
-    width, k = total.shape[0], low
-    while k + 8 <= high:
-        a, b, c, d = chosen[k], chosen[k + 1], chosen[k + 2], chosen[k + 3]
-        e, f, g, h = chosen[k + 4], chosen[k + 5], chosen[k + 6], chosen[k + 7]
-        for j in range(width):
-            four = (((total[j] + rows[a, j]) + rows[b, j]) + rows[c, j]) + rows[d, j]
-            total[j] = (((four + rows[e, j]) + rows[f, j]) + rows[g, j]) + rows[h, j]
-        k += 8
-    while k + 2 <= high:
-        a, b = chosen[k], chosen[k + 1]
-        for j in range(width):
-            total[j] = (total[j] + rows[a, j]) + rows[b, j]
-        k += 2
-    if k < high:
-        a = chosen[k]
-        for j in range(width):
-            total[j] += rows[a, j]
 
 
 @njit
@@ -344,76 +251,3 @@ def _hidden_signal(error, columns, race, rule, signal):  # type: ignore[no-untyp
     for j in range(signal.shape[0]):
         slope = max(one - abs(potential[j] - threshold) * narrow, zero)
         signal[j] = (signal[j] + (cost if bars[j] > threshold else zero)) * slope
-
-
-@njit
-def _learn(network, moments, traces, adam, low, high):  # type: ignore[no-untyped-def]
-    """The update of the weights of inputs low..high-1; all else belongs to input 0."""
-    signals, errors = traces.hidden_signals, traces.output_signals
-    hidden = network.hidden_rows, moments.hidden_means, moments.hidden_squares
-    arrived = traces.inputs, traces.input_counts
-    _learn_rows(*hidden, *arrived, signals, adam, low, high)
-    if low:
-        return
-    output = network.output_rows, moments.output_means, moments.output_squares
-    arrived = traces.spikes, traces.spike_counts
-    _learn_rows(*output, *arrived, errors, adam, 0, network.output_rows.shape[0])
-    hidden_bias = network.hidden_bias, moments.hidden_bias_means, moments.hidden_bias_squares
-    _learn_bias(*hidden_bias, signals, adam)
-    output_bias = network.output_bias, moments.output_bias_means, moments.output_bias_squares
-    _learn_bias(*output_bias, errors, adam)
-    network.output_columns[:] = network.output_rows.T
-
-
-@njit
-def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high):  # type: ignore[no-untyped-def]
-    """Adam's step for the weights of inputs low..high-1, if they arrived in any sample.
-
-    Args:
-        rows, means, squares: weights and their moments, [in, out], updated in place.
-        items, counts: inputs that arrived in each sample, [B, in] and [B].
-        signals: dL/dV of each neuron in each sample, [B, out].
-        adam: see `Adam`.
-        low: first input.
-        high: the one after the last.
-    """
-    samples, lengths = _samples_of(items, counts, low, high)
-    gradient = np.empty(rows.shape[1], np.float32)
-    for i in range(low, high):
-        if lengths[i - low]:
-            gradient[:] = 0
-            _add_rows(gradient, signals, samples[i - low], 0, lengths[i - low])
-            _adam(rows[i], means[i], squares[i], gradient, adam)
-
-
-@njit
-def _learn_bias(bias, means, squares, signals, adam):  # type: ignore[no-untyped-def]
-    """The same for biases [out], whose input arrives in every sample."""
-    gradient = np.zeros(bias.shape[0], np.float32)
-    _add_rows(gradient, signals, np.arange(signals.shape[0]), 0, signals.shape[0])
-    _adam(bias, means, squares, gradient, adam)
-
-
-@njit
-def _samples_of(items, counts, low, high):  # type: ignore[no-untyped-def]
-    """For each of the inputs low..high-1, the samples in which it arrived, in order; how many."""
-    samples = np.empty((high - low, items.shape[0]), np.int32)
-    lengths = np.zeros(high - low, np.int32)
-    for b in range(items.shape[0]):
-        for k in range(counts[b]):
-            i = items[b, k] - low
-            if 0 <= i < high - low:
-                samples[i, lengths[i]] = b
-                lengths[i] += 1
-    return samples, lengths
-
-
-@njit
-def _adam(row, mean, square, gradient, adam):  # type: ignore[no-untyped-def]
-    one = np.float32(1)
-    for j in range(row.shape[0]):
-        g = gradient[j]
-        m = adam.beta1 * mean[j] + (one - adam.beta1) * g
-        v = adam.beta2 * square[j] + (one - adam.beta2) * g * g
-        mean[j], square[j] = m, v
-        row[j] -= adam.rate * m / (np.sqrt(v) * adam.scale + adam.epsilon)
