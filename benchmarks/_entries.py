@@ -12,10 +12,10 @@ from _table import Entries, Function
 from torch import Tensor, nn
 
 import firstspike as fs
-from firstspike.config import ClassifierConfig
 from firstspike.models import Classifier, ann_classifier
-from firstspike.quantize import QuantizedClassifier
-from firstspike.train_classifier import SpikingTraining
+from firstspike.models.quantized import QuantizedClassifier
+from firstspike.training.classifier import SpikingTraining
+from firstspike.training.config import ClassifierConfig
 
 DENSE = "dense eager"
 TRAINING_BATCH = 100

@@ -10,8 +10,8 @@ import time
 
 import torch
 
-from firstspike.ops.events import njit
-from firstspike.ops.vectors import add, load, spread, store
+from firstspike.ops.cpu.events import njit
+from firstspike.ops.cpu.vectors import add, load, spread, store
 
 LANES = 128
 REPEATS = 50

@@ -35,10 +35,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import firstspike as fs
-from firstspike.config import AnnClassifierConfig, ClassifierConfig
 from firstspike.models import ann_classifier
-from firstspike.ops.online import OnlineSettings, train_epoch
-from firstspike.train_classifier import AnnTraining, ClassifierTraining, SpikingTraining
+from firstspike.ops.cpu.online import OnlineSettings, train_epoch
+from firstspike.training.classifier import AnnTraining, ClassifierTraining, SpikingTraining
+from firstspike.training.config import AnnClassifierConfig, ClassifierConfig
 
 Array = NDArray[Any]
 IMAGES = fs.load_mnist("train")

@@ -3,7 +3,7 @@
 A step is one update of the discriminator and one of the generator on a batch of MNIST's threes,
 with Adam and the averaging of weights, as ``firstspike train gan`` and ``train ann-gan`` make it.
 Both networks train for a while first, as the cost follows the spikes, which the output states. That
-the event-driven step computes what the plain PyTorch one does is tested in tests/test_adversary.py.
+it computes what the plain PyTorch step does is tested in tests/training/test_adversary.py.
 
     python benchmarks/gan.py --threads 1 --cpu
 
@@ -20,9 +20,9 @@ import torch
 from _table import measure, show
 from rich.console import Console
 
-from firstspike.config import AnnGanConfig, GanConfig
 from firstspike.data import load_mnist
-from firstspike.gan import AnnGan, Gan, SpikingGan
+from firstspike.training.config import AnnGanConfig, GanConfig
+from firstspike.training.gan import AnnGan, Gan, SpikingGan
 
 DIGIT = 3
 

@@ -31,7 +31,7 @@ from _table import Entries
 from rich.console import Console
 
 import firstspike as fs
-from firstspike.quantize import quantize
+from firstspike.models.quantized import quantize
 
 BATCHES = (1, 128)
 PARTS = ("inference", "training")

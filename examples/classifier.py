@@ -3,8 +3,8 @@
 import torch
 
 import firstspike as fs
-from firstspike.config import ClassifierConfig
-from firstspike.train_classifier import SpikingTraining
+from firstspike.training.classifier import SpikingTraining
+from firstspike.training.config import ClassifierConfig
 
 train, test = fs.load_mnist("train"), fs.load_mnist("test")
 training = SpikingTraining(ClassifierConfig(hidden=100, epochs=1))

@@ -5,10 +5,11 @@ import sys
 import torch
 
 import firstspike as fs
-from firstspike import plots, train_gan
-from firstspike.config import GanConfig
-from firstspike.gan import build_gan
-from firstspike.run import RunDirectory
+from firstspike.drawing import grids as plots
+from firstspike.runs.directory import RunDirectory
+from firstspike.training import gan_runs as train_gan
+from firstspike.training.config import GanConfig
+from firstspike.training.gan import build_gan
 
 epochs, folder = int(sys.argv[1]), sys.argv[2]
 config = GanConfig(digit="3", epochs=epochs)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from firstspike.config import AnnGanConfig, ClassifierConfig, GanConfig
-from firstspike.gan import build_gan
-from firstspike.run import RunDirectory
-from firstspike.train_classifier import build_training
+from firstspike.runs.directory import RunDirectory
+from firstspike.training.classifier import build_training
+from firstspike.training.config import AnnGanConfig, ClassifierConfig, GanConfig
+from firstspike.training.gan import build_gan
 
 
 def classifier_run(path: Path, **options: Any) -> RunDirectory:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import firstspike as fs
-from firstspike import npz_io
+from firstspike.export import npz as npz_io
 from firstspike.models import classifier
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

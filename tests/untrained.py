@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from firstspike.config import AnnClassifierConfig, AnnGanConfig, ClassifierConfig, GanConfig
-from firstspike.gan import build_gan
-from firstspike.run import RunDirectory
-from firstspike.train_classifier import build_training
+from firstspike.runs.directory import RunDirectory
+from firstspike.training.classifier import build_training
+from firstspike.training.config import (
+    AnnClassifierConfig,
+    AnnGanConfig,
+    ClassifierConfig,
+    GanConfig,
+)
+from firstspike.training.gan import build_gan
 
 CONFIGS = {
     "gan": GanConfig,

@@ -2,9 +2,9 @@
 
     python tools/bundle_mnist.py IDX_FOLDER [OUTPUT]
 
-OUTPUT defaults to src/firstspike/_data/mnist.npz. The same input gives the same bytes (the entries
-carry a fixed time and order), as long as zlib is the same. Prints the SHA-256 that belongs into
-``MNIST_SHA256`` of src/firstspike/data.py.
+OUTPUT defaults to src/firstspike/data/_files/mnist.npz. The same input gives the same bytes (the
+entries carry a fixed time and order), as long as zlib is the same. Prints the SHA-256 that belongs
+into ``MNIST_SHA256`` of src/firstspike/data.py.
 """
 
 from __future__ import annotations

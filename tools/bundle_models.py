@@ -24,16 +24,16 @@ from typing import Any
 
 import torch
 
-from firstspike import checkpoint, files
 from firstspike.data import load_mnist
 from firstspike.demo.networks import BUNDLED, PROVENANCE, given, load
-from firstspike.evaluate import evaluate_classifier
-from firstspike.features import digit_probabilities
-from firstspike.gan import SpikingGan
+from firstspike.evaluation.classifiers import evaluate_classifier
+from firstspike.evaluation.features import digit_probabilities
 from firstspike.metrics import spike_stats
 from firstspike.models import Classifier
 from firstspike.report.gather import command_of
-from firstspike.run import RunDirectory
+from firstspike.runs import checkpoint, files
+from firstspike.runs.directory import RunDirectory
+from firstspike.training.gan import SpikingGan
 
 SAMPLES = 1000
 NOTED = ("strict_accuracy", "ties_accuracy", "decision_step", "total_spikes", "count")

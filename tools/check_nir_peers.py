@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 import firstspike as fs
-from firstspike import nir_io
-from firstspike.loading import load_classifier
+from firstspike.export import nir as nir_io
 from firstspike.models import Classifier
-from firstspike.run import RunDirectory
+from firstspike.runs.directory import RunDirectory
+from firstspike.training.loading import load_classifier
 
 HERE = Path(__file__).parent
 PEERS = HERE / "nir_peers"

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from firstspike.data import load_mnist
-from firstspike.features import (
+from firstspike.evaluation.features import (
     DIGIT_FILE,
     FEATURE_FILE,
     DigitClassifier,

@@ -4,10 +4,10 @@ from firstspike import losses, models, nn
 from firstspike._version import __version__
 from firstspike.coding import decode, encode
 from firstspike.data import load_images, load_mnist
-from firstspike.loading import load_run
 from firstspike.metrics import spike_stats
 from firstspike.ops import fire
 from firstspike.times import T_MAX
+from firstspike.training.loading import load_run
 
 __all__ = [
     "T_MAX",

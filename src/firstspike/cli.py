@@ -20,7 +20,6 @@ import torch
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
-from firstspike import files, loggers, plots, train_classifier, train_gan
 from firstspike._version import __version__
 from firstspike.commands import train_set
 from firstspike.commands.compare import Compare
@@ -28,9 +27,15 @@ from firstspike.commands.demo import Demo
 from firstspike.commands.evaluate import Evaluate
 from firstspike.commands.export import Export
 from firstspike.commands.figures import Figures
+from firstspike.commands.progress import TrainingBar
 from firstspike.commands.reproduce import Reproduce
 from firstspike.commands.runs import Runs
-from firstspike.config import (
+from firstspike.drawing import grids as plots
+from firstspike.runs import files, loggers
+from firstspike.runs.directory import RunDirectory, unused_path
+from firstspike.training import classifier as train_classifier
+from firstspike.training import gan_runs as train_gan
+from firstspike.training.config import (
     CLASSIFIER_RECIPES,
     GAN_RECIPES,
     AnnClassifierConfig,
@@ -43,10 +48,8 @@ from firstspike.config import (
     Options,
     Recipe,
 )
-from firstspike.gan import build_gan
-from firstspike.loading import load_gan
-from firstspike.progress import TrainingBar
-from firstspike.run import RunDirectory, unused_path
+from firstspike.training.gan import build_gan
+from firstspike.training.loading import load_gan
 
 USAGE_ERROR = 2  # exit code for a user's mistake, as of tyro
 INTERRUPTED = 130

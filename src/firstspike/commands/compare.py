@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional, arg
 
-from firstspike import overview
-from firstspike.overview import Overview
+from firstspike.runs import overview
+from firstspike.runs.overview import Overview
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 16  # of a curve

@@ -11,13 +11,16 @@ import tyro
 from torch import nn
 from tyro.conf import Positional
 
-from firstspike import evaluate, files, models, train_classifier
+from firstspike import models
 from firstspike.commands import evaluate_gans
 from firstspike.data import ImageSet, load_images
-from firstspike.loading import load_classifier
+from firstspike.evaluation import classifiers as evaluate
 from firstspike.metrics import ADD_PJ, MAC_PJ
-from firstspike.quantize import quantize
-from firstspike.run import RunDirectory
+from firstspike.models.quantized import quantize
+from firstspike.runs import files
+from firstspike.runs.directory import RunDirectory
+from firstspike.training import classifier as train_classifier
+from firstspike.training.loading import load_classifier
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
-from firstspike import evaluate_gan, evaluate_set, files, gan_runs
-from firstspike.gan_runs import Evaluated, Found, Side
-from firstspike.train_gan import Part
+from firstspike.evaluation import comparison as evaluate_set
+from firstspike.evaluation import samples as evaluate_gan
+from firstspike.evaluation import sides as gan_runs
+from firstspike.evaluation.sides import Evaluated, Found, Side
+from firstspike.runs import files
+from firstspike.training.gan_runs import Part
 
 RECORD, TABLE = "comparison.json", "table.md"
 # Rows of the table: field, title, decimals; None: percent.

@@ -9,11 +9,13 @@ from typing import Annotated, Literal, get_args
 from torch import nn
 from tyro.conf import Positional, arg
 
-from firstspike import nir_io, npz_io, onnx_io
-from firstspike.gan import build_gan
-from firstspike.loading import load_classifier
+from firstspike.export import nir as nir_io
+from firstspike.export import npz as npz_io
+from firstspike.export import onnx as onnx_io
 from firstspike.nn import FirstSpikeSequential
-from firstspike.run import RunDirectory
+from firstspike.runs.directory import RunDirectory
+from firstspike.training.gan import build_gan
+from firstspike.training.loading import load_classifier
 
 Format = Literal["nir", "npz", "onnx"]
 Part = Literal["generator", "discriminator"]

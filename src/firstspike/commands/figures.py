@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from firstspike import figures, files
 from firstspike.data import load_mnist
+from firstspike.drawing import figures
 from firstspike.report import illustrations
+from firstspike.runs import files
 
 
 @dataclass(frozen=True)

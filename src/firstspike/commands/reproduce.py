@@ -11,12 +11,12 @@ import tyro
 from rich import progress
 from rich.console import Console
 
-from firstspike import files
 from firstspike._version import __version__
-from firstspike.report import jobs, page
+from firstspike.report import page
 from firstspike.report.gather import gather
-from firstspike.report.jobs import Job, Outcome
 from firstspike.report.plan import CODINGS, FULL, QUICK, plan, shortened
+from firstspike.runs import files, jobs
+from firstspike.runs.jobs import Job, Outcome
 
 PAGE, RECORD = "report.html", "plan.json"
 

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional
 
-from firstspike import overview
-from firstspike.overview import Overview
+from firstspike.runs import overview
+from firstspike.runs.overview import Overview
 
 PIPED = 160  # columns where there is no terminal to fit
 # The figures that a run is known by, where it has them: name, words, format.

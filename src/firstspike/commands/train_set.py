@@ -25,14 +25,14 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from firstspike import files, plots
 from firstspike._version import __version__
-from firstspike.config import GanOptions
+from firstspike.commands.progress import figures_of
 from firstspike.data import load_images
-from firstspike.progress import figures_of
-from firstspike.report import jobs
-from firstspike.report.jobs import Job, Outcome
-from firstspike.run import RunDirectory
+from firstspike.drawing import grids as plots
+from firstspike.runs import files, jobs
+from firstspike.runs.directory import RunDirectory
+from firstspike.runs.jobs import Job, Outcome
+from firstspike.training.config import GanOptions
 
 INDEX, PICTURE = "set.json", "samples.png"
 ROWS = 4  # samples of each digit in the picture

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from firstspike.gan import SpikingGan
+from firstspike.training.gan import SpikingGan
 
 
 def sample(gan: SpikingGan, count: int, seed: int) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstspike import files
-from firstspike.config import ClassifierConfig, GanConfig
-from firstspike.gan import SpikingGan, build_gan
-from firstspike.loading import load_classifier
 from firstspike.models import Classifier
-from firstspike.run import RunDirectory
+from firstspike.runs import files
+from firstspike.runs.directory import RunDirectory
+from firstspike.training.config import ClassifierConfig, GanConfig
+from firstspike.training.gan import SpikingGan, build_gan
+from firstspike.training.loading import load_classifier
 
 BUNDLED = Path(__file__).parent / "_models"
 PROVENANCE = "provenance.json"

@@ -164,7 +164,7 @@ def _fire(
     if impl == "reference":
         check_times(times, t_max)
         return reference.forward(times, weight, bias, threshold, t_max, delay)
-    from firstspike.ops import numba_cpu  # Numba takes a second to import: not before it is used
+    from firstspike.ops.cpu import fire as numba_cpu  # Numba takes a second to import: not before
 
     start = weight.new_zeros(weight.shape[0]) if bias is None else bias.contiguous()
     fired = numba_cpu.forward(
@@ -195,7 +195,7 @@ def _fire_backward(
     """Gradients for times (empty unless needed), weight and bias."""
     if impl == "reference":
         return reference.backward(grad, times, weight, fired, t_max, delay, silent, need_times)
-    from firstspike.ops import numba_cpu
+    from firstspike.ops.cpu import fire as numba_cpu
 
     grad_times, grad_rows, grad_bias = numba_cpu.backward(
         grad.contiguous().numpy(),

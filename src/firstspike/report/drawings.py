@@ -11,14 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from firstspike import figures, plots
 from firstspike.data import load_mnist
-from firstspike.features import digit_probabilities
-from firstspike.loading import load_classifier, load_gan
+from firstspike.drawing import figures
+from firstspike.drawing import grids as plots
+from firstspike.evaluation.features import digit_probabilities
 from firstspike.report import illustrations
 from firstspike.report.claims import A, S
 from firstspike.report.gather import Measured, Results
 from firstspike.report.pictures import Picture, from_figure, from_image
+from firstspike.training.loading import load_classifier, load_gan
 
 ROWS = 4  # images of each digit in fig. 8
 EPOCHS = 10  # shown in fig. 9(a)

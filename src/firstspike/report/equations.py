@@ -79,14 +79,14 @@ EQUATIONS = (
         1,
         "Membrane potential: the weights of all inputs that have spiked so far.",
         r"V_j^l(t) = \sum_i w_{ji}^l \sum_{\tau=1}^{t} S_i^{l-1}(\tau)",
-        ("ops.reference.forward", "neuron.simulate"),
+        ("ops.reference.forward", "report.refractory.simulate"),
     ),
     Equation(
         2,
         "A neuron spikes when it first exceeds its threshold, and never again.",
         r"S_j^l(t) = \begin{cases} 1 & \text{if } V_j^l(t) > \theta_j^l \text{ and } "
         r"S_j^l(t_0) = 0 \; \forall t_0 < t \\ 0 & \text{otherwise} \end{cases}",
-        ("ops.reference.forward", "neuron.simulate"),
+        ("ops.reference.forward", "report.refractory.simulate"),
     ),
     Equation(
         3,
@@ -100,13 +100,13 @@ EQUATIONS = (
         "Loss of the discriminator: least squares in time, on images and on samples.",
         r"\begin{array}{l} \min_D L(D) = \frac{1}{2} E_{x} \left( \| D_t(x) - T_d^o \|^2 \right) "
         r"\\ \quad + \frac{1}{2} E_{z} \left( \| D_t(G(z)) - T_d^o \|^2 \right) \end{array}",
-        ("losses.aggressive_ttfs", "gan.SpikingGan.verdict", "gan.Gan.step"),
+        ("losses.aggressive_ttfs", "training.gan.SpikingGan.verdict", "training.gan.Gan.step"),
     ),
     Equation(
         5,
         "Loss of the generator: the same, for the verdict that it wants.",
         r"\min_G L(G) = \frac{1}{2} E_{z} \left( \| D_t(G(z)) - T_g^o \|^2 \right)",
-        ("losses.aggressive_ttfs", "gan.SpikingGan.verdict", "gan.Gan.step"),
+        ("losses.aggressive_ttfs", "training.gan.SpikingGan.verdict", "training.gan.Gan.step"),
     ),
     Equation(
         6,
@@ -126,7 +126,7 @@ EQUATIONS = (
         8,
         "Gradient descent.",
         r"w_{ji}^l = w_{ji}^l - \eta \frac{\partial L}{\partial w_{ji}^l}",
-        ("gan.SpikingGan.optimizer", "gan.Gan.update"),
+        ("training.gan.SpikingGan.optimizer", "training.gan.Gan.update"),
     ),
     Equation(
         9,

@@ -9,8 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from firstspike import files
-from firstspike.config import (
+from firstspike.evaluation.classifiers import ClassifierReport
+from firstspike.runs import files
+from firstspike.runs.directory import RunDirectory
+from firstspike.training.config import (
     CLASSIFIER_RECIPES,
     GAN_RECIPES,
     AnnClassifierConfig,
@@ -19,8 +21,6 @@ from firstspike.config import (
     GanConfig,
     Options,
 )
-from firstspike.evaluate import ClassifierReport
-from firstspike.run import RunDirectory
 
 METRICS = Path("evaluation-test", "metrics.json")
 CODING = Path("figures", "metrics.json")

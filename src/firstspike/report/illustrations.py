@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from firstspike import coding, losses, neuron
+from firstspike import coding, losses
 from firstspike.data import ImageSet
-from firstspike.figures import new_figure, plain
+from firstspike.drawing.figures import new_figure, plain
+from firstspike.report import refractory as neuron
 from firstspike.times import T_MAX, to_raster
 
 if TYPE_CHECKING:  # matplotlib is slow to import

@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firstspike.loading import load_gan
 from firstspike.report.gather import Measured, Results
+from firstspike.training.loading import load_gan
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,15 @@ from typing import Any
 import jinja2
 import torch
 
-from firstspike import files
 from firstspike._version import __version__
-from firstspike.report import jobs
 from firstspike.report.claims import CLAIMS, PARTS, Claim, Verdict
 from firstspike.report.drawings import Drawn
 from firstspike.report.equations import EQUATIONS, Equation, Place, locate
 from firstspike.report.gather import Measured, Results, command_of
-from firstspike.report.jobs import Outcome
 from firstspike.report.measures import Sample, digits_of
 from firstspike.report.plates import PLATES, Plate
+from firstspike.runs import files, jobs
+from firstspike.runs.jobs import Outcome
 
 _MOST_DIGITS = 2  # decimal places of a mean
 

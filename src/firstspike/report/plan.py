@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from firstspike.report.gather import CODING, METRICS
-from firstspike.report.jobs import Job
+from firstspike.runs.jobs import Job
 
 CODINGS = Job("figures", ("figures", "--out", str(CODING.parent)), str(CODING))
 

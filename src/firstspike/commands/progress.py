@@ -1,0 +1,77 @@
+"""Training as seen on a terminal: a live bar, or one line an epoch where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich import progress as rich_progress
+from rich.console import Console
+
+from firstspike.training.loop import Progress
+
+_COLUMNS = (
+    rich_progress.TextColumn("epoch {task.fields[epoch]}/{task.total:.0f}"),
+    rich_progress.BarColumn(bar_width=20),
+    rich_progress.TimeRemainingColumn(compact=True),
+    rich_progress.TextColumn("{task.fields[figures]}"),
+)
+
+
+class TrainingBar:
+    """Shows `firstspike.training.loop.Progress`; a context manager that is called at each step.
+
+    Args:
+        epochs: how many there will be.
+        console: where to; the standard output if None.
+    """
+
+    def __init__(self, epochs: int, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+        self._live = self._console.is_terminal
+        self._bar = rich_progress.Progress(*_COLUMNS, console=self._console, disable=not self._live)
+        self._task = self._bar.add_task("", total=epochs, epoch=0, figures="")
+        self._images, self._started = 0, time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.step == 1:
+            self._images, self._started = 0, time.monotonic()
+        self._images += progress.images
+        speed = self._images / (time.monotonic() - self._started)
+        figures = f"{speed:,.0f} samples/s · {figures_of(progress.stats)}"
+        done = progress.epoch - 1 + progress.step / progress.steps
+        self._bar.update(self._task, completed=done, epoch=progress.epoch, figures=figures)
+        if progress.step == progress.steps and not self._live:
+            self._console.print(f"epoch {progress.epoch}: {figures}", soft_wrap=True)
+
+
+def figures_of(stats: dict[str, float]) -> str:
+    """What there is to see in statistics of training, in a line."""
+    parts = []
+    if "real_wins" in stats:
+        parts.append(f"D right on real {stats['real_wins']:.0%} fake {stats['fake_wins']:.0%}")
+    if "train_accuracy" in stats:
+        parts.append(f"right in training {stats['train_accuracy']:.1%}")
+    if "validation_set_accuracy" in stats:
+        parts.append(f"held out {stats['validation_set_accuracy']:.1%}")
+    if "validation_set_spikes" in stats:
+        step, spikes = stats["validation_set_decision_step"], stats["validation_set_spikes"]
+        firing, dead = stats["validation_set_hidden_firing"], stats["validation_set_dead_hidden"]
+        parts.append(f"step {step:.0f} · spikes {spikes:.0f} · hidden {firing:.0f} dead {dead:.0f}")
+    if "generator_spikes" in stats:
+        generator, discriminator = stats["generator_spikes"], stats["discriminator_spikes"]
+        parts.append(f"spikes/image G {generator:.0f} D {discriminator:.0f}")
+    return " · ".join(parts)

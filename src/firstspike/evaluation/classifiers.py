@@ -1,0 +1,418 @@
+"""What a trained classifier is worth and what it costs: the paper's section 3.1 in numbers.
+
+Everything is counted on one set of images up to the first output spike, at which the decision is
+taken; see `firstspike.metrics` for what counts as what. Figures are drawn from the report's arrays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from firstspike import metrics
+from firstspike.coding import encode
+from firstspike.data import ImageSet
+from firstspike.drawing import figures
+from firstspike.metrics import ADD_PJ, MAC_PJ
+from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
+from firstspike.times import T_MAX, check_t_max
+
+if TYPE_CHECKING:  # matplotlib is slow to import
+    from matplotlib.figure import Figure
+
+PerClass = list[float | None]  # None: the class has no images
+
+
+@dataclass(frozen=True)
+class ClassifierReport:
+    """Quality and cost of a spiking classifier. Shares are 0..1; all else is a mean per image.
+
+    Every field is a JSON value. Counts of spikes and of synaptic operations end with the decision
+    step, at which the network may stop (Spiking-GAN, section 3.1).
+
+    Args:
+        data: name of the images.
+        count: how many there are.
+        sizes: neurons of each layer, the input's first.
+        t_max: number of time steps.
+        strict_accuracy: among several earliest output spikes the first class wins; where nothing
+            spikes, the largest potential.
+        ties_accuracy: right if the label is among the earliest, as S4NN's code counts.
+        tied_fraction: images with several earliest output spikes.
+        no_spike_fraction: images without an output spike; their decision step is ``t_max``.
+        decision_step: step of the first output spike.
+        input_spikes: spikes of the input.
+        hidden_spikes: spikes of all hidden layers.
+        output_spikes: spikes of the output layer.
+        total_spikes: spikes of the network, the input's included.
+        neurons_fired: ``total_spikes`` over all neurons (the paper's 16.2 % of 1194).
+        time_used: ``decision_step`` over ``t_max`` (the paper's 23.3 % of 256).
+        hidden_firing: hidden neurons that fire if the simulation goes on to its end.
+        dead_hidden: number of hidden neurons that fire for no image.
+        synaptic_operations: additions of a weight to a potential.
+        energy_pj: estimated energy of these additions, in picojoules.
+        dense_macs: multiply-adds of the dense twin of the same sizes.
+        dense_energy_pj: estimated energy of these, in picojoules.
+        class_accuracy: strict accuracy of each class.
+        class_decision_step: ``decision_step`` of each class (fig. 6a).
+        class_spikes: ``total_spikes`` of each class (fig. 6b).
+        confusion: numbers of images; rows are the true classes, columns the decided ones.
+        accuracy_by_deadline: share decided right if the decision is forced at step 0, 1, ...,
+            t_max; no spike by then is wrong.
+        decided_by_deadline: share decided at all by then.
+    """
+
+    data: str
+    count: int
+    sizes: list[int]
+    t_max: int
+    strict_accuracy: float
+    ties_accuracy: float
+    tied_fraction: float
+    no_spike_fraction: float
+    decision_step: float
+    input_spikes: float
+    hidden_spikes: float
+    output_spikes: float
+    total_spikes: float
+    neurons_fired: float
+    time_used: float
+    hidden_firing: float
+    dead_hidden: int
+    synaptic_operations: float
+    energy_pj: float
+    dense_macs: int
+    dense_energy_pj: float
+    class_accuracy: PerClass
+    class_decision_step: PerClass
+    class_spikes: PerClass
+    confusion: list[list[int]]
+    accuracy_by_deadline: list[float]
+    decided_by_deadline: list[float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as JSON values, for ``metrics.json``."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """The opposite of `as_dict`; other entries are left out. ValueError if one is missing."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        if missing := [name for name in names if name not in record]:
+            raise ValueError(
+                f"record lacks {missing[0]!r}; give the report of a spiking classifier"
+            )
+        return cls(**{name: record[name] for name in names})
+
+
+def evaluate_classifier(
+    model: FirstSpikeSequential,
+    images: ImageSet,
+    t_max: int = T_MAX,
+    batch: int = 1000,
+    add_pj: float = ADD_PJ,
+    mac_pj: float = MAC_PJ,
+) -> ClassifierReport:
+    """Run a spiking classifier on images and count everything that it does.
+
+    Args:
+        model: takes the spike times of 784 pixels; one output neuron for each class.
+        images: at least one; labels below the number of classes.
+        t_max: number of time steps, that of the model's layers.
+        batch: images at a time; changes the memory that is used and nothing else.
+        add_pj: picojoules of an addition, by default 32-bit floating point in 45 nm as in
+            M. Horowitz, "Computing's energy problem", ISSCC 2014; see `firstspike.metrics.energy`.
+        mac_pj: picojoules of a multiplication and an addition, likewise. Biases count on neither
+            side.
+
+    Raises:
+        ValueError: an argument does not fit.
+    """
+    layers = _check_classifier(model, t_max)
+    sizes = _sizes(layers)
+    _check_images(images, sizes, batch)
+    race = _run(model, images, t_max, batch)
+    return ClassifierReport(
+        data=images.name,
+        count=len(images),
+        sizes=sizes,
+        t_max=t_max,
+        **_quality(race, images.labels, t_max),
+        **_cost(race, sizes, t_max, add_pj, mac_pj),
+    )
+
+
+def evaluate_ann(
+    model: nn.Sequential, images: ImageSet, batch: int = 1000, mac_pj: float = MAC_PJ
+) -> dict[str, Any]:
+    """Run the dense twin of a classifier on images; under the names of `ClassifierReport`.
+
+    Args:
+        model: takes the 784 pixels in 0..1 and gives a score for each class, of which the largest
+            decides. It is run in evaluation mode.
+        images: at least one; labels below the number of classes.
+        batch: images at a time.
+        mac_pj: picojoules of a multiplication and an addition, as for `evaluate_classifier`.
+
+    Returns:
+        JSON values: data, count, sizes, strict_accuracy, dense_macs (per image),
+        dense_energy_pj, class_accuracy and confusion.
+
+    Raises:
+        ValueError: an argument does not fit.
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    if not layers:
+        raise ValueError(
+            "model must hold torch.nn.Linear layers; make one with firstspike.models.ann_classifier"
+        )
+    sizes = _sizes(layers)
+    _check_images(images, sizes, batch)
+    with _inference(model):
+        parts = images.images.flatten(1).split(batch)
+        scores = torch.cat([model(part.to(layers[0].weight) / 255).cpu() for part in parts])
+    decided, macs = scores.argmax(dim=1), _macs(sizes)
+    return {
+        "data": images.name,
+        "count": len(images),
+        "sizes": sizes,
+        "strict_accuracy": _mean(decided == images.labels),
+        "dense_macs": macs,
+        "dense_energy_pj": metrics.energy(0, macs, mac_pj=mac_pj).dense_pj,
+        "class_accuracy": _per_class(decided == images.labels, images.labels, sizes[-1]),
+        "confusion": metrics.confusion(decided, images.labels, sizes[-1]).tolist(),
+    }
+
+
+def save_classifier_figures(
+    folder: str | os.PathLike[str],
+    report: ClassifierReport,
+    model: FirstSpikeSequential,
+    images: ImageSet,
+    compare: Mapping[str, Any] | None = None,
+    *,
+    compare_weight: Tensor | None = None,
+    names: tuple[str, str] = ("this run", "the other"),
+    example: int = 0,
+    seed: int = 0,
+) -> list[Path]:
+    """Draw a classifier's figures into a folder.
+
+        per-class.png    decision step and spikes of each class (Spiking-GAN, fig. 6)
+        deadline.png     accuracy against latency
+        filters.png      weights of 15 random hidden neurons (fig. 7)
+        confusion.png    confusion matrix
+        raster.png       one image racing through the network
+
+    Args:
+        folder: made if it is not there; each file is replaced as a whole or not at all.
+        report: of `evaluate_classifier`.
+        model: the network that it is about.
+        images: where the image of the raster comes from.
+        compare: another network's report as a dict, such as the content of its ``metrics.json``;
+            it is drawn beside in per-class.png and deadline.png.
+        compare_weight: first weights [neurons, 784] of another network, drawn beside in
+            filters.png.
+        names: what legends call this network and the other one.
+        example: number of the raster's image.
+        seed: of the choice of filters.
+
+    Returns:
+        The files, in the order above.
+
+    Raises:
+        ValueError: an argument does not fit, or a file cannot be written.
+    """
+    name, other = names
+    if name == other:
+        raise ValueError(f"names must differ, got {name!r} twice")
+    if not 0 <= example < len(images):
+        raise ValueError(f"example must lie in 0..{len(images) - 1}, got {example}")
+    reports = {name: report}
+    if compare is not None:
+        reports[other] = ClassifierReport.from_dict(compare)
+    weights = {name: model.layers[0].weight.detach().cpu().numpy()}
+    if compare_weight is not None:
+        weights[other] = compare_weight.detach().cpu().numpy()
+    drawn = _draw_reports(reports)
+    drawn["filters"] = figures.filters(weights, seed=seed)
+    drawn["confusion"] = figures.confusion(report.confusion)
+    drawn["raster"] = _draw_raster(model, images, example, report.t_max)
+    paths = [Path(folder, f"{stem}.png") for stem in drawn]
+    for path, figure in zip(paths, drawn.values(), strict=True):
+        figures.save(path, figure)
+    return paths
+
+
+def _draw_reports(reports: Mapping[str, ClassifierReport]) -> dict[str, Figure]:
+    """The figures that show reports beside each other."""
+    if len({report.sizes[-1] for report in reports.values()}) > 1:
+        raise ValueError("compare must be about a network with as many classes as model has")
+
+    def of_each(field: str) -> dict[str, Any]:
+        return {name: getattr(report, field) for name, report in reports.items()}
+
+    bars = {
+        "mean decision step (time steps)": of_each("class_decision_step"),
+        "spikes per image until the decision": of_each("class_spikes"),
+    }
+    curves = of_each("accuracy_by_deadline"), of_each("decided_by_deadline")
+    return {"per-class": figures.class_bars(bars), "deadline": figures.deadline(*curves)}
+
+
+def _draw_raster(model: FirstSpikeSequential, images: ImageSet, example: int, t_max: int) -> Figure:
+    times = _layer_times(model, images.images[example : example + 1], t_max)
+    return figures.raster(
+        images.images[example].numpy(),
+        [layer[0].cpu().numpy() for layer in times],
+        t_max,
+        int(images.labels[example]),
+    )
+
+
+class _Race(NamedTuple):
+    """What images did in the network; on the CPU."""
+
+    output: Tensor  # spike times [B, classes]
+    potential: Tensor  # final potentials [B, classes]
+    decision: Tensor  # as in SpikeStats, and so the next two
+    spikes: Tensor
+    synaptic_operations: Tensor
+    hidden_fired: Tensor  # int64 [batches, hidden neurons], images in which each fired by the end
+
+
+def _run(model: FirstSpikeSequential, images: ImageSet, t_max: int, batch: int) -> _Race:
+    """Run the network batch by batch."""
+    races = [_run_batch(model, part, t_max) for part in images.images.split(batch)]
+    return _Race(*map(torch.cat, zip(*races, strict=True)))
+
+
+@torch.no_grad()
+def _run_batch(model: FirstSpikeSequential, pixels: Tensor, t_max: int) -> _Race:
+    computed = _layer_times(model, pixels, t_max)
+    potential = model.layers[-1].final_potential(computed[-2]).cpu()
+    times = [layer.cpu() for layer in computed]
+    stats = metrics.spike_stats(times, t_max)
+    fired = torch.cat([(layer < t_max).sum(dim=0) for layer in times[1:]])
+    hidden = fired[: len(fired) - times[-1].shape[1]].unsqueeze(0)
+    return _Race(
+        times[-1], potential, stats.decision, stats.spikes, stats.synaptic_operations, hidden
+    )
+
+
+def _quality(race: _Race, labels: Tensor, t_max: int) -> dict[str, Any]:
+    """The fields of a report that say how often the decision is right, and for which class."""
+    classes = race.output.shape[1]
+    accuracy = metrics.accuracy(race.output, labels, race.potential, t_max)
+    decided = metrics.decide(race.output, race.potential, t_max)
+    curve = metrics.accuracy_by_deadline(race.output, labels, t_max)
+    return {
+        "strict_accuracy": accuracy.strict,
+        "ties_accuracy": accuracy.ties,
+        "tied_fraction": accuracy.tied_fraction,
+        "no_spike_fraction": accuracy.no_spike_fraction,
+        "class_accuracy": _per_class(decided == labels, labels, classes),
+        "class_decision_step": _per_class(race.decision, labels, classes),
+        "class_spikes": _per_class(race.spikes.sum(dim=1), labels, classes),
+        "confusion": metrics.confusion(decided, labels, classes).tolist(),
+        "accuracy_by_deadline": curve.right.tolist(),
+        "decided_by_deadline": curve.decided.tolist(),
+    }
+
+
+def _cost(
+    race: _Race, sizes: list[int], t_max: int, add_pj: float, mac_pj: float
+) -> dict[str, Any]:
+    """The fields of a report that say when the decision falls and what it costs."""
+    spikes = race.spikes.double().mean(dim=0).tolist()
+    operations, macs = _mean(race.synaptic_operations), _macs(sizes)
+    energy = metrics.energy(operations, macs, add_pj=add_pj, mac_pj=mac_pj)
+    return {
+        "decision_step": _mean(race.decision),
+        "input_spikes": spikes[0],
+        "hidden_spikes": sum(spikes[1:-1], 0.0),
+        "output_spikes": spikes[-1],
+        "total_spikes": sum(spikes),
+        "neurons_fired": sum(spikes) / sum(sizes),
+        "time_used": _mean(race.decision) / t_max,
+        "hidden_firing": race.hidden_fired.sum().item() / len(race.output),
+        "dead_hidden": int((race.hidden_fired.sum(dim=0) == 0).sum()),
+        "synaptic_operations": operations,
+        "energy_pj": energy.spiking_pj,
+        "dense_macs": macs,
+        "dense_energy_pj": energy.dense_pj,
+    }
+
+
+@torch.no_grad()
+def _layer_times(model: FirstSpikeSequential, pixels: Tensor, t_max: int) -> list[Tensor]:
+    """Spike times of every layer for uint8 images [B, 28, 28], where and as the weights are."""
+    return model.layer_times(encode(pixels.flatten(1), t_max).to(model.layers[0].weight))
+
+
+@contextlib.contextmanager
+def _inference(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; the mode of before comes back."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def _check_classifier(model: nn.Module, t_max: int) -> list[FirstSpikeLinear]:
+    """The layers of the model; ValueError unless it is one of spiking layers for this t_max."""
+    check_t_max(t_max)
+    layers = model.layers if isinstance(model, FirstSpikeSequential) else []
+    if not layers:
+        raise ValueError(
+            f"model must be a FirstSpikeSequential of layers, got {type(model).__name__}; "
+            "make one with firstspike.models.classifier"
+        )
+    if differing := {layer.t_max for layer in layers} - {t_max}:
+        raise ValueError(f"t_max must be that of the model's layers, {min(differing)}, got {t_max}")
+    return layers
+
+
+def _check_images(images: ImageSet, sizes: list[int], batch: int) -> None:
+    """Raise ValueError unless the images fit a network of these sizes."""
+    pixels = images.images[0].numel()
+    if sizes[0] != pixels:
+        raise ValueError(f"model must take the {pixels} pixels of an image, but takes {sizes[0]}")
+    if (largest := images.classes[-1]) >= sizes[-1]:
+        raise ValueError(
+            f"images must have labels in 0..{sizes[-1] - 1}, one for each output of the model, "
+            f"but {images.name} has {largest}"
+        )
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1, got {batch}")
+
+
+def _sizes(layers: Sequence[FirstSpikeLinear | nn.Linear]) -> list[int]:
+    """Neurons of each layer, the input's first."""
+    return [layers[0].in_features, *(layer.out_features for layer in layers)]
+
+
+def _macs(sizes: list[int]) -> int:
+    """Multiply-adds of a dense network."""
+    return sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
+
+
+def _mean(values: Tensor) -> float:
+    return values.double().mean().item()
+
+
+def _per_class(values: Tensor, labels: Tensor, classes: int) -> PerClass:
+    means = metrics.class_means(values, labels, classes).tolist()
+    return [None if mean != mean else mean for mean in means]  # NaN is no JSON

@@ -1,0 +1,274 @@
+"""What the samples of one trained GAN are worth, beside the data that it never saw.
+
+As many samples as there are unseen images of the class are compared with these images. The same
+number of training images in the samples' place gives the *floor*: what perfect samples would have.
+Samples are rounded to 8 bits, as pictures are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from firstspike.data import SPLIT_SEED, ImageSet
+from firstspike.drawing import figures
+from firstspike.drawing import grids as plots
+from firstspike.evaluation import fidelity
+from firstspike.evaluation.features import digit_probabilities, extract
+from firstspike.runs.directory import epoch_generator
+from firstspike.training.config import GanOptions
+from firstspike.training.gan import Gan
+from firstspike.training.gan_runs import Part, load_classes
+
+COPY = 0.01  # share of unseen images that lie as near to a training image as a copy does
+SHOWN = 64  # samples in a grid
+PAIRS = 10  # samples beside the training images that they are nearest to
+_LEAST = fidelity.COVERAGE_NEIGHBOURS + 1  # images that the metrics need
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A set of images measured against unseen images of the same class; every field is JSON.
+
+    The first seven, of `firstspike.evaluation.fidelity`, compare the two sets; the others are of
+    one set alone, and for the floor it is the unseen images.
+
+    Args:
+        frechet_distance: on the 64 features of `firstspike.evaluation.features`.
+        kernel_distance: mean over random subsets.
+        kernel_distance_sd: over these subsets.
+        precision: share of the set within the data; so are the next three.
+        recall: share of the data within the set.
+        density: how deep the set lies in the data; 1 for the data itself.
+        coverage: share of the data with some of the set around it.
+        right_digit: share that an independent classifier takes for the digit that was to be drawn;
+            None if that is not known or the images are not the bundled digits.
+        confidence: mean probability that it gives to this digit, or to its own choice if the digit
+            is not known; None if the images are not the bundled digits.
+        confidence_sd: its standard deviation over images.
+        nearest_training: mean distance to the nearest training image, in pixels of 0..1.
+        copies: share that is nearer to a training image than all but 1 % of the unseen images.
+        pixel_diversity: standard deviation of a pixel over images, mean over pixels.
+        relative_diversity: the same, divided by that of the unseen images.
+        ink: mean number of pixels that are not black.
+    """
+
+    frechet_distance: float
+    kernel_distance: float
+    kernel_distance_sd: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    right_digit: float | None
+    confidence: float | None
+    confidence_sd: float | None
+    nearest_training: float
+    copies: float
+    pixel_diversity: float
+    relative_diversity: float
+    ink: float
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What samples are measured against; see `load_reference`.
+
+    Args:
+        unseen: images that no run with the same options was trained on.
+        training: uint8 [M, 28, 28], those that it was trained on.
+        features: of the unseen images, [N, 64].
+        nearest: distance of each unseen image to the nearest training image, [N].
+        are_digits: whether the independent classifier knows the classes.
+        stand_ins: training images, as many as unseen ones.
+        floor: these measured in the place of samples.
+    """
+
+    unseen: ImageSet
+    training: Tensor
+    stand_ins: ImageSet
+    features: Tensor
+    nearest: Tensor
+    are_digits: bool
+    floor: Quality
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Samples of one generator with everything that was measured of them.
+
+    Args:
+        images: uint8 [N, 28, 28].
+        labels: the class that each was to show, int64 [N], or None if the generator draws all.
+        confidence: of each in its class, [N]; None as in `Quality`.
+        nearest: distance of each to the nearest training image, [N].
+        quality: the figures.
+        spikes: of `Gan.spikes`; empty if the network does not spike.
+    """
+
+    images: Tensor
+    labels: Tensor | None
+    confidence: Tensor | None
+    nearest: Tensor
+    quality: Quality
+    spikes: dict[str, float]
+
+
+@functools.cache
+def load_reference(digit: str, data: str | None, validation: float, part: Part) -> Reference:
+    """The data to measure samples against, read and measured once per process.
+
+    Args:
+        digit: class, or ``"all"``.
+        data: folder of the images; None for the bundled MNIST.
+        validation: share of the training images that was held out.
+        part: ``"validation"`` or ``"test"``: which images count as unseen.
+
+    Raises:
+        ValueError: there is no such class, nothing was held out, or there are too few images.
+    """
+    options = GanOptions(digit=digit, data=data, validation=validation)
+    training = load_classes(options)
+    unseen = load_classes(options, part)
+    count = min(len(unseen), len(training))
+    if count < _LEAST:
+        raise ValueError(f"{unseen.name}: {count} images to measure with, at least {_LEAST} needed")
+    unseen, stand_ins = _some(unseen, count), _some(training, count)
+    features, judged = extract(unseen.images), _judge(unseen.images, unseen.labels, data is None)
+    nearest = fidelity.nearest_distances(unseen.images, training.images)
+    diversity = fidelity.pixel_diversity(unseen.images)
+    floor = Quality(
+        **_compare(features, extract(stand_ins.images)),
+        **_look_at(unseen.images, judged, nearest, nearest, diversity),
+    )
+    return Reference(unseen, training.images, stand_ins, features, nearest, data is None, floor)
+
+
+def measure(gan: Gan, reference: Reference, part: Part, *, averaged: bool = True) -> Samples:
+    """Draw samples, as many as there are unseen images, and measure them.
+
+    Args:
+        gan: the trained networks; its seed gives the latents.
+        reference: of the same class.
+        part: names the latents: each part has its own.
+        averaged: whether the generator with the averaged weights draws.
+    """
+    rng = epoch_generator(gan.config.seed, gan.config.epochs, f"evaluation-{part}")
+    asked = reference.unseen.labels if gan.config.conditional else None
+    latents = gan.latents(len(reference.unseen), rng, asked)
+    images = (255 * gan.sample(latents, averaged=averaged)).round().byte()
+    labels = reference.unseen.labels if asked is not None or gan.config.digit != "all" else None
+    judged = _judge(images, labels, reference.are_digits)
+    nearest = fidelity.nearest_distances(images, reference.training)
+    quality = Quality(
+        **_compare(reference.features, extract(images)),
+        **_look_at(images, judged, nearest, reference.nearest, reference.floor.pixel_diversity),
+    )
+    spikes = gan.spikes(latents, averaged=averaged)
+    return Samples(images, labels, judged.confidence, nearest, quality, spikes)
+
+
+def record_of(samples: Samples, reference: Reference) -> dict[str, Any]:
+    """The content of ``metrics.json``: figures of the samples, and below ``floor`` of the data."""
+    return {
+        "data": reference.unseen.name,
+        "count": len(samples.images),
+        **dataclasses.asdict(samples.quality),
+        **samples.spikes,
+        "floor": dataclasses.asdict(reference.floor),
+    }
+
+
+def save_figures(folder: str | os.PathLike[str], samples: Samples, reference: Reference) -> None:
+    """Draw what was measured into a folder.
+
+        samples.png    the first samples
+        worst.png      those in which the classifier sees the digit least (Spiking-GAN, fig. 9b);
+                       left out if the images are not the bundled digits
+        nearest.png    samples above the training images that they come nearest to
+        distances.png  distance to the nearest training image, of samples and of unseen images
+
+    Raises:
+        ValueError: a file cannot be written.
+    """
+    path = Path(folder)
+    plots.save_image_grid(path / "samples.png", samples.images[:SHOWN])
+    if samples.confidence is not None:
+        plots.save_image_grid(path / "worst.png", worst(samples, SHOWN))
+    chosen = samples.images[samples.nearest.argsort()[:PAIRS]]
+    pairs = torch.cat([chosen, fidelity.nearest_images(chosen, reference.training)])
+    plots.save_image_grid(path / "nearest.png", pairs, columns=len(chosen))
+    distances = {"samples": samples.nearest.numpy(), "unseen images": reference.nearest.numpy()}
+    label = "distance to the nearest training image"
+    figures.save(path / "distances.png", figures.histogram(distances, label))
+
+
+def worst(samples: Samples, count: int) -> Tensor:
+    """The samples in which the classifier sees the digit least, the worst first."""
+    assert samples.confidence is not None
+    return samples.images[samples.confidence.argsort()[:count]]
+
+
+class _Judged(NamedTuple):
+    """What the independent classifier says; None where it does not apply."""
+
+    right: Tensor | None  # bool [N]
+    confidence: Tensor | None  # of each image in its class, [N]
+
+
+def _judge(images: Tensor, labels: Tensor | None, are_digits: bool) -> _Judged:
+    if not are_digits:
+        return _Judged(None, None)
+    probabilities = digit_probabilities(images)
+    if labels is None:
+        return _Judged(None, probabilities.amax(dim=1))
+    right = probabilities.argmax(dim=1) == labels
+    return _Judged(right, probabilities.gather(1, labels[:, None]).squeeze(1))
+
+
+def _compare(real: Tensor, features: Tensor) -> dict[str, float]:
+    """The fields of `Quality` that compare two sets of features."""
+    kernel = fidelity.kernel_distance(real, features)
+    return {
+        "frechet_distance": fidelity.frechet_distance(real, features),
+        "kernel_distance": kernel.mean,
+        "kernel_distance_sd": kernel.sd,
+        **fidelity.neighbourhoods(real, features)._asdict(),
+    }
+
+
+def _look_at(
+    images: Tensor, judged: _Judged, nearest: Tensor, unseen_nearest: Tensor, diversity: float
+) -> dict[str, Any]:
+    """The fields of `Quality` of one set alone; ``diversity`` is that of the unseen images."""
+    own = fidelity.pixel_diversity(images)
+    confidence = judged.confidence
+    return {
+        "right_digit": None if judged.right is None else _mean(judged.right),
+        "confidence": None if confidence is None else _mean(confidence),
+        "confidence_sd": None if confidence is None else float(confidence.std()),
+        "nearest_training": _mean(nearest),
+        "copies": _mean(nearest < unseen_nearest.quantile(COPY)),
+        "pixel_diversity": own,
+        "relative_diversity": own / diversity,
+        "ink": fidelity.ink(images),
+    }
+
+
+def _some(images: ImageSet, count: int) -> ImageSet:
+    """So many of the images, at random, but always the same; all of them in their order."""
+    if count == len(images):
+        return images
+    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
+    return ImageSet(images.images[chosen[:count]], images.labels[chosen[:count]], images.name)
+
+
+def _mean(values: Tensor) -> float:
+    return values.double().mean().item()

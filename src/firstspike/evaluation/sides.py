@@ -1,0 +1,123 @@
+"""Runs of GANs on disk, found and measured: the sides of a comparison.
+
+A *side* is one or more runs of one kind that differ in digit and seed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstspike.evaluation.samples import Reference, Samples, load_reference, measure, record_of
+from firstspike.runs.directory import RunDirectory
+from firstspike.training.gan import read_config
+from firstspike.training.gan_runs import Part, load_classes
+from firstspike.training.loading import load_gan
+
+KINDS = {"gan": "Spiking-GAN", "ann-gan": "dense twin"}
+
+Side = dict[int, list["Evaluated"]]  # by seed, a run of each digit
+Found = dict[int, dict[str, RunDirectory]]  # by seed and digit
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """A run, its samples, what they were measured against, and the content of metrics.json."""
+
+    run: RunDirectory
+    samples: Samples
+    reference: Reference
+    record: dict[str, Any]
+
+    @property
+    def digit(self) -> str:
+        return str(self.record["digit"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.record["seed"])
+
+
+def find_runs(folders: Iterable[str | os.PathLike[str]]) -> Found:
+    """The runs of one side; a conditional one is the run of every digit that it can be told.
+
+    Args:
+        folders: each a run of a GAN, or a folder of them, however deep; in such a one, runs that
+            have not ended do not count.
+
+    Raises:
+        ValueError: a folder holds no run, two kinds of runs meet, or two runs of one digit and
+            seed.
+    """
+    runs = [run for folder in map(Path, folders) for run in _runs_in(folder)]
+    found: Found = {}
+    for run in runs:
+        if run.kind != runs[0].kind:
+            raise ValueError(
+                f"{run.path}: a {run.kind} run beside {runs[0].path}, a {runs[0].kind} run; "
+                "name folders of one kind, the other with --against"
+            )
+        config = read_config(run)
+        every = load_classes(config).classes if config.conditional else [config.digit]
+        for digit in map(str, every):
+            other = found.setdefault(config.seed, {}).setdefault(digit, run)
+            if other.path.resolve() != run.path.resolve():
+                raise ValueError(
+                    f"{run.path}: digit {digit} and seed {config.seed} as {other.path}; "
+                    "name one of them"
+                )
+    return dict(sorted(found.items()))
+
+
+def _runs_in(folder: Path) -> list[RunDirectory]:
+    if (folder / "options.json").is_file() or not folder.is_dir():
+        return [RunDirectory.open(folder)]  # complains if there is none
+    places = [file.parent for file in sorted(folder.rglob("options.json"))]
+    runs = [RunDirectory.open(place) for place in places if (place / "summary.json").is_file()]
+    if found := [run for run in runs if run.kind in KINDS]:
+        return found
+    raise ValueError(f"{folder}: no run of a GAN that has ended; name a folder of runs")
+
+
+def common_digits(sides: Sequence[Found], part: Part) -> list[str]:
+    """The digits that every seed of every side has.
+
+    Raises:
+        ValueError: there is none, or the runs cannot be measured on one ``part`` of one data set.
+    """
+    first, *others = (run for side in sides for seed in side.values() for run in seed.values())
+    for run in others:
+        for name in ("data", "validation"):
+            if run.options[name] != first.options[name]:
+                raise ValueError(f"{run.path}: another {name} than {first.path}; leave one out")
+    if part == "validation" and not first.options["validation"]:
+        raise ValueError(f"{first.path}: trained on all images, none held out; use --split test")
+    digits = set.intersection(*(set(seed) for side in sides for seed in side.values()))
+    if not digits:
+        raise ValueError(f"{first.path}: no digit that every seed has; name other runs")
+    return sorted(digits, key=lambda digit: (len(digit), digit))
+
+
+def evaluate_run(run: RunDirectory, digit: str, part: Part, *, averaged: bool = True) -> Evaluated:
+    """Measure one run of a GAN in one digit on ``part`` of its data.
+
+    Raises:
+        ValueError: as for `load_reference`, or the run cannot be loaded.
+    """
+    gan = load_gan(run)
+    config = gan.config
+    reference = load_reference(digit, config.data, config.validation, part)
+    samples = measure(gan, reference, part, averaged=averaged)
+    record: dict[str, Any] = {
+        "kind": run.kind,
+        "digit": digit,
+        "seed": config.seed,
+        "averaged": averaged,
+        **record_of(samples, reference),
+    }
+    if (run.path / "summary.json").is_file():
+        record["training_seconds"] = run.read_summary()["seconds"]
+    return Evaluated(run, samples, reference, record)

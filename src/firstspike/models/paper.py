@@ -1,0 +1,208 @@
+"""The paper's networks and their dense twins of the same size (sections 3.1 and 3.2)."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from firstspike.coding import ImageLike, encode
+from firstspike.metrics import decide, spike_stats
+from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential, weight_range
+
+LATENTS, HIDDEN, PIXELS = 100, 400, 784  # sizes of Spiking-GAN, section 3.2
+LABELS = 10  # further inputs of both networks if they are told the class
+IMAGE_RANGE = weight_range(PIXELS, 6.0, 1.0)  # behind images, whose pixels are mostly silent
+# Potentials of a GAN's layers spread around a start half-way to the threshold.
+GAN_HIDDEN, GAN_OUTPUT, GAN_START = 2.3, 0.58, 0.5
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What a classifier decided, and at what cost, sample by sample.
+
+    Args:
+        classes: int64 [B], the first output neuron to spike; of several at once the first; where
+            none spiked, the one with the largest potential.
+        decisions: int64 [B], the step of the first output spike; t_max where there is none.
+        spikes: int64 [B, layers + 1], the input's first, up to and including the decision step.
+        additions: int64 [B], weights that were added to potentials until the decision.
+    """
+
+    classes: Tensor
+    decisions: Tensor
+    spikes: Tensor
+    additions: Tensor
+
+
+class Classifier(FirstSpikeSequential):
+    """Layers whose first output spike tells the class."""
+
+    _raced: tuple[object, Any] = (None, None)  # where the parameters were, and they as arrays
+
+    def classify(self, images: ImageLike) -> Classification:
+        """Decide on images, and stop at the first output spike.
+
+        On a CPU the layers of an image share one clock (`firstspike.ops.cpu.race`), so that its
+        cost is that of the spikes until the decision. Elsewhere all spikes are computed, layer by
+        layer, with the same result.
+
+        Args:
+            images: [B, ...], uint8 or floating point in 0..1, as for `firstspike.encode`.
+
+        Raises:
+            ValueError: ``images`` do not fit.
+        """
+        layers = self.layers
+        inputs, t_max = layers[0].in_features, layers[0].t_max
+        pixels = torch.as_tensor(images)
+        if pixels.ndim < 2 or math.prod(pixels.shape[1:]) != inputs:
+            raise ValueError(
+                f"images must be [B, ...] with {inputs} pixels each, got {list(pixels.shape)}"
+            )
+        network = self._network(layers)
+        if network is None:
+            weight = layers[0].weight
+            return self._by_layers(encode(pixels, t_max).flatten(1).to(weight))
+        if pixels.dtype == torch.uint8:
+            codes = _times_of_shades(t_max)
+        else:
+            pixels, codes = encode(pixels, t_max).int(), np.arange(t_max + 1, dtype=np.int32)
+        from firstspike.ops.cpu.race import race  # Numba takes a second to import
+
+        flat = np.ascontiguousarray(pixels.cpu().numpy().reshape(len(pixels), inputs))
+        result = race(flat, codes, network, t_max, layers[0].delay)
+        return Classification(*map(torch.from_numpy, result))
+
+    def _network(self, layers: list[FirstSpikeLinear]) -> Any:
+        """The layers for `race`: views of the parameters, made anew when one has moved.
+
+        None if they are not on a CPU, or not of a dtype that it takes.
+        """
+        places: list[object] = []
+        for layer in layers:
+            weight, bias = layer.weight, layer.bias
+            places += [layer.threshold, weight.data_ptr(), bias is not None and bias.data_ptr()]
+        if self._raced[0] == places:
+            return self._raced[1]
+        weight = layers[0].weight
+        if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
+            return None
+        from firstspike.ops.cpu.race import Network
+
+        rows = [layer.weight.detach().t() for layer in layers]
+        biases = [
+            row.new_zeros(row.shape[1]) if layer.bias is None else layer.bias.detach()
+            for layer, row in zip(layers, rows, strict=True)
+        ]
+        network = Network(
+            tuple(row.contiguous().numpy().reshape(-1) for row in rows),
+            tuple(bias.contiguous().numpy() for bias in biases),
+            np.array([layer.threshold for layer in layers], rows[0].numpy().dtype),
+        )
+        if all(tensor.is_contiguous() for tensor in rows + biases):  # else it is a copy
+            self._raced = (places, network)
+        return network
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles, which have parameters of their own."""
+        return {key: value for key, value in self.__dict__.items() if key != "_raced"}
+
+    @torch.no_grad()
+    def _by_layers(self, times: Tensor) -> Classification:
+        layer_times = self.layer_times(times)
+        stats = spike_stats(layer_times, self.layers[0].t_max)
+        potential = self.layers[-1].final_potential(layer_times[-2])
+        classes = decide(layer_times[-1], potential, self.layers[0].t_max)
+        return Classification(
+            classes, stats.decision.long(), stats.spikes, stats.synaptic_operations
+        )
+
+
+@functools.cache
+def _times_of_shades(t_max: int) -> NDArray[np.int32]:
+    """Spike time of each value of an 8-bit pixel [256]."""
+    return encode(torch.arange(256, dtype=torch.uint8), t_max).numpy().astype(np.int32)
+
+
+def spiking_network(sizes: Sequence[int], **layer: Any) -> FirstSpikeSequential:
+    """Fully connected spiking layers of these sizes, input first.
+
+    Args:
+        sizes: e.g. (784, 400, 10).
+        layer: options of every `FirstSpikeLinear`. The output layer always has ``silent="pull"``,
+            "as if it had fired at t_max" (section 2.4).
+    """
+    return FirstSpikeSequential(*_layers(sizes, layer))
+
+
+def _layers(
+    sizes: Sequence[int], layer: dict[str, Any], ranges: Sequence[tuple[float, float]] = ()
+) -> list[FirstSpikeLinear]:
+    """The layers; ``ranges`` are those of the first ones' initial weights."""
+    pairs = list(itertools.pairwise(sizes))
+    options = [layer.copy() for _ in pairs]
+    for option, init in zip(options, ranges, strict=False):
+        option.setdefault("init", init)
+    options[-1]["silent"] = "pull"
+    return [FirstSpikeLinear(*pair, **option) for pair, option in zip(pairs, options, strict=True)]
+
+
+def classifier(hidden: int = HIDDEN, classes: int = 10, **layer: Any) -> Classifier:
+    """Classifier 784-hidden-classes (section 3.1); the first output spike tells the class."""
+    return Classifier(*_layers((PIXELS, hidden, classes), layer, (IMAGE_RANGE,)))
+
+
+def generator(hidden: int = HIDDEN, labels: int = 0, **layer: Any) -> FirstSpikeSequential:
+    """Generator 100-hidden-784: noise as spike times in, an image as spike times out.
+
+    ``labels`` inputs more come after the noise, one for each class.
+    """
+    return _gan_network((LATENTS + labels, hidden, PIXELS), layer)
+
+
+def discriminator(hidden: int = HIDDEN, labels: int = 0, **layer: Any) -> FirstSpikeSequential:
+    """Discriminator 784-hidden-2; neuron 0 means fake and neuron 1 real (section 2.3).
+
+    ``labels`` inputs more come after the pixels, as for `generator`.
+    """
+    return _gan_network((PIXELS + labels, hidden, 2), layer)
+
+
+def _gan_network(sizes: tuple[int, int, int], layer: dict[str, Any]) -> FirstSpikeSequential:
+    spreads = zip(sizes, (GAN_HIDDEN, GAN_OUTPUT), strict=False)
+    ranges = [weight_range(inputs, 0.0, spread) for inputs, spread in spreads]
+    network = FirstSpikeSequential(*_layers(sizes, layer, ranges))
+    for module in network.layers:
+        if module.bias is not None:
+            nn.init.constant_(module.bias, GAN_START * module.threshold)
+    return network
+
+
+def ann_classifier(hidden: int = HIDDEN, classes: int = 10) -> nn.Sequential:
+    """Dense twin of `classifier`: ReLU between, scores out."""
+    return nn.Sequential(nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+
+
+def ann_generator(hidden: int = HIDDEN, labels: int = 0) -> nn.Sequential:
+    """Dense twin of `generator`: images in -1..1 out (tanh), ReLU between (section 3.2)."""
+    return nn.Sequential(
+        nn.Linear(LATENTS + labels, hidden), nn.ReLU(), nn.Linear(hidden, PIXELS), nn.Tanh()
+    )
+
+
+def ann_discriminator(hidden: int = HIDDEN, labels: int = 0) -> nn.Sequential:
+    """Dense twin of `discriminator`: one output, the logit of being real.
+
+    The paper's sigmoid is part of the loss (binary cross-entropy with logits), which is the same
+    function computed without overflow.
+    """
+    return nn.Sequential(nn.Linear(PIXELS + labels, hidden), nn.ReLU(), nn.Linear(hidden, 1))

@@ -1,0 +1,190 @@
+"""Adam's step for a network of two layers from what a batch has left (CPU, float32, Numba).
+
+A weight's gradient is the sum of the signals of its neuron over the samples in which its input
+arrived: plain additions of rows, input by input, followed at once by Adam. Inputs that arrived in
+no sample are left as they are, moments included, so that the update follows the spikes as well.
+Inputs are shared out to threads; each number is computed by one thread in a fixed order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firstspike.ops.cpu.events import njit
+from firstspike.ops.cpu.threads import in_parts
+
+Array = NDArray[Any]
+
+
+class Traces(NamedTuple):
+    """What a batch leaves for the update of a network.
+
+    Args:
+        inputs, input_counts: int32 [B, in] and [B], inputs that arrived at the hidden layer.
+        spikes, spike_counts: int32 [B, hidden] and [B], hidden neurons that did at the output.
+        hidden_signals: float32 [B, hidden], dL/dV of the hidden layer.
+        output_signals: float32 [B, out], likewise of the output layer.
+        outcome: float32 [B, figures], what else there is to tell of each sample.
+    """
+
+    inputs: Array
+    input_counts: Array
+    spikes: Array
+    spike_counts: Array
+    hidden_signals: Array
+    output_signals: Array
+    outcome: Array
+
+
+class Adam(NamedTuple):
+    """Adam's step (arXiv 1412.6980, algorithm 1) with its bias corrections worked in, float32."""
+
+    rate: np.float32
+    scale: np.float32
+    epsilon: np.float32
+    beta1: np.float32
+    beta2: np.float32
+
+
+class Moments(NamedTuple):
+    """Adam's moments of each weight matrix and bias, of the same shapes."""
+
+    hidden_means: Array
+    hidden_squares: Array
+    hidden_bias_means: Array
+    hidden_bias_squares: Array
+    output_means: Array
+    output_squares: Array
+    output_bias_means: Array
+    output_bias_squares: Array
+
+
+def new_traces(network: Any, batch: int, figures: int) -> Traces:
+    """Room for a batch of so many samples, with so many figures of each.
+
+    ``network``, here and below, is a tuple with ``hidden_rows`` and ``output_rows``, transposed
+    weights [in, out], and ``hidden_bias`` and ``output_bias``.
+    """
+    inputs, hidden = network.hidden_rows.shape
+    return Traces(
+        np.empty((batch, inputs), np.int32),
+        np.empty(batch, np.int32),
+        np.empty((batch, hidden), np.int32),
+        np.empty(batch, np.int32),
+        np.empty((batch, hidden), np.float32),
+        np.empty((batch, network.output_rows.shape[1]), np.float32),
+        np.empty((batch, figures), np.float32),
+    )
+
+
+def learn(network: Any, moments: Moments, traces: Traces, adam: Adam) -> None:
+    """Adam's step for all weights from the traces of a batch, in place."""
+    inputs = len(network.hidden_rows)
+
+    def some(part: slice) -> None:
+        low, high, _ = part.indices(inputs)
+        _learn(network, moments, traces, adam, low, high)
+
+    in_parts(some, inputs, len(traces.inputs) * network.hidden_rows.size)
+
+
+@njit
+def _learn(network, moments, traces, adam, low, high):  # type: ignore[no-untyped-def]
+    """The update of the weights of inputs low..high-1, and of as large a share of the hidden
+    neurons' to the output. Biases belong to input 0."""
+    signals, errors = traces.hidden_signals, traces.output_signals
+    weights = network.hidden_rows, moments.hidden_means, moments.hidden_squares
+    arrived = traces.inputs, traces.input_counts
+    _learn_rows(*weights, *arrived, signals, adam, low, high)
+    inputs, hidden = network.hidden_rows.shape
+    weights = network.output_rows, moments.output_means, moments.output_squares
+    arrived = traces.spikes, traces.spike_counts
+    _learn_rows(*weights, *arrived, errors, adam, hidden * low // inputs, hidden * high // inputs)
+    if low:
+        return
+    bias = network.hidden_bias, moments.hidden_bias_means, moments.hidden_bias_squares
+    _learn_bias(*bias, signals, adam)
+    bias = network.output_bias, moments.output_bias_means, moments.output_bias_squares
+    _learn_bias(*bias, errors, adam)
+
+
+@njit
+def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high):  # type: ignore[no-untyped-def]
+    """Adam's step for the weights of inputs low..high-1, if they arrived in any sample.
+
+    Args:
+        rows, means, squares: weights and their moments, [in, out], updated in place.
+        items, counts: inputs that arrived in each sample, [B, in] and [B].
+        signals: dL/dV of each neuron in each sample, [B, out].
+        adam: see `Adam`.
+        low: first input.
+        high: the one after the last.
+    """
+    samples, lengths = _samples_of(items, counts, low, high)
+    gradient = np.empty(rows.shape[1], np.float32)
+    for i in range(low, high):
+        if lengths[i - low]:
+            gradient[:] = 0
+            add_rows(gradient, signals, samples[i - low], 0, lengths[i - low])
+            _adam(rows[i], means[i], squares[i], gradient, adam)
+
+
+@njit
+def _learn_bias(bias, means, squares, signals, adam):  # type: ignore[no-untyped-def]
+    """The same for biases [out], whose input arrives in every sample."""
+    gradient = np.zeros(bias.shape[0], np.float32)
+    add_rows(gradient, signals, np.arange(signals.shape[0]), 0, signals.shape[0])
+    _adam(bias, means, squares, gradient, adam)
+
+
+@njit
+def _samples_of(items, counts, low, high):  # type: ignore[no-untyped-def]
+    """For each of the inputs low..high-1, the samples in which it arrived, in order; how many."""
+    samples = np.empty((high - low, items.shape[0]), np.int32)
+    lengths = np.zeros(high - low, np.int32)
+    for b in range(items.shape[0]):
+        for k in range(counts[b]):
+            i = items[b, k] - low
+            if 0 <= i < high - low:
+                samples[i, lengths[i]] = b
+                lengths[i] += 1
+    return samples, lengths
+
+
+@njit
+def _adam(row, mean, square, gradient, adam):  # type: ignore[no-untyped-def]
+    one = np.float32(1)
+    for j in range(row.shape[0]):
+        g = gradient[j]
+        m = adam.beta1 * mean[j] + (one - adam.beta1) * g
+        v = adam.beta2 * square[j] + (one - adam.beta2) * g * g
+        mean[j], square[j] = m, v
+        row[j] -= adam.rate * m / (np.sqrt(v) * adam.scale + adam.epsilon)
+
+
+@njit
+def add_rows(total, rows, chosen, low, high):  # type: ignore[no-untyped-def]
+    """Add the rows chosen[low:high] one after the other, eight in a pass over ``total``.
+
+    No row is named by itself: a view of an array takes as long as adding one does.
+    """
+    width, k = total.shape[0], low
+    while k + 8 <= high:
+        a, b, c, d = chosen[k], chosen[k + 1], chosen[k + 2], chosen[k + 3]
+        e, f, g, h = chosen[k + 4], chosen[k + 5], chosen[k + 6], chosen[k + 7]
+        for j in range(width):
+            four = (((total[j] + rows[a, j]) + rows[b, j]) + rows[c, j]) + rows[d, j]
+            total[j] = (((four + rows[e, j]) + rows[f, j]) + rows[g, j]) + rows[h, j]
+        k += 8
+    while k + 2 <= high:
+        a, b = chosen[k], chosen[k + 1]
+        for j in range(width):
+            total[j] = (total[j] + rows[a, j]) + rows[b, j]
+        k += 2
+    if k < high:
+        a = chosen[k]
+        for j in range(width):
+            total[j] += rows[a, j]

@@ -1,0 +1,253 @@
+"""Minibatch training of a classifier at its decision step, event by event (CPU, Numba).
+
+The rule is that of `firstspike.training.rules.decision.decision_gradients`, its reference in plain
+PyTorch. It needs a sample only until its first output spike, so both layers race on one clock as in
+`firstspike.ops.cpu.race` and nothing later is computed. The hidden potentials go on after a neuron
+has fired: what the surrogate gradient asks for, "the potential at the decision, had it not fired",
+is then there already. `firstspike.ops.cpu.learning` makes the update.
+
+Samples are shared out to threads; each number is computed by one thread in a fixed order. Sums are
+float32 in the order of `firstspike.ops.reference`: bias, then events by time and index.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firstspike.ops.cpu.events import njit
+from firstspike.ops.cpu.learning import Traces, add_rows
+from firstspike.ops.cpu.noise import Noise, is_silenced, new_events, random_bits, sort_pixels
+from firstspike.ops.cpu.threads import in_parts
+
+Array = NDArray[Any]
+
+FIGURES = 3  # of each sample, see `race`
+
+
+class Rule(NamedTuple):
+    """What the kernels need to know; see `firstspike.training.config.ClassifierConfig`."""
+
+    t_max: int
+    delay: int
+    threshold: float
+    window: float
+    temperature: float
+    earliness: float
+    sparsity: float
+
+
+class Network(NamedTuple):
+    """Transposed weights [in, out] and biases of both layers; output weights again as [out, in]."""
+
+    hidden_rows: Array
+    hidden_bias: Array
+    output_rows: Array
+    output_bias: Array
+    output_columns: Array
+
+
+class _Race(NamedTuple):
+    """Buffers of one sample's race; ``flags`` and ``words`` share their bytes."""
+
+    potential: Array
+    bars: Array
+    flags: Array
+    words: Array
+    neurons: Array
+    arrivals: Array
+    output: Array
+
+
+def race(
+    images: Array,
+    labels: Array,
+    codes: Array,
+    noise: Noise,
+    rule: Rule,
+    seed: int,
+    network: Network,
+    traces: Traces,
+) -> None:
+    """Run a batch until its decisions and fill its traces.
+
+    Args:
+        images: uint8 [B, height, width].
+        labels: int64 [B].
+        codes: spike time of each pixel value, int32 [256].
+        noise: on images and hidden spikes.
+        rule: of the network and of its error.
+        seed: of the noise, below 2**32.
+        network: weights.
+        traces: written; signals are those at the decision, and the outcome [B, `FIGURES`] tells
+            whether that was right, its step, and the spikes until then.
+
+    Raises:
+        ValueError: the images or labels do not fit the network.
+    """
+    inputs, classes = len(network.hidden_rows), len(network.output_bias)
+    if images.dtype != np.uint8 or images.ndim != 3 or images[0].size != inputs:
+        raise ValueError(
+            f"images must be uint8 of {inputs} pixels, got {images.dtype} {images.shape}"
+        )
+    if not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(f"labels must lie in 0..{classes - 1}, got {labels.min()}..{labels.max()}")
+
+    def some(part: slice) -> None:
+        low, high, _ = part.indices(len(images))
+        _race(images, labels, codes, noise, rule, seed, network, traces, low, high)
+
+    in_parts(some, len(images), len(images) * network.hidden_rows.size)
+
+
+@njit
+def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):  # type: ignore[no-untyped-def]
+    """Race samples low..high-1 of a batch to their decisions and fill their traces."""
+    hidden, classes = network.output_rows.shape
+    flags = np.zeros((hidden + 7) // 8 * 8, np.uint8)
+    race = _Race(
+        np.empty(hidden, np.float32),
+        np.empty(hidden, np.float32),
+        flags,
+        flags.view(np.uint64),
+        np.empty(hidden, np.int32),
+        np.empty(hidden, np.int32),
+        np.empty(classes, np.float32),
+    )
+    events = new_events(network.hidden_rows.shape[0], rule.t_max)
+    for b in range(low, high):
+        own = random_bits(seed, b)
+        count = sort_pixels(images[b], codes, noise, own, rule.t_max, rule.delay, events)
+        decision, arrived, sent, fired = _run(events, count, noise, own, rule, network, race)
+        traces.inputs[b, :arrived] = events[0][:arrived]
+        traces.spikes[b, :sent] = race.neurons[:sent]
+        traces.input_counts[b], traces.spike_counts[b] = arrived, sent
+        right = _decided(race.output, rule.threshold) == labels[b]
+        traces.outcome[b, 0], traces.outcome[b, 1] = right, decision
+        traces.outcome[b, 2] = arrived + fired
+        spoke = decision < rule.t_max
+        error, signal = traces.output_signals[b], traces.hidden_signals[b]
+        _output_signal(race.output, labels[b], right and spoke, decision, rule, error)
+        _hidden_signal(error, network.output_columns, race, rule, signal)
+
+
+@njit
+def _run(events, count, noise, seed, rule, network, race):  # type: ignore[no-untyped-def]
+    """One race. Decision step, inputs and hidden spikes that had arrived, hidden neurons fired.
+
+    Arrays go one by one to the functions called here: each tuple that is passed costs more time
+    than most of them take.
+    """
+    inputs, times = events[0], events[1]
+    potential, bars, flags, words, neurons, arrivals, output = race
+    hidden_rows, output_rows = network.hidden_rows, network.output_rows
+    potential[:], output[:] = network.hidden_bias, network.output_bias
+    bars[:] = rule.threshold
+    t_max, delay, threshold = rule.t_max, rule.delay, np.float32(rule.threshold)
+    silenced = noise.silenced
+    arrived = sent = fired = step = 0
+    while step < t_max:
+        start = arrived
+        while arrived < count and times[arrived] <= step:
+            arrived += 1
+        if arrived > start or step == 0:
+            if arrived > start:
+                add_rows(potential, hidden_rows, inputs, start, arrived - 1)
+                _add_and_flag(potential, hidden_rows, inputs[arrived - 1], bars, flags)
+            else:
+                _flag(potential, bars, flags)
+            fired = _fire(
+                flags, words, bars, silenced, seed, step + delay, neurons, arrivals, fired
+            )
+        start = sent
+        while sent < fired and arrivals[sent] <= step:
+            sent += 1
+        if sent > start or step == 0:
+            add_rows(output, output_rows, neurons, start, sent)
+            if _any_above(output, threshold):
+                return step, arrived, sent, fired
+        step = t_max
+        if arrived < count:
+            step = min(step, times[arrived])
+        if sent < fired:
+            step = min(step, arrivals[sent])
+    return t_max, arrived, sent, fired
+
+
+@njit
+def _add_and_flag(potential, rows, i, bars, flags):  # type: ignore[no-untyped-def]
+    """Add the last row of a step, and flag the neurons that are then above their bars."""
+    for j in range(potential.shape[0]):
+        total = potential[j] + rows[i, j]
+        potential[j] = total
+        flags[j] = total > bars[j]
+
+
+@njit
+def _flag(potential, bars, flags):  # type: ignore[no-untyped-def]
+    """Which neurons are above their bars."""
+    for j in range(potential.shape[0]):
+        flags[j] = potential[j] > bars[j]
+
+
+@njit
+def _fire(flags, words, bars, silenced, seed, arrival, neurons, arrivals, fired):  # type: ignore[no-untyped-def]
+    """Queue the flagged neurons, in order; none is flagged again."""
+    for word in range(words.shape[0]):
+        if words[word]:
+            for j in range(8 * word, 8 * word + 8):
+                if flags[j]:
+                    bars[j] = np.inf
+                    if not is_silenced(seed, j, silenced):
+                        neurons[fired], arrivals[fired] = j, arrival
+                        fired += 1
+    return fired
+
+
+@njit
+def _any_above(output, limit):  # type: ignore[no-untyped-def]
+    count = 0
+    for k in range(output.shape[0]):
+        count += output[k] > limit
+    return count > 0
+
+
+@njit
+def _decided(output, threshold):  # type: ignore[no-untyped-def]
+    """The first output neuron above the threshold, or else the one with the largest potential."""
+    for k in range(output.shape[0]):
+        if output[k] > threshold:
+            return k
+    return np.argmax(output)
+
+
+@njit
+def _output_signal(output, label, is_first, decision, rule, signal):  # type: ignore[no-untyped-def]
+    """dL/dV of the output neurons, see `firstspike.training.rules.decision.output_signal`."""
+    top, total = output.max(), np.float32(0)
+    for k in range(output.shape[0]):
+        signal[k] = np.exp((output[k] - top) / np.float32(rule.temperature))
+        total += signal[k]
+    for k in range(output.shape[0]):
+        signal[k] /= total
+    signal[label] = np.float32(0) if is_first else signal[label] - np.float32(1)
+    signal[label] -= np.float32(rule.earliness * decision / rule.t_max)
+
+
+@njit
+def _hidden_signal(error, columns, race, rule, signal):  # type: ignore[no-untyped-def]
+    """dL/dV of the hidden neurons, see `firstspike.training.rules.decision.decision_gradients`."""
+    potential, bars = race.potential, race.bars
+    signal[:] = 0
+    for k in range(error.shape[0]):
+        scale, column = error[k], columns[k]
+        for j in range(signal.shape[0]):
+            signal[j] += scale * column[j]
+    zero, one = np.float32(0), np.float32(1)
+    threshold, narrow = np.float32(rule.threshold), np.float32(1 / rule.window)
+    cost = np.float32(rule.sparsity)
+    for j in range(signal.shape[0]):
+        slope = max(one - abs(potential[j] - threshold) * narrow, zero)
+        signal[j] = (signal[j] + (cost if bars[j] > threshold else zero)) * slope

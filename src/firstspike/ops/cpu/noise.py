@@ -1,0 +1,139 @@
+"""Training images as sorted input spikes, changed at random on the way (Numba kernels).
+
+Every random number is a function of the sample's seed and of its place, so that kernels need no
+state, and results depend neither on the order of the samples nor on the number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from firstspike.ops.cpu.events import njit
+
+_QUANTILES = 4096  # a power of 2: the lowest bits of a random number choose one
+_SHIFT, _SPIKES, _SILENCE = 0, 1 << 16, 2 << 16  # places of what is drawn, far from each other
+_BITS, _ODD = np.uint64(0xFFFFFFFF), np.uint64(0x9E3779B9)
+
+
+class Noise(NamedTuple):
+    """What happens to an image and to the hidden spikes that it causes.
+
+    Args:
+        shift: the largest move of the image in pixels, each way; what comes in is black.
+        moves: int32, steps by which a spike may move in time, all as likely; empty for none.
+        silenced: share of hidden spikes that are left out, in 1/65536.
+    """
+
+    shift: int
+    moves: NDArray[Any]
+    silenced: int
+
+
+def make_noise(shift: int, jitter: float, dropout: float) -> Noise:
+    """Noise with moves in time of standard deviation ``jitter``: rounded normal quantiles."""
+    moves = np.zeros(0, np.int32)
+    if jitter:
+        middles = (torch.arange(_QUANTILES, dtype=torch.float64) + 0.5) / _QUANTILES
+        moves = (torch.special.ndtri(middles) * jitter).round().int().numpy()
+    return Noise(shift, moves, round(dropout * 65536))
+
+
+class Events(NamedTuple):
+    """Buffers for one sample's input spikes, and for sorting them."""
+
+    inputs: NDArray[Any]
+    arrivals: NDArray[Any]
+    pixels: NDArray[Any]
+    times: NDArray[Any]
+    starts: NDArray[Any]
+
+
+@njit
+def random_bits(seed, place):  # type: ignore[no-untyped-def]
+    """32 random bits for a seed and a place: Wellons' lowbias32 hash of their sum."""
+    x = (np.uint64(seed) + np.uint64(place) * _ODD) & _BITS
+    x = ((x ^ (x >> np.uint64(16))) * np.uint64(0x7FEB352D)) & _BITS
+    x = ((x ^ (x >> np.uint64(15))) * np.uint64(0x846CA68B)) & _BITS
+    return x ^ (x >> np.uint64(16))
+
+
+@njit
+def is_silenced(seed, neuron, silenced):  # type: ignore[no-untyped-def]
+    """Whether a hidden neuron's spike is left out, of which 1/65536 times ``silenced`` are."""
+    return np.int64(random_bits(seed, _SILENCE + neuron) >> np.uint64(16)) < silenced
+
+
+@njit
+def new_events(inputs, t_max):  # type: ignore[no-untyped-def]
+    """Buffers for images of so many pixels; one more, where the last black pixel is written."""
+    return (
+        np.empty(inputs + 1, np.int32),
+        np.empty(inputs + 1, np.int32),
+        np.empty(inputs + 1, np.int32),
+        np.empty(inputs + 1, np.int32),
+        np.empty(t_max + 1, np.int32),
+    )
+
+
+@njit
+def sort_pixels(image, codes, noise, seed, t_max, delay, events):  # type: ignore[no-untyped-def]
+    """The spikes of an image that arrive before t_max, by time and then by input.
+
+    Args:
+        image: uint8 [height, width].
+        codes: spike time of each pixel value, int32 [256].
+        noise: see `Noise`.
+        seed: of this sample.
+        t_max: number of time steps.
+        delay: steps from a spike to its effect.
+        events: buffers; ``inputs`` and ``arrivals`` are filled.
+
+    Returns:
+        The number of spikes.
+    """
+    inputs, arrivals, pixels, times, starts = events
+    count = _find_pixels(image, noise.shift, seed, pixels)
+    too_late = max(t_max - delay, 0)  # all that do not arrive are sorted behind the others
+    starts[: too_late + 1] = 0
+    mask = np.uint64(max(len(noise.moves) - 1, 0))
+    for k in range(count):
+        time = codes[pixels[k] & 255]
+        pixels[k] >>= 8
+        if len(noise.moves):
+            time = max(time + noise.moves[random_bits(seed, _SPIKES + pixels[k]) & mask], 0)
+        times[k] = min(time, too_late)
+        starts[times[k]] += 1
+    total = 0
+    for step in range(too_late + 1):
+        starts[step], total = total, total + starts[step]
+    in_time = starts[too_late]
+    for k in range(count):
+        place = starts[times[k]]
+        inputs[place], arrivals[place] = pixels[k], times[k] + delay
+        starts[times[k]] = place + 1
+    return in_time
+
+
+@njit
+def _find_pixels(image, shift, seed, pixels):  # type: ignore[no-untyped-def]
+    """The pixels of a moved image that are not black, in order, and their values; their number."""
+    height, width = image.shape
+    bits, span = random_bits(seed, _SHIFT), np.uint64(2 * shift + 1)
+    down = np.int64((bits & np.uint64(0xFFFF)) % span) - shift
+    right = np.int64((bits >> np.uint64(16)) % span) - shift
+    count = 0
+    for y in range(max(0, down), min(height, height + down)):
+        row = image[y - down]
+        ink = np.uint8(0)
+        for x in range(width):
+            ink |= row[x]
+        if ink:
+            for x in range(max(0, right), min(width, width + right)):
+                value = row[x - right]
+                pixels[count] = (y * width + x) << 8 | value
+                count += value > 0
+    return count

@@ -1,0 +1,228 @@
+"""The run directory: everything that a training run leaves, and all that resuming it needs.
+
+    options.json              kind of run, version and every option
+    stats.jsonl               one JSON object an epoch
+    samples/epoch-NNN.png     pictures
+    checkpoint/               see `firstspike.runs.checkpoint`
+    summary.json              the end result
+
+A trainer appends an epoch's statistics, then saves the checkpoint; when it resumes, it loads the
+checkpoint and calls `RunDirectory.truncate_stats` with its epoch. So a kill at any moment loses the
+epoch at hand and nothing else. One process may write to a run; any number may read meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from firstspike._version import __version__
+from firstspike.runs import checkpoint, files
+
+_OPTIONS, _STATS, _SUMMARY = "options.json", "stats.jsonl", "summary.json"
+_FIELDS = {"kind": str, "version": str, "options": dict}  # of options.json
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """One run on disk; made by `create` or `open`.
+
+    Whatever is wrong with its files raises `ValueError` with one line that names the file and the
+    remedy, and leaves no file half-written.
+
+    Args:
+        path: the folder.
+        kind: what was trained, such as ``"gan"``.
+        version: of firstspike, when the run was made.
+        options: every option of the run, as ``options.json`` holds them.
+    """
+
+    path: Path
+    kind: str
+    version: str
+    options: dict[str, Any]
+
+    @classmethod
+    def create(
+        cls, path: str | os.PathLike[str], kind: str, options: Mapping[str, Any]
+    ) -> RunDirectory:
+        """Start a run in a new or empty folder, with ``options`` as ``options.json``.
+
+        Raises:
+            ValueError: the folder holds something, cannot be made, or an option is no JSON value.
+        """
+        path = Path(path)
+        record = {"kind": kind, "version": __version__, "options": dict(options)}
+        content = files.to_json(record, path / _OPTIONS)
+        is_new = not os.path.lexists(path)
+        try:
+            _check_unused(path)
+            path.mkdir(parents=True, exist_ok=True)
+            files.replace(path / _OPTIONS, content)
+        except OSError as error:
+            if is_new:
+                shutil.rmtree(path, ignore_errors=True)
+            fault = error.strerror or error
+            raise ValueError(f"--out {path}: cannot be written: {fault}; choose another") from None
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> RunDirectory:
+        """An existing run. ValueError if there is none or its ``options.json`` is broken."""
+        path = Path(path)
+        file = path / _OPTIONS
+        if not file.is_file():
+            raise ValueError(f"{path}: no run here, {_OPTIONS} is missing; name a run's folder")
+        record = files.from_json(files.read(file), file)
+        if unknown := sorted(record.keys() - _FIELDS):
+            raise ValueError(f"{file}: unknown field {unknown[0]!r}; update firstspike")
+        for name, kind in _FIELDS.items():
+            if not isinstance(record.get(name), kind):
+                raise files.damaged(file, f"{name!r} is missing or of another type")
+        return cls(path=path, **record)
+
+    def append_stats(self, record: Mapping[str, Any]) -> None:
+        """Add one line to ``stats.jsonl``, as a whole or not at all.
+
+        Raises:
+            ValueError: a value is NaN, infinite or no JSON value, or the disk is full.
+        """
+        file = self.path / _STATS
+        line = files.to_json(record, file, indent=None)
+        with self._explained(file):
+            size = file.stat().st_size if file.exists() else 0
+            try:
+                with file.open("ab") as stream:
+                    stream.write(line)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.truncate(file, size)
+                raise
+
+    def read_stats(self) -> list[dict[str, Any]]:
+        """The lines of ``stats.jsonl``; a last one that a kill cut off is left out."""
+        return [record for _, record in self._stats()]
+
+    def truncate_stats(self, epoch: int) -> None:
+        """Drop the lines with a later ``"epoch"``, and a last one that a kill cut off."""
+        kept = [line for line, record in self._stats() if record.get("epoch", epoch) <= epoch]
+        if (self.path / _STATS).exists():
+            self._replace(self.path / _STATS, b"".join(kept))
+
+    def save_checkpoint(
+        self,
+        models: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        state: Mapping[str, Any],
+    ) -> None:
+        """Replace the checkpoint; until the new one is complete, the previous one stays.
+
+        Args:
+            models: networks by file name.
+            optimizers: optimisers by file name.
+            state: JSON values that resuming needs, such as the epoch.
+
+        Raises:
+            ValueError: the disk is full, or ``state`` holds a value that is no JSON value.
+        """
+        folder = self.path / "checkpoint"
+        with self._explained(folder):
+            checkpoint.save(folder, models, optimizers, state)
+
+    def has_checkpoint(self) -> bool:
+        """Whether there is a complete checkpoint."""
+        return checkpoint.exists(self.path / "checkpoint")
+
+    def check_checkpoint(self) -> dict[str, Any]:
+        """The ``state`` that was saved. ValueError as for `load_checkpoint`, of all files."""
+        return checkpoint.check(self.path / "checkpoint")
+
+    def load_checkpoint(
+        self, models: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer] | None = None
+    ) -> dict[str, Any]:
+        """Load networks and optimisers in place, all of them or, on an error, none.
+
+        Args:
+            models: networks by the names under which they were saved; some may be left out.
+            optimizers: optimisers likewise; None for the weights alone.
+
+        Returns:
+            The ``state`` that was saved.
+
+        Raises:
+            ValueError: there is no checkpoint, a file is missing or damaged, or it belongs to
+                another architecture or optimiser.
+        """
+        return checkpoint.load(self.path / "checkpoint", models, optimizers or {})
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Write ``summary.json``. ValueError as for `append_stats`."""
+        file = self.path / _SUMMARY
+        self._replace(file, files.to_json(summary, file))
+
+    def read_summary(self) -> dict[str, Any]:
+        """The content of ``summary.json``. ValueError if the run has not ended."""
+        file = self.path / _SUMMARY
+        if not file.is_file():
+            raise ValueError(f"{file}: not there yet; end the run with --resume {self.path}")
+        return files.from_json(files.read(file), file)
+
+    def sample_path(self, epoch: int) -> Path:
+        """``samples/epoch-NNN.png``; makes the folder."""
+        folder = self.path / "samples"
+        with self._explained(folder):
+            folder.mkdir(exist_ok=True)
+        return folder / f"epoch-{epoch:03d}.png"
+
+    def _stats(self) -> list[tuple[bytes, dict[str, Any]]]:
+        """The complete lines of ``stats.jsonl`` with their content."""
+        file = self.path / _STATS
+        lines = files.read(file).splitlines(keepends=True) if file.exists() else []
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()
+        numbered = enumerate(lines, 1)
+        return [(line, files.from_json(line, f"{file}, line {n}")) for n, line in numbered]
+
+    def _replace(self, file: Path, content: bytes) -> None:
+        with self._explained(file):
+            files.replace(file, content)
+
+    def _explained(self, file: Path) -> contextlib.AbstractContextManager[None]:
+        return files.explained(
+            file, f"what was saved before is intact: make room, then use --resume {self.path}"
+        )
+
+
+def unused_path(base: str | os.PathLike[str], stem: str) -> Path:
+    """``base/stem``, or the first of ``base/stem-2``, ``base/stem-3``, ... that does not exist."""
+    names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+    return next(path for path in (Path(base, name) for name in names) if not path.exists())
+
+
+def epoch_generator(seed: int, epoch: int, stream: str = "") -> torch.Generator:
+    """A CPU random generator of its own for each (seed, epoch, stream).
+
+    A resumed run draws from it what an uninterrupted one draws, without any stored state.
+    """
+    digest = hashlib.sha256(f"{seed}/{epoch}/{stream}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))  # it uses 32 bits
+
+
+def _check_unused(path: Path) -> None:
+    """Raise ValueError unless a run can start at ``path``: nothing there, or an empty folder."""
+    if (path / _OPTIONS).exists():
+        raise ValueError(f"--out {path}: holds another run; choose another or use --resume {path}")
+    leftover = files.beside(path / _OPTIONS)
+    if path.exists() and not (path.is_dir() and set(path.iterdir()) <= {leftover}):
+        raise ValueError(f"--out {path}: is not an empty folder; choose another")

@@ -1,0 +1,115 @@
+"""Training told to a logger, epoch by epoch: TensorBoard, a CSV file, or any of Lightning Fabric's.
+
+``stats.jsonl`` is the record of a run, with or without a logger. What a logger needs is imported
+when it is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from firstspike.runs.directory import RunDirectory
+
+TAG = "samples"
+
+
+class Logger(Protocol):
+    """What is asked of a logger: the part of ``lightning_fabric.loggers.Logger`` that is used.
+
+    Pictures go to ``experiment.add_image``, as of TensorBoard, if the logger has that.
+    """
+
+    def log_hyperparams(self, params: dict[str, Any]) -> None: ...
+
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None: ...
+
+    def save(self) -> None: ...
+
+    def finalize(self, status: str) -> None: ...
+
+
+Factory = Callable[[Path], Logger]
+EpochLog = Callable[[int, Mapping[str, float]], None]
+
+
+def find(name: str) -> Factory:
+    """What makes a logger for the folder of a run.
+
+    Args:
+        name: ``"tensorboard"``, ``"csv"``, or the dotted path of a function or class that takes the
+            run's folder and returns a `Logger`, such as ``my_module.my_logger``.
+
+    Raises:
+        ValueError: a package is missing, or there is nothing of this name.
+    """
+    if name in _FACTORIES:
+        needed = ("lightning_fabric", *(["tensorboard"] if name == "tensorboard" else []))
+        if not all(map(importlib.util.find_spec, needed)):
+            raise ValueError(f"--log {name} needs an extra: pip install 'firstspike[log]'")
+        return _FACTORIES[name]
+    module, _, attribute = name.rpartition(".")
+    try:
+        factory: Factory = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"--log {name}: {reason}; give tensorboard, csv or the dotted path of a function"
+        ) from None
+    return factory
+
+
+@contextlib.contextmanager
+def following(run: RunDirectory, factory: Factory | None) -> Iterator[EpochLog | None]:
+    """What a trainer calls after each epoch, to tell a logger; None without a logger.
+
+    Args:
+        run: the run; its options are logged at once, and the grid of samples of each epoch, if
+            there is one.
+        factory: makes the logger; None for none.
+    """
+    if factory is None:
+        yield None
+        return
+    logger, status = factory(run.path), "failed"
+    try:
+        with contextlib.suppress(NotImplementedError):  # of Fabric's CSVLogger
+            logger.log_hyperparams({"kind": run.kind, **run.options})
+        yield lambda epoch, stats: _log(logger, run, epoch, stats)
+        status = "success"
+    finally:
+        logger.finalize(status)
+
+
+def _log(logger: Logger, run: RunDirectory, epoch: int, stats: Mapping[str, float]) -> None:
+    logger.log_metrics(dict(stats), step=epoch)
+    picture = run.path / "samples" / f"epoch-{epoch:03d}.png"
+    experiment: Any = getattr(logger, "experiment", None)
+    if hasattr(experiment, "add_image") and picture.is_file():
+        with Image.open(picture) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        experiment.add_image(TAG, pixels, epoch, dataformats="HWC")
+    logger.save()
+
+
+def _tensorboard(folder: Path) -> Logger:
+    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+
+    # One folder, however often the run is resumed: TensorBoard joins the files in it to one curve.
+    return TensorBoardLogger(folder, name="tensorboard", version="")
+
+
+def _csv(folder: Path) -> Logger:
+    from lightning_fabric.loggers.csv_logs import CSVLogger
+
+    return CSVLogger(folder, name="csv")  # version_0, version_1 after a resumption, ...
+
+
+_FACTORIES: dict[str, Factory] = {"tensorboard": _tensorboard, "csv": _csv}

@@ -1,0 +1,400 @@
+"""Spiking-GAN and its dense twin: networks, optimisers and the rule of one step.
+
+The two networks of a GAN take turns (arXiv 2106.15420, section 2.6): the discriminator learns to
+tell images from samples while the generator stays, then the generator learns to deceive it while
+the discriminator stays.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from firstspike import losses, models
+from firstspike.coding import decode, encode, noise_times, seen_until
+from firstspike.data import SIDE, ImageSet
+from firstspike.metrics import silent_fraction, spike_stats
+from firstspike.nn import FirstSpikeSequential
+from firstspike.runs.directory import RunDirectory
+from firstspike.training.config import AnnGanConfig, GanConfig, GanOptions
+from firstspike.training.rules.adversarial import MIN_HIDDEN, AdversarialLearner
+
+BIAS_LIMIT = 0.95  # of the threshold
+FAKE, REAL = 0, 1  # the discriminator's output neurons (section 2.3)
+STEP_STATS = ("discriminator_loss", "generator_loss", "real_wins", "fake_wins")
+
+
+class Gan:
+    """The networks of a GAN, their optimisers and the rule of one step. See the two subclasses."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    mark: tuple[float, float]  # inputs that tell the class: of this one, of the others
+
+    def __init__(self, config: GanOptions) -> None:
+        config.check()
+        self.config = config
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.build()
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.optimizers = {
+            "generator": self.optimizer(self.generator, config.generator_lr),
+            "discriminator": self.optimizer(self.discriminator, config.discriminator_lr),
+        }
+
+    @property
+    def labels(self) -> int:
+        """Inputs of both networks that tell the class."""
+        return models.LABELS if self.config.conditional else 0
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """What a checkpoint holds."""
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "average": self.average,
+        }
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set the learning rates of an epoch, counted from 1."""
+        left = 1 - (epoch - 1) / self.config.epochs
+        for name, lr in (
+            ("generator", self.config.generator_lr),
+            ("discriminator", self.config.discriminator_lr),
+        ):
+            falls = self.config.decay in (name, "both")
+            for group in self.optimizers[name].param_groups:
+                group["lr"] = min(1.0, 2 * left) * lr if falls else lr
+
+    def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
+        """One update of the discriminator, then one of the generator; their losses and verdicts."""
+        count = len(real)
+        noise, others = self.latents_for(real, rng), self.latents_for(real, rng)
+        with torch.no_grad():
+            fake = self.draw(noise)
+        verdicts = self.judge(torch.cat([real, fake]), rng)
+        loss_real, won_real = self.verdict(verdicts[:count], REAL)
+        loss_fake, won_fake = self.verdict(verdicts[count:], FAKE)
+        self.update("discriminator", loss_real + loss_fake)
+        verdicts = self.judge(self.draw(others), rng)
+        loss, _ = self.verdict(verdicts, REAL)
+        self.update("generator", loss)
+        self.follow()
+        values = torch.stack([loss_real + loss_fake, loss, won_real, won_fake]).tolist()
+        return dict(zip(STEP_STATS, values, strict=True))
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move the averaged weights towards those of the generator."""
+        pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
+        for mean, new in pairs:
+            mean.lerp_(new, 1 - self.config.average)
+
+    def update(self, name: str, loss: Tensor) -> None:
+        """Descend the gradient of one network; the other one stays as it is."""
+        self.optimizers[name].zero_grad()
+        loss.backward(inputs=list(self.networks[name].parameters()))
+        self.optimizers[name].step()
+
+    def latents(
+        self, count: int, rng: torch.Generator | None = None, digits: Tensor | None = None
+    ) -> Tensor:
+        """Input of the generator for ``count`` samples.
+
+        Args:
+            count: number of samples.
+            rng: of the noise.
+            digits: class of each, int64 [count], for a conditional network only; 0, 1, ..., 9 and
+                again from 0 if None.
+
+        Returns:
+            [count, 100], and 10 inputs more that tell a conditional network the class.
+
+        Raises:
+            ValueError: ``digits`` are given to another network, or are no classes.
+        """
+        noise = self.noise(count, rng)
+        if not self.config.conditional:
+            if digits is not None:
+                raise ValueError("digits: this network cannot be asked for a class; leave them out")
+            return noise
+        digits = torch.arange(count) % models.LABELS if digits is None else digits
+        return torch.cat([noise, self.marks(digits)], dim=1)
+
+    def prepare(self, images: ImageSet) -> Tensor:
+        """What the discriminator sees of images: [N, 784], and 10 inputs more if conditional."""
+        pixels = self.pixels(images.images)
+        if not self.config.conditional:
+            return pixels
+        return torch.cat([pixels, self.marks(images.labels)], dim=1)
+
+    def marks(self, digits: Tensor) -> Tensor:
+        """Inputs [N, 10] that tell classes [N]: as spikes, that of the class at once."""
+        if ((digits < 0) | (digits >= models.LABELS)).any():
+            raise ValueError(f"digits must lie in 0..{models.LABELS - 1}")
+        on, off = self.mark
+        chosen = nn.functional.one_hot(digits, models.LABELS).bool()
+        return torch.where(chosen, float(on), float(off))
+
+    def latents_for(self, real: Tensor, rng: torch.Generator) -> Tensor:
+        """Latents of the class of each prepared image."""
+        return torch.cat([self.noise(len(real), rng), real[:, models.PIXELS :]], dim=1)
+
+    def draw(self, latents: Tensor) -> Tensor:
+        """Samples as the discriminator sees them, which is told the class as well."""
+        return torch.cat([self.generator(latents), latents[:, models.LATENTS :]], dim=1)
+
+    @torch.no_grad()
+    def sample(self, latents: Tensor, *, averaged: bool = True) -> Tensor:
+        """Images drawn from latents.
+
+        Args:
+            latents: [count, 100] from `latents`, or spike times of your own.
+            averaged: whether the generator with the averaged weights draws.
+
+        Returns:
+            Intensities in 0..1, [count, 28, 28].
+        """
+        return self.images(self.artist(averaged)(latents))
+
+    def artist(self, averaged: bool) -> Any:
+        """The generator: the averaged one or the one that is being trained."""
+        return self.average if averaged else self.generator
+
+    @torch.no_grad()
+    def walk(
+        self,
+        steps: int,
+        count: int,
+        rng: torch.Generator | None = None,
+        digits: Tensor | None = None,
+    ) -> Tensor:
+        """Latents on ``count`` straight lines between two random ones: [count * steps, 100].
+
+        ``digits`` [count] are the classes of the lines, as for `latents`.
+        """
+        if digits is None and self.config.conditional:
+            digits = torch.arange(count) % models.LABELS
+        both = None if digits is None else digits.repeat(2)
+        ends = self.latents(2 * count, rng, both).unflatten(0, (2, count))
+        share = torch.linspace(0, 1, steps)[:, None]
+        return self.on_grid(torch.lerp(ends[0, :, None], ends[1, :, None], share)).flatten(0, 1)
+
+    def on_grid(self, latents: Tensor) -> Tensor:
+        """The nearest latents that the generator takes."""
+        return latents
+
+    def build(self) -> None:
+        """Make ``generator`` and ``discriminator``."""
+        raise NotImplementedError
+
+    def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
+        """The optimiser of one network."""
+        betas = (self.config.beta1, 0.999)
+        return torch.optim.Adam(network.parameters(), lr, betas=betas, fused=True)
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """Inputs [N, 784] of the discriminator for uint8 images [N, 28, 28]."""
+        raise NotImplementedError
+
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        """Random inputs of the generator: [count, 100]."""
+        raise NotImplementedError
+
+    def images(self, output: Tensor) -> Tensor:
+        """Intensities in 0..1, [N, 28, 28], of the generator's output [N, 784]."""
+        raise NotImplementedError
+
+    def judge(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """The discriminator's output in training."""
+        raise NotImplementedError
+
+    def verdict(self, output: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
+        """Loss of the discriminator's output where ``wanted`` is desired, and how often it won."""
+        raise NotImplementedError
+
+    def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
+        """Spikes per image and share of silent neurons; nothing if the network does not spike."""
+        return {}
+
+
+class SpikingGan(Gan):
+    """Generator 100-400-784 and discriminator 784-400-2 of neurons that spike at most once."""
+
+    config: GanConfig
+    generator: FirstSpikeSequential
+    discriminator: FirstSpikeSequential
+    _learner: AdversarialLearner | None = None
+
+    def build(self) -> None:
+        config = self.config
+        layer: dict[str, Any] = {
+            "bias": config.bias,
+            "t_max": config.t_max,
+            "delay": config.delay,
+            "silent": config.silent,
+            "gradient": config.gradient,
+            "window": config.window,
+            "normalize": None if config.normalize == "none" else config.normalize,
+            "impl": config.impl,
+        }
+        self.mark = 0, config.t_max
+        self.generator = models.generator(config.hidden, self.labels, **layer)
+        self.discriminator = models.discriminator(config.hidden, self.labels, **layer)
+
+    def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
+        if self.config.optimizer == "sgd":
+            decay = 2 * self.config.weight_decay  # of lambda * sum of w^2
+            return torch.optim.SGD(network.parameters(), lr, weight_decay=decay)
+        return super().optimizer(network, lr)
+
+    def pixels(self, images: Tensor) -> Tensor:
+        return encode(images.flatten(1), self.config.t_max)
+
+    def start_epoch(self, epoch: int) -> None:
+        super().start_epoch(epoch)
+        self._learner = None  # a checkpoint may have been loaded
+
+    def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
+        if not self._is_event_driven():
+            return super().step(real, rng)
+        if self._learner is None:
+            networks = {"generator": self.generator, "discriminator": self.discriminator}
+            limit = BIAS_LIMIT * self.generator.layers[0].threshold
+            self._learner = AdversarialLearner(networks, self.optimizers, limit, self.config)
+        latents = self.latents_for(real, rng), self.latents_for(real, rng)
+        seed = int(torch.randint(2**31, (), generator=rng))
+        values = self._learner.step(real, latents, seed)
+        self.follow()
+        return dict(zip(STEP_STATS, values, strict=True))
+
+    def _is_event_driven(self) -> bool:
+        """Whether the options are those that the kernels are written for."""
+        config = self.config
+        wanted = config.impl != "reference" and config.bias and config.hidden >= MIN_HIDDEN
+        rules = config.gradient, config.loss, config.optimizer, config.normalize
+        return wanted and rules == ("final", "potential", "adam", "none")
+
+    @torch.no_grad()
+    def update(self, name: str, loss: Tensor) -> None:
+        with torch.enable_grad():
+            super().update(name, loss)
+        # A neuron that its bias alone makes fire does so for every input, and learns no more.
+        network = self.generator if name == "generator" else self.discriminator
+        for layer in network.layers:
+            if layer.bias is not None:
+                layer.bias.clamp_(max=BIAS_LIMIT * layer.threshold)
+
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        config = self.config
+        return noise_times(
+            count,
+            models.LATENTS,
+            config.t_max,
+            last=config.latent_last,
+            silent=config.latent_silent,
+            generator=rng,
+        )
+
+    def on_grid(self, latents: Tensor) -> Tensor:
+        return latents.round()
+
+    def images(self, output: Tensor) -> Tensor:
+        return decode(output, self.config.t_max).unflatten(1, (SIDE, SIDE))
+
+    def last_looks(self, count: int, rng: torch.Generator) -> Tensor:
+        """The steps until which the discriminator sees each image's spikes, [count, 1]."""
+        low, high = self.config.look_from, self.config.look_to
+        share = low + (high - low) * torch.rand(count, 1, generator=rng)
+        return (share * self.config.t_max).floor()
+
+    def judge(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """The discriminator's outputs [N, 2]: spike times, or potentials in the last step."""
+        images = seen_until(images, self.last_looks(len(images), rng), self.config.t_max)
+        if self.config.loss == "least-squares":
+            return self.discriminator(images)
+        hidden, output = self.discriminator.layers
+        return output.final_potential(hidden(images))
+
+    def verdict(self, output: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
+        other = 1 - wanted
+        target = torch.full((len(output),), wanted)
+        if self.config.loss == "least-squares":
+            won = output[:, wanted] < output[:, other]
+            loss = losses.aggressive_ttfs(output, target, self.config.t_max).sum(dim=1)
+        else:
+            won = output[:, wanted] > output[:, other]
+            loss = nn.functional.cross_entropy(output, target, reduction="none")
+        return loss.mean(), won.float().mean()
+
+    @torch.no_grad()
+    def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
+        drawn = self.artist(averaged).layer_times(latents)
+        shown = torch.cat([drawn[-1], latents[:, models.LATENTS :]], dim=1)
+        judged = self.discriminator.layer_times(shown)
+        t_max = self.config.t_max
+        return {
+            "generator_spikes": _mean_spikes(drawn, t_max, "end"),
+            "discriminator_spikes": _mean_spikes(judged, t_max, "decision"),
+            "generator_hidden_silent": silent_fraction(drawn[1], t_max),
+            "generator_output_silent": silent_fraction(drawn[2], t_max),
+            "discriminator_hidden_silent": silent_fraction(judged[1], t_max),
+            "discriminator_output_silent": silent_fraction(judged[2], t_max),
+        }
+
+
+class AnnGan(Gan):
+    """The dense twin: ReLU, tanh and one logit; images in -1..1, normal latents."""
+
+    config: AnnGanConfig
+
+    mark = 1, 0
+
+    def build(self) -> None:
+        self.generator = models.ann_generator(self.config.hidden, self.labels)
+        self.discriminator = models.ann_discriminator(self.config.hidden, self.labels)
+
+    def pixels(self, images: Tensor) -> Tensor:
+        return images.flatten(1).float() / 127.5 - 1
+
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        return torch.randn(count, models.LATENTS, generator=rng)
+
+    def images(self, output: Tensor) -> Tensor:
+        return (output.unflatten(1, (SIDE, SIDE)) + 1) / 2
+
+    def judge(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        return self.discriminator(images)
+
+    def verdict(self, output: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
+        won = ((output > 0) == bool(wanted)).float().mean()
+        target = torch.full_like(output, wanted)
+        return nn.functional.binary_cross_entropy_with_logits(output, target), won
+
+
+_KINDS: dict[str, tuple[type[Gan], type[GanOptions]]] = {
+    "gan": (SpikingGan, GanConfig),
+    "ann-gan": (AnnGan, AnnGanConfig),
+}
+
+
+def build_gan(run: RunDirectory) -> Gan:
+    """Untrained networks for the options of a run. ValueError if it is no run of a GAN."""
+    config = read_config(run)
+    return _KINDS[run.kind][0](config)
+
+
+def read_config(run: RunDirectory) -> GanOptions:
+    """The options of a run. ValueError if it is no run of a GAN."""
+    if run.kind not in _KINDS:
+        raise ValueError(f"{run.path}: a {run.kind} run; give the run of a gan or an ann-gan")
+    return _KINDS[run.kind][1].from_dict(run.options, run.path)
+
+
+def _mean_spikes(layers: list[Tensor], t_max: int, until: Literal["decision", "end"]) -> float:
+    return float(spike_stats(layers, t_max, until=until).total.float().mean())

@@ -1,0 +1,159 @@
+"""The classifier's default rule: learn as of the decision step, from what had arrived by then.
+
+`decision_gradients` defines it in plain PyTorch. `DecisionLearner` carries it out, event by event
+and together with Adam, in the kernels of `firstspike.ops.cpu.minibatch` and
+`firstspike.ops.cpu.learning`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from firstspike.coding import encode
+from firstspike.metrics import decide
+from firstspike.models import Classifier
+from firstspike.training.config import ClassifierConfig
+from firstspike.training.loop import Stats
+from firstspike.training.rules.event_adam import EventAdam, rows
+
+
+def decision_gradients(
+    model: Classifier, layer_times: Sequence[Tensor], target: Tensor, config: ClassifierConfig
+) -> list[tuple[Tensor, Tensor]]:
+    """Gradients of both layers as of the decision step: a surrogate for eq. 11-15.
+
+    Temporal backpropagation tells a hidden neuron that fired to come earlier or later, and others
+    nothing, so that activity dies out under losses that only ask for less. Here a neuron learns as
+    far as its potential at the decision, had it not fired, is near its threshold, with the slope
+    ``max(0, 1 - |V - threshold| / window)`` for dV (a surrogate gradient, Neftci et al., arXiv
+    1901.09948), and from the spikes that had arrived by then.
+
+    Args:
+        model: the network, of two layers.
+        layer_times: spike times of the input, the hidden and the output layer, [B, features].
+        target: labels, int64 [B].
+        config: ``window``, ``sparsity`` and what `output_signal` takes.
+
+    Returns:
+        dL/dw [out, in] and dL/db [out] of each layer, sums over the batch.
+    """
+    times, hidden_times, output_times = layer_times
+    first, last = model.layers
+    t_max, delay = first.t_max, first.delay
+    decision = output_times.amin(dim=1, keepdim=True)
+
+    def arrived(times: Tensor) -> Tensor:
+        return ((times + delay <= decision) & (times + delay < t_max)).to(times.dtype)
+
+    output = nn.functional.linear(arrived(hidden_times), last.weight, last.bias)
+    winner = decide(output_times, output, t_max)
+    error = output_signal(output, winner, decision[:, 0], target, config)
+    potential = nn.functional.linear(arrived(times), first.weight, first.bias)
+    slope = (1 - (potential - first.threshold).abs() / config.window).clamp(min=0)
+    fired = model.layers[0](times) <= decision.clamp(max=t_max - 1)
+    signal = (error @ last.weight + config.sparsity * fired) * slope
+    return [
+        (signal.t() @ arrived(times), signal.sum(dim=0)),
+        (error.t() @ arrived(hidden_times), error.sum(dim=0)),
+    ]
+
+
+def output_signal(
+    potential: Tensor, winner: Tensor, decision: Tensor, target: Tensor, config: ClassifierConfig
+) -> Tensor:
+    """dL/dV of the output neurons at the decision, [B, classes].
+
+    The signs are those of aggressive TTFS (eq. 16): the desired neuron should fire earlier unless
+    it is first, the others later. The size is how wrong the network is: the distance between the
+    label and the softmax of the potentials. The desired neuron is asked to be earlier still by
+    ``earliness``, in proportion to the decision step.
+
+    Args:
+        potential: of the output neurons, [B, classes].
+        winner: the class decided for, int64 [B].
+        decision: its step [B]; t_max where no output neuron fired.
+        target: labels, int64 [B].
+        config: ``temperature``, ``earliness`` and ``t_max``.
+    """
+    desired = nn.functional.one_hot(target, potential.shape[1]).to(potential.dtype)
+    is_first = (winner == target) & (decision < config.t_max)
+    error = torch.softmax(potential / config.temperature, dim=1) - desired
+    error = torch.where(is_first[:, None] & (desired > 0), 0, error)
+    return error - desired * (config.earliness / config.t_max * decision)[:, None]
+
+
+class DecisionLearner:
+    """Training steps of a classifier: race, gradients and Adam at once (CPU, float32).
+
+    Args:
+        model: a network of two layers with biases; its weights are updated in place.
+        optimizer: gives the learning rate and holds the moments; see `EventAdam`.
+        config: of the rule and of the noise.
+    """
+
+    def __init__(
+        self, model: Classifier, optimizer: torch.optim.Adam, config: ClassifierConfig
+    ) -> None:
+        from firstspike.ops.cpu import (
+            learning,
+            minibatch,  # Numba takes a second to import
+        )
+        from firstspike.ops.cpu.noise import make_noise
+
+        first, last = model.layers
+        assert first.bias is not None and last.bias is not None
+        parameters = [first.weight, first.bias, last.weight, last.bias]
+        self._adam = EventAdam(optimizer, parameters)
+        hidden, hidden_bias, output, output_bias = (rows(parameter) for parameter in parameters)
+        self._network = minibatch.Network(
+            hidden, hidden_bias, output, output_bias, np.ascontiguousarray(output.T)
+        )
+        self._moments = learning.Moments(*self._adam.moments)
+        self._learning, self._kernels = learning, minibatch
+        self._codes = encode(torch.arange(256, dtype=torch.uint8), config.t_max).int().numpy()
+        self._noise = make_noise(config.shift, config.jitter, config.dropout)
+        self._rule = minibatch.Rule(
+            config.t_max,
+            config.delay,
+            first.threshold,
+            config.window,
+            config.temperature,
+            config.earliness,
+            config.sparsity,
+        )
+        self._traces = learning.new_traces(self._network, 0, minibatch.FIGURES)
+
+    def step(self, images: Tensor, labels: Tensor, seed: int) -> Stats:
+        """Learn from a batch.
+
+        Args:
+            images: uint8 [B, height, width].
+            labels: int64 [B], each a class of the network.
+            seed: of the noise, below 2**32.
+
+        Returns:
+            Means over the batch, of the network before the update.
+        """
+        if len(images) != len(self._traces.outcome):
+            figures = self._kernels.FIGURES
+            self._traces = self._learning.new_traces(self._network, len(images), figures)
+        network, traces = self._network, self._traces
+        self._kernels.race(
+            images.numpy(),
+            labels.numpy(),
+            self._codes,
+            self._noise,
+            self._rule,
+            seed,
+            network,
+            traces,
+        )
+        adam = self._learning.Adam(*self._adam.next_step(len(images)))
+        self._learning.learn(network, self._moments, traces, adam)
+        network.output_columns[:] = network.output_rows.T
+        right, decision, spikes = traces.outcome.mean(axis=0).tolist()
+        return {"train_accuracy": right, "train_decision_step": decision, "train_spikes": spikes}

@@ -1,0 +1,339 @@
+"""The command line: what a user types, sees and gets wrong."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from firstspike import cli
+from firstspike._version import __version__
+from firstspike.data import load_images, load_mnist
+from firstspike.models.quantized import quantize
+from firstspike.runs import files
+from firstspike.runs.directory import RunDirectory
+from firstspike.training.loading import load_classifier
+
+SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
+SMALL = ("--hidden", "8", "--batch", "8", "--epochs", "2")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """A folder with 12 pictures, in the two classes that are called 0 and 1."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        for number in range(6):
+            pixels = rng.integers(0, 256, (28, 28), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(pictures, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "run"
+    options = ["--data", str(pictures), "--digit", "all", "--out", str(path), *SMALL]
+    assert cli.main(["train", "gan", *options]) == 0
+    return path
+
+
+def idx(folder: Path, images: bytes | None = None, labels: bytes | None = None) -> Path:
+    """A folder with a pair of IDX files of one black 3."""
+    folder.mkdir()
+    header = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28])
+    contents = {
+        "train-images-idx3-ubyte.gz": images or gzip.compress(header + bytes(784)),
+        "train-labels-idx1-ubyte.gz": labels
+        or gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 1]) + bytes([3])),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+COMMANDS = (
+    (),
+    ("train",),
+    ("train", "gan"),
+    ("train", "ann-gan"),
+    ("generate",),
+    ("train", "classifier"),
+    ("train", "ann-classifier"),
+    ("evaluate",),
+    ("export",),
+    ("runs",),
+    ("compare",),
+    ("figures",),
+    ("reproduce",),
+    ("demo",),
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command) or "main")
+def test_help_is_as_recorded(firstspike, monkeypatch, command):
+    """After a wanted change: UPDATE_SNAPSHOTS=1 pytest tests/test_cli.py, and read the diff."""
+    monkeypatch.setenv("COLUMNS", "100")
+    code, out, _ = firstspike(*command, "--help")
+    assert code == 0
+    file = SNAPSHOTS / f"help-{'-'.join(command) or 'main'}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        file.write_text(out, encoding="utf-8")
+    assert out == file.read_text(encoding="utf-8")
+
+
+def test_version(firstspike):
+    assert firstspike("--version") == (0, f"{__version__}\n", "")
+
+
+def test_training_tells_and_records(firstspike, pictures, tmp_path):
+    code, out, err = firstspike("train", "gan", "--data", pictures, "--digit", "1", *SMALL)
+    assert (code, err) == (0, "")
+    run = tmp_path / "runs" / "gan-1-seed0"
+    options = json.loads((run / "options.json").read_text())
+    assert options["options"]["hidden"] == 8 and options["kind"] == "gan"
+    assert "samples/s · D right on real" in out and "spikes/image G" in out
+    assert json.loads((run / "summary.json").read_text())["generator_spikes"] > 0
+    assert f"firstspike generate {run.relative_to(tmp_path)}" in out
+
+
+def test_two_runs_do_not_meet(firstspike, pictures, tmp_path):
+    for _ in range(2):
+        assert firstspike("train", "ann-gan", "--data", pictures, "--digit", "0", *SMALL)[0] == 0
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert names == ["ann-gan-0-seed0", "ann-gan-0-seed0-2"]
+
+
+def test_a_dry_run_prints_the_options_and_leaves_nothing(firstspike, tmp_path):
+    code, out, _ = firstspike("train", "gan", "--dry-run", "--recipe", "paper", "--digit", "7")
+    assert code == 0
+    options = json.loads(out)
+    assert options["recipe"] == "paper" and options["silent"] == "zero" and options["digit"] == "7"
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_replace_those_of_the_recipe(firstspike):
+    options = ("--recipe", "paper", "--silent", "pull", "--dry-run")
+    resolved = json.loads(firstspike("train", "gan", *options)[1])
+    assert resolved["silent"] == "pull" and resolved["loss"] == "least-squares"
+
+
+def test_resume_goes_on_with_the_runs_options(firstspike, pictures, trained, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "run")
+    before = (run / "checkpoint" / "generator.safetensors").read_bytes()
+    code, out, err = firstspike("train", "gan", "--resume", run)
+    assert (code, err) == (0, "")
+    assert "12 images" in out
+    assert (run / "checkpoint" / "generator.safetensors").read_bytes() == before
+
+
+def test_a_killed_process_is_resumed_to_the_same_bytes(firstspike, pictures, trained, tmp_path):
+    """SIGKILL a real process as soon as it has a checkpoint."""
+    cut = tmp_path / "cut"
+    options = ["--data", str(pictures), "--digit", "all", "--out", str(cut), *SMALL]
+    command = [sys.executable, "-m", "firstspike", "train", "gan", *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (cut / "checkpoint").exists():
+            pass
+        process.kill()
+    assert firstspike("train", "gan", "--resume", cut)[0] == 0
+    for name in ("generator", "discriminator", "average"):
+        file = f"checkpoint/{name}.safetensors"
+        assert (cut / file).read_bytes() == (trained / file).read_bytes()
+
+
+def test_generate_writes_a_grid_arrays_or_pictures(firstspike, trained, tmp_path):
+    code, out, _ = firstspike("generate", trained, "--count", 6, "--seed", 7, "--out", "x.npz")
+    assert code == 0 and "6 images: x.npz" in out and "generator spikes: " in out
+    with np.load("x.npz") as arrays:
+        assert arrays["images"].shape == (6, 28, 28) and arrays["latents"].shape == (6, 100)
+        assert 0 <= arrays["images"].min() <= arrays["images"].max() <= 1
+    assert firstspike("generate", trained, "--count", 6, "--seed", 7, "--out", "grid.png")[0] == 0
+    with Image.open("grid.png") as grid:
+        assert grid.size == (3 * 58 - 2, 2 * 58 - 2)
+    assert firstspike("generate", trained, "--count", 6, "--seed", 7, "--out", "folder")[0] == 0
+    assert len(list(Path("folder").glob("*.png"))) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "grid.png", "x.npz"]
+
+
+def test_generate_repeats_with_its_seed_only(firstspike, trained):
+    def draw(*options: object) -> np.ndarray:
+        assert firstspike("generate", trained, "--count", 4, "--out", "x.npz", *options)[0] == 0
+        with np.load("x.npz") as arrays:
+            return arrays["images"]
+
+    assert (draw("--seed", 1) == draw("--seed", 1)).all()
+    assert (draw("--seed", 1) != draw("--seed", 2)).any()
+    assert (draw("--seed", 1) != draw("--seed", 1, "--no-averaged")).any()
+
+
+def test_generate_interpolates(firstspike, trained):
+    options = ("--count", 20, "--interpolate", 10, "--out", "x.npz")
+    assert firstspike("generate", trained, *options)[0] == 0
+    with np.load("x.npz") as arrays:
+        walks = arrays["latents"].reshape(2, 10, 100)
+    steps = np.diff(walks, axis=1)
+    assert np.abs(steps - steps.mean(axis=1, keepdims=True)).max() <= 1  # even, but for rounding
+
+
+def bad_inputs(trained: Path, pictures: Path, tmp_path: Path) -> dict[str, tuple[list, str]]:
+    """Name -> (arguments, what the message must hold)."""
+    train = ["train", "gan"]
+    whole = gzip.compress(bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(784))
+    large = gzip.compress(bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 32, 0, 0, 0, 32]) + bytes(1024))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    unreadable = tmp_path / "unreadable"
+    unreadable.mkdir()
+    (unreadable / "x.png").write_bytes(b"no picture")
+    missing = idx(tmp_path / "missing")
+    (missing / "train-labels-idx1-ubyte.gz").unlink()
+    other = shutil.copytree(trained, tmp_path / "other")
+    record = json.loads((other / "options.json").read_text())
+    record["options"]["hidden"] = 9
+    (other / "options.json").write_text(json.dumps(record))
+    corrupt = shutil.copytree(trained, tmp_path / "corrupt")
+    (corrupt / "checkpoint" / "average.safetensors").write_bytes(b"\x00" * 40)
+    return {
+        "unknown digit": ([*train, "--digit", "12"], "digit 12"),
+        "no digit": ([*train, "--digit", "x"], "digit must be 'all' or one of"),
+        "t_max": ([*train, "--t-max", "0"], "t_max must be"),
+        "epochs": ([*train, "--epochs", "0"], "epochs must be at least 1"),
+        "no folder": ([*train, "--data", "nowhere"], "nowhere: no such folder"),
+        "missing IDX": ([*train, "--data", missing], "train-labels-idx1-ubyte"),
+        "truncated IDX": ([*train, "--data", idx(tmp_path / "t", whole[:-9])], "train-images"),
+        "wrong size IDX": ([*train, "--data", idx(tmp_path / "s", large)], "32x32"),
+        "corrupt IDX": ([*train, "--data", idx(tmp_path / "c", b"rubbish")], "corrupt"),
+        "empty folder": ([*train, "--data", empty], "neither IDX files nor pictures"),
+        "unreadable": ([*train, "--data", unreadable, "--digit", "0"], "x.png: not a readable"),
+        "another run": ([*train, "--out", trained], "holds another run"),
+        "resume other kind": (["train", "ann-gan", "--resume", trained], "use `train gan`"),
+        "resume with options": ([*train, "--resume", trained, "--seed", "1"], "--resume"),
+        "no run": (["generate", "nowhere"], "nowhere: no run"),
+        "other architecture": (["generate", other], ".safetensors"),
+        "corrupt safetensors": (["generate", corrupt], "average.safetensors"),
+        "count": (["generate", trained, "--count", "0"], "count must be at least 1"),
+        "interpolate": (["generate", trained, "--interpolate", "0"], "interpolate must be"),
+    }
+
+
+def test_bad_input_is_one_line_that_names_it(firstspike, trained, pictures, tmp_path):
+    cases = bad_inputs(trained, pictures, tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    for name, (arguments, wanted) in cases.items():
+        code, _, err = firstspike(*arguments)
+        assert code == cli.USAGE_ERROR, name
+        assert err.startswith("firstspike: ") and err.count("\n") == 1, (name, err)
+        assert wanted in err, (name, err)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("train", "gan", "--epochs", "x"), ("train", "gan", "--recipe", "x"), ("train",), ("fly",)],
+)
+def test_what_does_not_parse_ends_with_2(firstspike, arguments):
+    code, _, err = firstspike(*arguments)
+    assert code == 2
+    assert "Traceback" not in err
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(firstspike, pictures, trained, monkeypatch):
+    """The disk fills up in the second epoch; with room again, the run ends as if nothing was."""
+    count = 0
+
+    def write(file: Path, content: bytes) -> None:
+        nonlocal count
+        count += file.name == "generator.safetensors"
+        if count == 2:
+            raise OSError(28, "No space left on device")
+        whole_write(file, content)
+
+    whole_write = files.write
+    monkeypatch.setattr(files, "write", write)
+    options = ("--data", pictures, "--digit", "all", "--out", "full", *SMALL)
+    code, _, err = firstspike("train", "gan", *options)
+    assert code == 2 and "No space left on device" in err and err.count("\n") == 1
+    monkeypatch.setattr(files, "write", whole_write)
+    assert json.loads(Path("full/checkpoint/state.json").read_text())["epoch"] == 1
+    assert firstspike("train", "gan", "--resume", "full")[0] == 0
+    file = "checkpoint/generator.safetensors"
+    assert Path("full", file).read_bytes() == (trained / file).read_bytes()
+
+
+def test_a_warning_is_one_line(firstspike, pictures):
+    options = ("--data", pictures, "--digit", "all", "--recipe", "paper", *SMALL)
+    code, _, err = firstspike("train", "gan", *options)
+    assert code == 0
+    assert all(line.startswith("firstspike: warning: epoch ") for line in err.splitlines())
+
+
+@pytest.fixture(scope="module")
+def classifiers(tmp_path_factory, pictures) -> tuple[Path, Path]:
+    """Trained runs of a classifier and of its dense twin on IDX files of MNIST's first images."""
+    folder = tmp_path_factory.mktemp("classifiers")
+    (folder / "data").mkdir()
+    for split, name in (("train", "train"), ("test", "t10k")):
+        part = load_mnist(split)
+        header = bytes([0, 0, 8, 3, 0, 0, 1, 44, 0, 0, 0, 28, 0, 0, 0, 28])
+        images = part.images[:300].numpy().tobytes()
+        (folder / "data" / f"{name}-images-idx3-ubyte").write_bytes(header + images)
+        labels = bytes(part.labels[:300].tolist())
+        header = bytes([0, 0, 8, 1, 0, 0, 1, 44])
+        (folder / "data" / f"{name}-labels-idx1-ubyte").write_bytes(header + labels)
+    runs = folder / "spiking", folder / "dense"
+    for run, kind in zip(runs, ("classifier", "ann-classifier"), strict=True):
+        options = ["--data", str(folder / "data"), "--out", str(run), *SMALL]
+        assert cli.main(["train", kind, *options]) == 0
+    return runs
+
+
+def test_a_classifier_is_evaluated(firstspike, classifiers):
+    spiking, dense = classifiers
+    for split, count in (("validation", 51), ("test", 300)):
+        code, out, err = firstspike("evaluate", spiking, "--split", split)
+        assert (code, err) == (0, "")
+        metrics = json.loads((spiking / f"evaluation-{split}" / "metrics.json").read_text())
+        assert metrics["count"] == count and 0 <= metrics["strict_accuracy"] <= 1
+        assert f'"count": {count}' in out
+    figures = {file.name for file in (spiking / "evaluation-test").glob("*.png")}
+    assert figures == {
+        f"{n}.png" for n in ("per-class", "deadline", "filters", "confusion", "raster")
+    }
+    assert firstspike("evaluate", dense)[0] == 0
+    metrics = json.loads((dense / "evaluation-validation" / "metrics.json").read_text())
+    assert metrics["dense_macs"] == 784 * 8 + 8 * 10
+
+
+def test_a_classifier_is_evaluated_with_8_bit_weights(firstspike, classifiers):
+    spiking, _ = classifiers
+    code, _, err = firstspike("evaluate", spiking, "--split", "test", "--quantized")
+    assert (code, err) == (0, "")
+    metrics = json.loads((spiking / "evaluation-test-int8" / "metrics.json").read_text())
+    test = load_images(str(spiking.parent / "data"), "test")
+    decided = quantize(load_classifier(RunDirectory.open(spiking))).classify(test.images)
+    right = (decided.classes == test.labels).double().mean()
+    assert metrics["strict_accuracy"] == pytest.approx(right.item())
+    assert metrics["total_spikes"] == pytest.approx(decided.spikes.sum().item() / len(test))
+
+
+def test_what_cannot_be_evaluated(firstspike, classifiers, trained):
+    spiking, dense = classifiers
+    for arguments, wanted in (
+        (("evaluate", trained), "none held out; use --split test"),
+        (("evaluate", spiking, dense), "a classifier; evaluate one"),
+        (("evaluate", spiking, "--against", dense), "does not spike"),
+        (("evaluate", dense, "--quantized"), "does not spike"),
+        (("generate", spiking), "a classifier run"),
+    ):
+        code, _, err = firstspike(*arguments)
+        assert code == cli.USAGE_ERROR and wanted in err and err.count("\n") == 1

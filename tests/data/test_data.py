@@ -1,0 +1,370 @@
+"""Data sets: the bundled MNIST, IDX folders, picture folders, and every kind of bad input."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from firstspike.data import ImageSet, load_images, load_mnist, read_idx, split_validation
+from firstspike.data import images as data
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, 28, 28), dtype=np.uint8)
+LABELS = np.array([0, 1, 2, 0, 1, 2], dtype=np.uint8)
+TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    return struct.pack(f">{array.ndim + 1}I", 0x800 + array.ndim, *array.shape) + array.tobytes()
+
+
+def write(file: Path, content: np.ndarray | bytes) -> None:
+    content = content if isinstance(content, bytes) else idx_bytes(content)
+    file.write_bytes(gzip.compress(content) if file.suffix == ".gz" else content)
+
+
+def write_pair(folder: Path, prefix: str = "train", suffix: str = "") -> None:
+    write(folder / f"{prefix}-images-idx3-ubyte{suffix}", IMAGES)
+    write(folder / f"{prefix}-labels-idx1-ubyte{suffix}", LABELS)
+
+
+def write_picture(file: Path, gray: int = 255, size: tuple[int, int] = (40, 30)) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, gray).save(file)
+
+
+def error_of(path: Path, split: str = "train") -> str:
+    """The message of the one ValueError that loading raises; it must be a single line."""
+    with pytest.raises(ValueError) as caught:
+        load_images(path, split)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def image_set(labels: list[int]) -> ImageSet:
+    """Images whose first pixel is their place in the set."""
+    images = torch.zeros(len(labels), 28, 28, dtype=torch.uint8)
+    images[:, 0, 0] = torch.arange(len(labels))
+    return ImageSet(images, torch.tensor(labels), "some")
+
+
+# Image sets
+
+
+def test_select_keeps_one_class_in_order():
+    chosen = image_set([3, 1, 3]).select(3)
+    assert len(chosen) == 2
+    assert chosen.labels.tolist() == [3, 3]
+    assert chosen.images[:, 0, 0].tolist() == [0, 2]
+    assert chosen.name == "some-3"
+
+
+def test_select_of_an_absent_class_names_the_present_ones():
+    with pytest.raises(ValueError, match=r"digit 7 .*some.* \[1, 3\]"):
+        image_set([3, 1, 3]).select(7)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "name"),
+    [
+        (torch.zeros(2, 28, 28), torch.zeros(2, dtype=torch.int64), "images"),
+        (torch.zeros(2, 784, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64), "images"),
+        (torch.zeros(2, 28, 27, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64), "images"),
+        (torch.zeros(0, 28, 28, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64), "images"),
+        (torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2), "labels"),
+        (torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64), "labels"),
+        (torch.zeros(2, 28, 28, dtype=torch.uint8), torch.tensor([0, -1]), "labels"),
+    ],
+)
+def test_an_image_set_validates_itself(images, labels, name):
+    with pytest.raises(ValueError, match=f"^{name} "):
+        ImageSet(images, labels, "bad")
+
+
+# The bundled MNIST
+
+
+@pytest.mark.parametrize(
+    ("split", "size", "first_labels"),
+    [("train", 60_000, [5, 0, 4, 1, 9]), ("test", 10_000, [7, 2, 1, 0, 4])],
+)
+def test_mnist_is_bundled_and_cached(split, size, first_labels):
+    mnist = load_mnist(split)
+    assert len(mnist) == size
+    assert mnist.labels[:5].tolist() == first_labels
+    assert mnist.classes == list(range(10))
+    assert mnist.name == f"mnist-{split}"
+    assert load_images(None, split) is mnist
+
+
+def test_mnist_has_its_known_mean():
+    assert load_mnist("train").images.float().mean().item() == pytest.approx(33.3184, abs=1e-3)
+
+
+def test_a_tampered_bundle_is_refused(tmp_path, monkeypatch):
+    content = bytearray(data.MNIST_FILE.read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "mnist.npz").write_bytes(content)
+    monkeypatch.setattr(data, "MNIST_FILE", tmp_path / "mnist.npz")
+    with pytest.raises(ValueError, match=r"mnist\.npz.*reinstall"):
+        load_mnist("train")
+
+
+def test_a_missing_bundle_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "MNIST_FILE", tmp_path / "none.npz")
+    with pytest.raises(ValueError, match=r"none\.npz.*reinstall"):
+        load_mnist("test")
+
+
+@pytest.mark.parametrize("load", [load_mnist, lambda split: load_images(".", split)])
+def test_an_unknown_split_is_refused(load):
+    with pytest.raises(ValueError, match="split must be 'train' or 'test', got 'val'"):
+        load("val")
+
+
+def test_the_bundling_tool_writes_the_same_bytes_twice(tmp_path):
+    tool = Path(__file__).parents[2] / "tools" / "bundle_mnist.py"
+    spec = importlib.util.spec_from_file_location("bundle_mnist", tool)
+    bundle = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bundle)
+    write_pair(tmp_path, "train")
+    write_pair(tmp_path, "t10k")
+    hashes = set()
+    for name in ("a.npz", "b.npz"):
+        bundle.write_npz(tmp_path / name, bundle.read_arrays(tmp_path))
+        hashes.add(hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
+    assert len(hashes) == 1
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["test_images", "test_labels", "train_images", "train_labels"]
+        assert np.array_equal(arrays["train_images"], IMAGES)
+
+
+# IDX folders
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize(("prefix", "split"), [("train", "train"), ("t10k", "test")])
+def test_idx_pairs_load_plain_and_packed(tmp_path, prefix, split, suffix):
+    write_pair(tmp_path, prefix, suffix)
+    loaded = load_images(str(tmp_path), split)
+    assert np.array_equal(loaded.images.numpy(), IMAGES)
+    assert loaded.labels.tolist() == LABELS.tolist()
+    assert loaded.name == f"{tmp_path.name}-{split}"
+
+
+def test_a_plain_file_goes_before_its_packed_twin(tmp_path):
+    write_pair(tmp_path)
+    (tmp_path / f"{TRAIN_IMAGES}.gz").write_bytes(b"left over")
+    assert len(load_images(tmp_path)) == 6
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_emnist_is_turned_upright(tmp_path, split):
+    write_pair(tmp_path, f"emnist-letters-{split}", ".gz")
+    loaded = load_images(tmp_path, split)
+    assert np.array_equal(loaded.images.numpy(), IMAGES.transpose(0, 2, 1))
+    assert loaded.name == f"emnist-letters-{split}"
+
+
+def test_several_sets_in_one_folder_are_ambiguous(tmp_path):
+    write_pair(tmp_path, "emnist-letters-train")
+    write_pair(tmp_path, "emnist-digits-train")
+    assert "emnist-digits-train-images" in error_of(tmp_path)
+
+
+def test_missing_idx_files_are_named(tmp_path):
+    write_pair(tmp_path)
+    assert "t10k-images-idx3-ubyte" in error_of(tmp_path, "test")
+    (tmp_path / TRAIN_LABELS).unlink()
+    assert TRAIN_LABELS in error_of(tmp_path)
+
+
+def test_labels_of_another_set_do_not_count(tmp_path):
+    write_pair(tmp_path, "emnist-digits-train")
+    (tmp_path / "emnist-digits-train-labels-idx1-ubyte").rename(tmp_path / TRAIN_LABELS)
+    assert "emnist-digits-train-labels-idx1-ubyte" in error_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        (TRAIN_IMAGES, b"", "truncated: 0 bytes"),
+        (TRAIN_IMAGES, idx_bytes(IMAGES)[:15], "truncated: 15 bytes"),
+        (TRAIN_IMAGES, idx_bytes(IMAGES)[:-1], "truncated: 4719 bytes"),
+        (TRAIN_IMAGES, idx_bytes(IMAGES) + b"x", "too long: 4721 bytes"),
+        (TRAIN_IMAGES, b"\x89PNG" + bytes(20), "wrong magic number 0x89504e47"),
+        (TRAIN_IMAGES, idx_bytes(np.zeros(20, np.uint8)), "wrong magic number 0x00000801"),
+        (TRAIN_IMAGES, idx_bytes(IMAGES.reshape(6, 14, 56)), "images are 14x56"),
+        (TRAIN_IMAGES, idx_bytes(IMAGES[:0]), "6 labels for the 0 images"),
+        (TRAIN_LABELS, b"", "truncated: 0 bytes"),
+        (TRAIN_LABELS, idx_bytes(LABELS)[:-1], "truncated: 13 bytes"),
+        (TRAIN_LABELS, idx_bytes(LABELS) + b"x", "too long: 15 bytes"),
+        (TRAIN_LABELS, idx_bytes(IMAGES), "wrong magic number 0x00000803"),
+        (TRAIN_LABELS, idx_bytes(LABELS[:5]), "5 labels for the 6 images"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_bad_idx_files_are_named_with_their_fault(tmp_path, name, content, complaint, suffix):
+    write_pair(tmp_path, suffix=suffix)
+    write(tmp_path / f"{name}{suffix}", content)
+    message = error_of(tmp_path)
+    assert str(tmp_path / name) in message
+    assert complaint in message
+
+
+def test_an_empty_pair_is_refused(tmp_path):
+    write(tmp_path / TRAIN_IMAGES, IMAGES[:0])
+    write(tmp_path / TRAIN_LABELS, LABELS[:0])
+    assert "no images" in error_of(tmp_path)
+
+
+@settings(deadline=None)
+@given(content=st.binary(max_size=64))
+def test_random_bytes_never_escape_as_another_error(tmp_path_factory, content):
+    file = tmp_path_factory.mktemp("idx") / "x.gz"
+    for damaged in (content, gzip.compress(idx_bytes(LABELS))[:30] + content):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"x\.gz: "):
+            read_idx(file, "labels")
+
+
+@pytest.mark.parametrize("cut", [5, 25, -9, -4])
+def test_a_cut_gzip_file_is_refused(tmp_path, cut):
+    write_pair(tmp_path, suffix=".gz")
+    file = tmp_path / f"{TRAIN_IMAGES}.gz"
+    file.write_bytes(file.read_bytes()[:cut])
+    assert f"{TRAIN_IMAGES}.gz: corrupt or truncated gzip" in error_of(tmp_path)
+
+
+def test_a_gzip_file_with_a_wrong_checksum_is_refused(tmp_path):
+    write_pair(tmp_path, suffix=".gz")
+    file = tmp_path / f"{TRAIN_IMAGES}.gz"
+    content = bytearray(file.read_bytes())
+    content[-6] ^= 1
+    file.write_bytes(content)
+    assert "corrupt" in error_of(tmp_path)
+
+
+def test_a_folder_in_place_of_an_idx_file_is_refused(tmp_path):
+    write_pair(tmp_path)
+    (tmp_path / TRAIN_LABELS).unlink()
+    (tmp_path / TRAIN_LABELS).mkdir()
+    assert f"{TRAIN_LABELS}: cannot be read" in error_of(tmp_path)
+
+
+# Picture folders
+
+
+def test_sub_folders_are_classes_in_sorted_order(tmp_path):
+    write_picture(tmp_path / "b" / "2.png", 20)
+    write_picture(tmp_path / "b" / "1.BMP", 10)
+    write_picture(tmp_path / "a" / "1.png", 30)
+    (tmp_path / "a" / "notes.txt").write_text("no picture")
+    write_picture(tmp_path / ".thumbnails" / "1.png")
+    loaded = load_images(tmp_path)
+    assert loaded.labels.tolist() == [0, 1, 1]
+    assert loaded.images[:, 14, 14].tolist() == [30, 10, 20]
+    assert loaded.name == f"{tmp_path.name}-train"
+
+
+@pytest.mark.parametrize("suffix", sorted(data.IMAGE_SUFFIXES))
+def test_every_format_loads_as_one_class(tmp_path, suffix):
+    write_picture(tmp_path / f"1{suffix}", 200)
+    loaded = load_images(tmp_path)
+    assert loaded.labels.tolist() == [0]
+    assert abs(int(loaded.images[0, 14, 14]) - 200) <= 2
+
+
+def test_transparency_is_black_and_16_bits_are_scaled(tmp_path):
+    Image.new("RGBA", (28, 28), (255, 255, 255, 0)).save(tmp_path / "a.png")
+    Image.fromarray(np.full((28, 28), 0x8000, np.uint16)).save(tmp_path / "b.png")
+    assert load_images(tmp_path).images[:, 0, 0].tolist() == [0, 128]
+
+
+def test_pictures_of_the_right_size_are_kept_as_they_are(tmp_path):
+    Image.fromarray(IMAGES[0]).save(tmp_path / "1.png")
+    assert np.array_equal(load_images(tmp_path).images[0].numpy(), IMAGES[0])
+
+
+def test_train_and_test_folders_are_splits_with_the_same_classes(tmp_path):
+    for name in ("train/a/1.png", "train/b/1.png", "train/b/2.png", "test/b/1.png"):
+        write_picture(tmp_path / name)
+    assert load_images(tmp_path, "train").labels.tolist() == [0, 1, 1]
+    assert load_images(tmp_path, "test").labels.tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["1.png", "train/1.png"])
+def test_a_folder_without_a_test_split_says_so(tmp_path, name):
+    write_picture(tmp_path / name)
+    assert len(load_images(tmp_path)) == 1
+    message = error_of(tmp_path, "test")
+    assert "no test split" in message
+    assert str(tmp_path / "test") in message
+
+
+def test_bad_picture_folders_are_named(tmp_path):
+    assert f"{tmp_path / 'none'}: no such folder" in error_of(tmp_path / "none")
+    assert f"{tmp_path}: neither IDX files nor pictures" in error_of(tmp_path)
+    write_picture(tmp_path / "1.png")
+    assert "no such folder" in error_of(tmp_path / "1.png")
+    write_picture(tmp_path / "a" / "1.png")
+    assert "beside and inside" in error_of(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", sorted(data.IMAGE_SUFFIXES))
+@pytest.mark.parametrize("kept", [0, 4, 60])
+def test_unreadable_pictures_are_named(tmp_path, suffix, kept):
+    file = tmp_path / f"bad{suffix}"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    Image.fromarray(noise).save(file)
+    file.write_bytes(file.read_bytes()[:kept])
+    assert f"{file}: not a readable picture" in error_of(tmp_path)
+
+
+# Validation split
+
+
+@settings(deadline=None)
+@given(
+    # of 16 images, some class has 4, so that neither part is empty
+    labels=st.lists(st.integers(0, 3), min_size=16, max_size=200),
+    fraction=st.floats(0.2, 0.8),
+    seed=st.integers(0, 2**32),
+)
+def test_a_split_is_stratified_complete_and_repeatable(labels, fraction, seed):
+    whole = image_set(labels)
+    train, validation = split_validation(whole, fraction, seed)
+    for digit in whole.classes:
+        assert (validation.labels == digit).sum() == round(fraction * labels.count(digit))
+    places = [part.images[:, 0, 0].tolist() for part in (train, validation)]
+    assert all(part == sorted(part) for part in places)
+    assert sorted(places[0] + places[1]) == list(range(len(labels)))
+    again = split_validation(whole, fraction, seed)
+    assert torch.equal(again[1].images, validation.images)
+
+
+def test_another_seed_gives_another_split():
+    whole = image_set([0] * 100)
+    first, second = (split_validation(whole, 0.5, seed)[1].images for seed in (0, 1))
+    assert not torch.equal(first, second)
+
+
+def test_splits_are_named():
+    names = [part.name for part in split_validation(image_set([0, 0]), 0.5, 0)]
+    assert names == ["some-training", "some-validation"]
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.5, 1.5, float("nan"), 0.01])
+def test_a_split_with_an_empty_part_is_refused(fraction):
+    with pytest.raises(ValueError, match="fraction"):
+        split_validation(image_set([0, 1, 0, 1]), fraction, 0)

@@ -1,0 +1,209 @@
+"""The demo's page in a real browser: headless Chromium, if there is one (Debian: chromium)."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from firstspike.data import load_mnist
+from firstspike.demo.api import Api
+from firstspike.demo.networks import Shelf, bundled
+from firstspike.demo.race import race
+from firstspike.demo.server import Server
+
+sys.path.append(str(Path(__file__).parents[2]))
+
+from tools import screenshot_demo
+
+PATIENCE = 20_000  # milliseconds; a race takes up to 16 seconds
+# The page's choices are random, but the same each time.
+SEEDED = "let s = 3; Math.random = () => (s = (s * 16807) % 2147483647) / 2147483647"
+ONE = ((0.52, 0.18), (0.48, 0.82))
+
+pytestmark = pytest.mark.skipif(
+    screenshot_demo.CHROMIUM is None, reason="no Chromium; apt install chromium"
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server(0, Api(Shelf(bundled()))) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as playwright, screenshot_demo.launch(playwright) as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_page(browser, server):
+    """Opens the page for a visitor; at the end nothing may have gone wrong or outside."""
+    contexts, faults, places = [], [], []
+
+    def open_page(reduced_motion: str = "reduce", **visitor: object) -> Page:
+        contexts.append(browser.new_context(reduced_motion=reduced_motion, **visitor))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(PATIENCE)
+        page.add_init_script(SEEDED)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if is_fault(said) else None)
+        page.on("request", lambda request: places.append(request.url))
+        page.goto(server.url)
+        page.wait_for_selector("html[data-ready]")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults
+    assert all(place.startswith((server.url, "data:", "blob:")) for place in places)
+
+
+def is_fault(said: ConsoleMessage) -> bool:
+    """Whether the browser complains of anything but a request that was refused with a reason."""
+    return said.type == "error" and "the server responded with a status of 400" not in said.text
+
+
+def test_a_test_digit_is_raced_as_the_library_does(open_page, server):
+    page = open_page()
+    said = page.locator("#origin").inner_text()
+    index, label = map(int, re.fullmatch(r"mnist-test, image (\d+): a (\d)", said).groups())
+    test = load_mnist("test")
+    assert label == test.labels[index]
+    told = race(server.api.shelf.classifier(0), test.images[index].numpy())
+    expect(page.locator("#winner")).to_have_text(str(told["winner"]))
+    expect(page.locator("#fact-step")).to_have_text(str(told["decision"]))
+    expect(page.locator("#fact-spikes")).to_have_text(f"{sum(told['spikes']):,}")
+    expect(page.locator("#fact-additions")).to_have_text(f"{told['additions']:,}")
+    expect(page.locator(".lane.won b")).to_have_text(str(told["winner"]))
+
+
+def test_what_is_drawn_is_recognised(open_page):
+    page = open_page()
+    for stroke, digit in ((screenshot_demo.SEVEN, "7"), (ONE, "1")):
+        page.click("#clear")
+        expect(page.locator("#sentence")).to_have_text("")
+        screenshot_demo.draw(page, stroke)
+        expect(page.locator("#winner")).to_have_text(digit)
+        expect(page.locator("#spoken")).to_contain_text(f"{digit}. ")
+
+
+def test_a_race_plays_in_time_order_and_can_be_dragged(open_page):
+    page = open_page(reduced_motion="no-preference")
+    play = page.locator("#race-transport .play")
+    expect(play).to_have_attribute("aria-label", "Play")  # the first race has come to its end
+    expect(page.locator("#winner")).to_have_class("winner decided")
+    end = int(page.locator("#fact-step").inner_text())
+    slider = page.locator("#race-transport input")
+    slider.fill("0")
+    expect(page.locator("#winner")).to_have_text("?")
+    expect(page.locator("#fact-step")).to_have_text("0")
+    play.click()
+    expect(play).to_have_attribute("aria-label", "Pause")
+    expect(page.locator("#fact-step")).to_have_text(str(end))
+    page.check("#whole")
+    slider.fill("255")
+    assert page.locator("#race-transport output").inner_text() == "step 255"
+
+
+def test_a_file_is_uploaded_or_told_to_be_none(open_page):
+    page = open_page()
+    page.set_input_files(
+        "#file", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"no picture"}
+    )
+    fault = page.locator("#fault")
+    expect(fault).to_contain_text("not a readable picture")
+    stream = io.BytesIO()
+    test = load_mnist("test")
+    Image.fromarray(test.images[0].numpy()).save(stream, "PNG")
+    seven = {"name": "seven.png", "mimeType": "image/png", "buffer": stream.getvalue()}
+    page.set_input_files("#file", seven)
+    expect(page.locator("#origin")).to_have_text("seven.png")
+    expect(page.locator("#winner")).to_have_text(str(int(test.labels[0])))
+    expect(fault).to_be_hidden()
+
+
+def test_samples_are_drawn_picked_and_walked_between(open_page):
+    page = open_page()
+    tiles, walk = page.locator("#gallery .tile"), page.locator("#walk .tile")
+    expect(tiles).to_have_count(24)
+    with page.expect_response(lambda response: "/api/walk" in response.url) as answer:
+        tiles.nth(7).click()
+    expect(tiles.nth(7)).to_have_attribute("data-mark", "B")
+    expect(tiles.nth(1)).to_have_attribute("data-mark", "A")
+    expect(walk).to_have_count(16)
+    last = answer.value.json()["images"][-1]
+    spikes = sum(time < 256 for layer in last for time in layer)
+    expect(page.locator("#stage-facts")).to_contain_text(f"{spikes} of 1,284")
+    stage = page.locator("#stage")
+    ending = stage.evaluate("canvas => canvas.toDataURL()")
+    page.locator("#walk-place").fill("0")
+    assert stage.evaluate("canvas => canvas.toDataURL()") != ending
+    before = page.evaluate("document.querySelector('#gallery canvas').toDataURL()")
+    with page.expect_response(lambda response: "/api/sample" in response.url):
+        page.click("#more")
+    expect(tiles.nth(0)).to_have_attribute("data-mark", "A")
+    assert page.evaluate("document.querySelector('#gallery canvas').toDataURL()") != before
+
+
+def test_what_the_generator_draws_is_recognised_above(open_page):
+    page = open_page()
+    with page.expect_response(lambda response: "/api/race" in response.url) as answer:
+        page.click("#read")
+    told = answer.value.json()
+    expect(page.locator("#origin")).to_have_text("drawn by the generator below")
+    expect(page.locator("#winner")).to_have_text(str(told["winner"]))
+    drawn = page.locator("#stage").evaluate(
+        """stage => [...stage.getContext('2d').getImageData(0, 0, 28, 28).data].filter(
+            (_, k) => k % 4 == 0)"""
+    )
+    assert told["pixels"] == pytest.approx(drawn, abs=1)
+    assert max(drawn) > 200
+
+
+def test_a_demo_that_does_not_answer_is_told(open_page):
+    page = open_page()
+    page.evaluate("() => { window.fetch = () => Promise.reject(new TypeError()) }")
+    page.click("#more")
+    expect(page.locator("#fault")).to_contain_text("Is it still running")
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(320, "dark"), (390, "light"), (768, "dark"), (1280, "light")]
+)
+def test_it_fits_a_phone_and_a_desk_in_both_schemes(open_page, width, scheme):
+    page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(map(int, re.findall(r"\d+", ground)[:3])) / 3
+    assert (brightness < 128) == (scheme == "dark")
+
+
+def test_everything_can_be_reached_and_has_a_name(open_page):
+    page = open_page()
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('button, input, select, canvas, a')].filter(
+            (node) => !(node.getAttribute('aria-label') || node.labels?.length ||
+              node.textContent.trim() || node.closest('[aria-label]') || node.hidden)
+        ).map((node) => node.outerHTML)"""
+    )
+    assert nameless == []
+    page.locator("#clear").focus()
+    for name in ("example", "upload"):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == name

@@ -1,0 +1,170 @@
+"""Image grids and folders of pictures; files are whole or absent."""
+
+from __future__ import annotations
+
+import errno
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from firstspike.drawing.grids import image_grid, read_image_grid, save_image_grid, save_images
+from firstspike.runs import files
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+
+
+def content(folder):
+    """Everything in a folder, hidden files included."""
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*"))
+
+
+def fail(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+# Grids
+
+
+def test_a_grid_holds_every_image_at_its_place():
+    grid = np.asarray(image_grid(IMAGES, columns=3, scale=2, gap=2))
+    assert grid.shape == (2 * 58 - 2, 3 * 58 - 2)
+    for number, image in enumerate(IMAGES):
+        top, left = number // 3 * 58, number % 3 * 58
+        assert np.array_equal(grid[top : top + 56 : 2, left : left + 56 : 2], image)
+        assert np.array_equal(grid[top + 1 : top + 56 : 2, left + 1 : left + 56 : 2], image)
+    assert len(np.unique(grid[:56, 56:58])) == 1
+    assert (grid[58:, 2 * 58 :] == grid[0, 56]).all()
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, (28, 28)), (4, (56, 56)), (5, (84, 56))])
+def test_a_grid_is_square_by_default(count, size):
+    assert image_grid(IMAGES[:count], scale=1, gap=0).size == size
+
+
+def test_fewer_images_than_columns_make_a_narrow_grid():
+    assert image_grid(IMAGES[:2], columns=8, scale=1, gap=0).size == (56, 28)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_floats_are_scaled_to_8_bits(dtype):
+    images = (torch.from_numpy(IMAGES).double() / 255).to(dtype).requires_grad_()
+    assert np.array_equal(np.asarray(image_grid(images)), np.asarray(image_grid(IMAGES)))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (IMAGES[0], r"\[N, height, width\]"),
+        (IMAGES[:0], "not empty"),
+        (IMAGES.astype(np.int64), "got int64"),
+        (torch.full((1, 28, 28), 1.5), "outside"),
+        (torch.full((1, 28, 28), torch.nan), "NaN"),
+    ],
+)
+def test_bad_images_are_refused(images, message, tmp_path):
+    for make in (image_grid, lambda bad: save_images(tmp_path / "out", bad)):
+        with pytest.raises(ValueError, match=f"^images must .*{message}"):
+            make(images)
+    assert not content(tmp_path)
+
+
+@pytest.mark.parametrize("option", [{"columns": 0}, {"scale": 0}, {"gap": -1}])
+def test_bad_grid_options_are_named(option):
+    with pytest.raises(ValueError, match=f"^{next(iter(option))} must be at least"):
+        image_grid(IMAGES, **option)
+
+
+def test_a_grid_is_saved_with_its_folder_and_replaces_an_older_one(tmp_path):
+    file = tmp_path / "a" / "b" / "grid.png"
+    save_image_grid(file, IMAGES[:1])
+    save_image_grid(str(file), IMAGES, columns=5)
+    with Image.open(file) as picture:
+        assert np.array_equal(np.asarray(picture), np.asarray(image_grid(IMAGES, columns=5)))
+    assert content(file.parent) == ["grid.png"]
+
+
+@pytest.mark.parametrize("name", ["grid", "grid.txt", "grid.npz"])
+def test_an_unknown_picture_format_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=f"{name}: .*use .png"):
+        save_image_grid(tmp_path / name, IMAGES)
+    assert not content(tmp_path)
+
+
+@pytest.mark.parametrize(("scale", "gap"), [(2, 2), (1, 0), (3, 1)])
+def test_a_saved_grid_is_read_again(tmp_path, scale, gap):
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4), dtype=np.uint8)
+    save_image_grid(tmp_path / "grid.png", images, 3, scale, gap)
+    again = read_image_grid(tmp_path / "grid.png", 4, scale, gap)
+    assert again.shape == (6, 4, 4) and (again[:5] == images).all()
+
+
+def test_what_is_no_grid_is_named(tmp_path):
+    Image.new("L", (50, 57)).save(tmp_path / "x.png")
+    (tmp_path / "y.png").write_bytes(b"no picture")
+    for name in ("x.png", "y.png", "z.png"):
+        with pytest.raises(ValueError, match=f"{name}: damaged"):
+            read_image_grid(tmp_path / name)
+
+
+def test_a_full_disk_leaves_the_older_grid(tmp_path, monkeypatch):
+    file = tmp_path / "grid.png"
+    save_image_grid(file, IMAGES[:1])
+    before = file.read_bytes()
+
+    def write_half(_, path):
+        path.write_bytes(b"\x89PNG")
+        fail()
+
+    monkeypatch.setattr(Image.Image, "save", write_half)
+    with pytest.raises(ValueError, match=r"grid\.png: cannot be written: No space left on device"):
+        save_image_grid(file, IMAGES)
+    assert file.read_bytes() == before
+    assert content(tmp_path) == ["grid.png"]
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(ValueError, match=r"grid\.png: cannot be written"):
+        save_image_grid(tmp_path / "a" / "grid.png", IMAGES)
+
+
+# Single pictures
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_pictures_are_numbered(tmp_path, exists):
+    folder = tmp_path / "a" / "out"
+    if exists:
+        folder.mkdir(parents=True)
+    save_images(folder, IMAGES)
+    assert content(tmp_path / "a") == ["out", *(f"out/{number:04d}.png" for number in range(5))]
+    for number, image in enumerate(IMAGES):
+        with Image.open(folder / f"{number:04d}.png") as picture:
+            assert np.array_equal(np.asarray(picture), image)
+
+
+def test_a_folder_that_holds_something_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    for path in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(ValueError, match=f"{path}: is not an empty folder"):
+            save_images(path, IMAGES)
+    assert content(tmp_path) == ["notes.txt"]
+
+
+def test_a_full_disk_leaves_no_pictures(tmp_path, monkeypatch):
+    save = Image.Image.save
+    monkeypatch.setattr(
+        Image.Image, "save", lambda im, path: fail() if path.stem == "0003" else save(im, path)
+    )
+    with pytest.raises(ValueError, match=r"out: cannot be written: No space left"):
+        save_images(tmp_path / "out", IMAGES)
+    assert not content(tmp_path)
+
+
+def test_pictures_that_a_kill_left_are_cleared(tmp_path):
+    files.beside(tmp_path / "out").mkdir()
+    (files.beside(tmp_path / "out") / "0000.png").write_text("half")
+    save_images(tmp_path / "out", IMAGES[:1])
+    assert content(tmp_path) == ["out", "out/0000.png"]

@@ -1,0 +1,64 @@
+"""Training images as input spikes: those of `encode`, sorted, moved and shifted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import firstspike as fs
+from firstspike.ops.cpu.noise import is_silenced, make_noise, new_events, sort_pixels
+
+T_MAX = 256
+CODES = fs.encode(torch.arange(256, dtype=torch.uint8)).int().numpy()
+IMAGES = fs.load_mnist("train").images[:30].numpy()
+
+
+def spikes(image: np.ndarray, delay: int = 1, seed: int = 0, **noise: float) -> dict[int, int]:
+    """Arrival of each input spike, checked to be sorted."""
+    settings = {"shift": 0, "jitter": 0.0, "dropout": 0.0} | noise
+    events = new_events(image.size, T_MAX)
+    count = sort_pixels(image, CODES, make_noise(**settings), seed, T_MAX, delay, events)
+    pairs = list(zip(events[1][:count].tolist(), events[0][:count].tolist(), strict=True))
+    assert pairs == sorted(pairs)
+    return {pixel: arrival for arrival, pixel in pairs}
+
+
+@pytest.mark.parametrize("delay", [0, 1, 100])
+def test_without_noise_they_are_those_of_encode(delay):
+    for image in IMAGES[:5]:
+        times = fs.encode(torch.from_numpy(image).flatten()).int()
+        expected = {i: int(t) + delay for i, t in enumerate(times) if t + delay < T_MAX}
+        assert spikes(image, delay) == expected
+
+
+def test_a_shift_moves_the_whole_image():
+    image = np.zeros((28, 28), np.uint8)
+    image[0, 5], image[10, 27], image[20, 20] = 255, 200, 100
+    seen = set()
+    for seed in range(200):
+        moved = spikes(image, seed=seed, shift=1)
+        place = next(i for i, arrival in moved.items() if arrival == CODES[100] + 1)
+        down, right = place // 28 - 20, place % 28 - 20
+        seen.add((down, right))
+        assert (28 * down + 5 + right in moved) == (down >= 0)
+        assert (28 * (10 + down) + 27 + right in moved) == (right <= 0)
+    assert seen == {(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)}
+
+
+def test_jitter_is_normal_and_leaves_black_pixels_alone():
+    image = np.zeros((28, 28), np.uint8)
+    image[:14] = 128
+    arrivals = spikes(image, jitter=5.0)
+    assert arrivals.keys() == set(range(14 * 28))
+    moves = np.array(list(arrivals.values())) - CODES[128] - 1
+    assert abs(moves.mean()) < 1 and moves.std() == pytest.approx(5, rel=0.15)
+    image[:14] = 255
+    assert min(spikes(image, jitter=5.0).values()) == 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_share_of_silenced_spikes(share):
+    silenced = make_noise(0, 0.0, share).silenced
+    draws = [is_silenced(seed, j, silenced) for seed in range(40) for j in range(50)]
+    assert np.mean(draws) == pytest.approx(share, abs=0.04)

@@ -1,0 +1,297 @@
+"""The page from run directories: networks as initialised, measured on a few images."""
+
+import dataclasses
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from firstspike import cli
+from firstspike.data import ImageSet, load_mnist
+from firstspike.drawing import grids as plots
+from firstspike.evaluation.classifiers import evaluate_ann, evaluate_classifier
+from firstspike.report import illustrations, page
+from firstspike.report.claims import CLAIMS, Claim
+from firstspike.report.gather import CODING, METRICS, Results, command_of, gather, role_of
+from firstspike.report.measures import Sample, digits_of
+from firstspike.report.plan import CODINGS, FULL, QUICK, plan, shortened
+from firstspike.runs import files
+from firstspike.runs.directory import RunDirectory
+from firstspike.runs.jobs import Outcome
+from firstspike.training.classifier import build_training
+from firstspike.training.config import (
+    CLASSIFIER_RECIPES,
+    GAN_RECIPES,
+    AnnClassifierConfig,
+    AnnGanConfig,
+    ClassifierConfig,
+    GanConfig,
+)
+from firstspike.training.gan import build_gan
+
+TEST = load_mnist("test")
+SOME = ImageSet(TEST.images[:50], TEST.labels[:50], "fifty images")
+
+
+def classifier_run(path: Path, **options: object) -> Path:
+    """A run of an untrained classifier, evaluated on fifty images."""
+    dense = options.pop("dense", False)
+    config = AnnClassifierConfig(**options) if dense else ClassifierConfig(**options)
+    run = RunDirectory.create(path, "ann-classifier" if dense else "classifier", config.as_dict())
+    model = build_training(run).model
+    run.save_checkpoint({"model": model}, {}, {"epoch": 0})
+    run.write_summary({})
+    metrics = evaluate_ann(model, SOME) if dense else evaluate_classifier(model, SOME).as_dict()
+    (path / METRICS).parent.mkdir()
+    (path / METRICS).write_bytes(files.to_json(metrics, path / METRICS))
+    return path
+
+
+def gan_run(path: Path, kind: str, digit: str) -> Path:
+    """A run of an untrained GAN with the sample grids of two epochs."""
+    config = (GanConfig if kind == "gan" else AnnGanConfig)(digit=digit, epochs=2)
+    run = RunDirectory.create(path, kind, config.as_dict())
+    gan = build_gan(run)
+    run.save_checkpoint(gan.networks, {}, {"epoch": 2})
+    for epoch in (1, 2):
+        plots.save_image_grid(run.sample_path(epoch), gan.sample(gan.latents(64)))
+    run.write_summary(gan.spikes(gan.latents(20)))
+    if kind == "ann-gan":
+        metrics = {"frechet_distance": 20.26, "right_digit": 0.5, "coverage": 0.25}
+        files.save_json(path / METRICS, metrics)
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1):
+        classifier_run(folder / f"a{seed}", seed=seed)
+        s4nn = dataclasses.asdict(CLASSIFIER_RECIPES["best", "s4nn"])
+        classifier_run(folder / f"s{seed}", **s4nn | {"seed": seed})
+    classifier_run(folder / "deep" / "large", hidden=1000)
+    classifier_run(folder / "dense", dense=True)
+    gan_run(folder / "gan-3", "gan", "3")
+    gan_run(folder / "gan-7", "gan", "7")
+    gan_run(folder / "ann-gan-3", "ann-gan", "3")
+    (folder / CODING).parent.mkdir()
+    counts = illustrations.count_spikes([SOME])
+    (folder / CODING).write_bytes(files.to_json(counts, folder / CODING))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(runs) -> Results:
+    return gather([runs])
+
+
+def test_runs_are_sorted_by_their_part(results):
+    places = {role: [run.place for run in group] for role, group in results.groups.items()}
+    assert places == {
+        "aggressive-400": ["a0", "a1"],
+        "aggressive-1000": ["deep/large"],
+        "s4nn-400": ["s0", "s1"],
+        "ann-400": ["dense"],
+        "gan": ["gan-3", "gan-7"],
+        "ann-gan": ["ann-gan-3"],
+    }
+    assert results.digits == ["3", "7"] and not results.left_out
+
+
+def test_what_cannot_be_used_is_named(runs, tmp_path):
+    folder = shutil.copytree(runs, tmp_path / "runs")
+    (folder / "a1" / "summary.json").unlink()
+    (folder / "s1" / "options.json").write_text("no JSON")
+    (folder / "dense" / METRICS).write_text("[]")
+    classifier_run(folder / "other", seed=5, lr=0.5)
+    gan_run(folder / "clothes", "gan", "3")
+    record = json.loads((folder / "clothes" / "options.json").read_text())
+    record["options"]["data"] = "clothes"
+    (folder / "clothes" / "options.json").write_text(json.dumps(record))
+    record["options"]["wings"] = 2
+    (folder / "gan-7" / "options.json").write_text(json.dumps(record))
+    results = gather([folder])
+    assert [run.place for run in results.groups["aggressive-400"]] in (["a0"], ["other"])
+    text = "\n".join(results.left_out)
+    assert len(results.left_out) == 6
+    for wanted in (
+        "a1: has not ended",
+        "s1/options.json: damaged",
+        "dense/evaluation-test/metrics.json: damaged",
+        "other options than most aggressive-400 runs",
+        "clothes: trained on other images",
+        "unknown or missing option 'wings'",
+    ):
+        assert wanted in text
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(ValueError, match="nowhere: no such folder"):
+        gather([tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "command"),
+    [
+        ("gan", GAN_RECIPES["best"], "firstspike train gan"),
+        (
+            "gan",
+            dataclasses.replace(GAN_RECIPES["paper"], bias=True, digit="7"),
+            "firstspike train gan --digit 7 --recipe paper --bias",
+        ),
+        (
+            "classifier",
+            dataclasses.replace(CLASSIFIER_RECIPES["best", "s4nn"], seed=3, validation=0),
+            "firstspike train classifier --validation 0 --seed 3 --loss s4nn",
+        ),
+        (
+            "ann-classifier",
+            AnnClassifierConfig(hidden=7),
+            "firstspike train ann-classifier --hidden 7",
+        ),
+    ],
+)
+def test_the_command_of_a_run_gives_its_options(kind, options, command, tmp_path, capsys):
+    run = RunDirectory.create(tmp_path / "run", kind, options.as_dict())
+    assert command_of(run) == command
+    assert cli.main([*command.split()[1:], "--dry-run"]) == 0
+    assert json.loads(capsys.readouterr().out) == run.options
+
+
+def claim(paper: str, better: str) -> Claim:
+    return Claim("x", "3.1", paper, "", better, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("paper", "better", "values", "verdict"),
+    [
+        ("96.7", "higher", [98.0], "ahead"),
+        ("96.7", "higher", [96.74], "level"),
+        ("96.7", "higher", [96.5], "behind"),
+        ("96.7", "higher", [96.0, 97.0], "level"),  # mean 96.5, two deviations 1.4
+        ("59.7", "lower", [24.0, 25.0], "ahead"),
+        ("59.7", "lower", [70.0, 71.0], "behind"),
+        ("173,745", "same", [173_745.4], "level"),
+        ("173,745", "same", [173_746.0], "behind"),
+    ],
+)
+def test_verdicts(paper, better, values, verdict):
+    assert claim(paper, better).judge(Sample(values, [])) == verdict
+
+
+def test_what_was_not_measured_is_open():
+    assert {one.judge(one.ours(Results())) for one in CLAIMS} == {"open"}
+
+
+@pytest.mark.parametrize(
+    ("deviation", "digits"), [(0.0, 0), (0.104, 2), (0.5, 2), (5.3, 1), (53, 0)]
+)
+def test_digits_that_a_deviation_leaves(deviation, digits):
+    assert digits_of(deviation) == digits
+
+
+def test_numbers_are_those_of_the_files(results, runs):
+    found = {one.what: one.ours(results) for one in CLAIMS}
+    metrics = [json.loads((runs / name / METRICS).read_text()) for name in ("a0", "a1", "s0", "s1")]
+    steps = [record["decision_step"] for record in metrics]
+    assert found["Time steps to a decision, aggressive TTFS"].values == steps[:2]
+    saved = found["Time saved against S4NN"]
+    assert saved.values == pytest.approx([100 * (1 - steps[k] / steps[2 + k]) for k in (0, 1)])
+    assert saved.deviation == pytest.approx(abs(saved.values[0] - saved.values[1]) / 2**0.5)
+    neurons = found["Neurons of Spiking-GAN, the most spikes that it can issue"]
+    assert neurons.values == [2470] and neurons.note == "100 + 400 + 784 + 784 + 400 + 2"
+    assert found["Spikes per image, time-to-first-spike coding"].mean == pytest.approx(
+        float((SOME.images > 0).double().sum(dim=(1, 2)).mean())
+    )
+
+
+class Page(HTMLParser):
+    """What a page refers to, and whether its tags are balanced."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.ids += [values["id"]] if "id" in values else []
+        names = ("src", "href", "srcset", "data", "poster")
+        self.links += [values[name] for name in names if name in values]
+        if tag not in ("meta", "img", "source", "link", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def write(results: Results, folder: Path, **options) -> str:
+    page.write(folder / "report.html", results, **{"outcomes": [], "quick": False} | options)
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_holds_everything_and_fetches_nothing(results, tmp_path):
+    text = write(results, tmp_path)
+    parsed = Page(text)
+    assert not parsed.open
+    assert all(link.startswith(("#", "data:image/")) for link in parsed.links)
+    assert "@import" not in text and "url(" not in text and "<script" not in text
+    numbers = ["1a", "1b", "2", "3", "5", "6a", "6b", "7a", "7b", "8a", "8b", "8c", "9a", "9b"]
+    assert [name for name in parsed.ids if name.startswith("figure-")] == [
+        f"figure-{n}" for n in numbers
+    ]
+    assert text.count("<img") == len(numbers) and "Not drawn" not in text
+    assert all(f"equation-{number}" in parsed.ids for number in range(1, 18))
+    assert all(one.paper in text for one in CLAIMS)
+    assert "firstspike train classifier --seed SEED" in text and "A quick look" not in text
+    measured = "Fréchet distance 20.3, the right digit to an independent classifier 50.0%, coverage"
+    assert text.count("Fréchet distance") == 1 and measured in text
+
+
+def test_the_page_names_what_is_missing_failures_and_haste(tmp_path):
+    failed = Outcome("train-gan-3", "firstspike train gan", "failed", 1.0, "<no such digit>")
+    options = {"outcomes": [failed], "quick": True, "shortened": shortened(QUICK)}
+    text = write(Results(left_out=["x: has not ended"]), tmp_path, **options)
+    assert text.count("Not drawn: its runs have not been made") == 9
+    assert len(re.findall(r'class="chip open"', text)) == len(CLAIMS) + 1  # and in the tally
+    assert "x: has not ended" in text
+    assert "1 of 1 jobs gave" in text and "&lt;no such digit&gt;" in text
+    assert "A quick look, not a result" in text and "10) with 2 seeds" in text
+
+
+def test_a_damaged_run_costs_its_figures_only(runs, tmp_path):
+    folder = shutil.copytree(runs, tmp_path / "runs")
+    for file in (folder / "gan-3" / "samples").iterdir():
+        file.write_bytes(b"")
+    (folder / "a0" / "checkpoint" / "model.safetensors").write_bytes(b"")
+    text = write(gather([folder]), tmp_path)
+    assert text.count("Not drawn") == 2 and "damaged" in text
+
+
+def test_the_plan_is_whole():
+    for scale in (FULL, QUICK):
+        jobs = plan(scale)
+        names = [job.name for job in jobs]
+        assert jobs[0] is CODINGS and len(set(names)) == len(names)
+        for number, job in enumerate(jobs):
+            assert set(job.needs) <= set(names[:number])
+    of_gans = [job.arguments[0] for job in plan(FULL) if "gan" in job.name]
+    assert of_gans == ["train", "evaluate"] * 20
+
+
+@pytest.mark.parametrize("scale", [FULL, QUICK])
+def test_the_planned_commands_are_understood_and_play_their_part(scale, tmp_path, capsys):
+    roles = set()
+    for job in plan(scale):
+        if job.run is None:
+            continue
+        assert cli.main([*job.arguments, "--dry-run"]) == 0
+        run = RunDirectory(tmp_path, job.arguments[1], "", json.loads(capsys.readouterr().out))
+        assert command_of(run).split()[1:] != [] and job.run.startswith(f"runs/{role_of(run)}")
+        roles.add(role_of(run))
+    assert roles == {"aggressive-400", "aggressive-1000", "s4nn-400", "ann-400", "gan", "ann-gan"}

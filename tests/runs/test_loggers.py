@@ -1,0 +1,145 @@
+"""Training told to a logger."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from firstspike.runs import loggers
+from firstspike.runs.directory import RunDirectory
+
+SMALL = ("--hidden", "8", "--batch", "8", "--epochs", "2", "--out", "run")
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """Six pictures of noise, of one class."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "pictures" / "0").mkdir(parents=True)
+    for number in range(6):
+        pixels = rng.integers(0, 256, (28, 28), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "pictures" / "0" / f"{number}.png")
+    return tmp_path / "pictures"
+
+
+def train(firstspike, pictures, *options):
+    code, _, err = firstspike(
+        "train", "gan", "--data", pictures, "--digit", "all", *SMALL, *options
+    )
+    assert (code, err) == (0, "")
+    lines = Path("run/stats.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_tensorboard_gets_statistics_and_samples(firstspike, pictures):
+    stats = train(firstspike, pictures, "--log", "tensorboard")
+    events = EventAccumulator("run/tensorboard", {"images": 0, "scalars": 0})
+    events.Reload()
+    for name in ("generator_loss", "generator_spikes", "real_wins"):
+        told = [(event.step, event.value) for event in events.Scalars(name)]
+        assert told == [(line["epoch"], pytest.approx(line[name])) for line in stats]
+    assert [event.step for event in events.Images("samples")] == [1, 2]
+    with Image.open("run/samples/epoch-002.png") as image:
+        seen = events.Images("samples")[-1]
+        assert (seen.width, seen.height) == image.size
+
+
+def test_csv_gets_statistics(firstspike, pictures):
+    stats = train(firstspike, pictures, "--log", "csv")
+    with Path("run/csv/version_0/metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [1, 2]
+    assert [float(row["generator_loss"]) for row in rows] == [s["generator_loss"] for s in stats]
+
+
+class Recorder:
+    """A logger of one's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.calls: list[tuple] = [("folder", folder)]
+
+    def log_hyperparams(self, params):
+        self.calls.append(("params", params))
+
+    def log_metrics(self, metrics, step=None):
+        self.calls.append(("metrics", step, metrics))
+
+    def save(self):
+        self.calls.append(("save",))
+
+    def finalize(self, status):
+        self.calls.append(("end", status))
+
+
+def test_any_logger_follows_a_run(tmp_path):
+    run = RunDirectory.create(tmp_path / "run", "gan", {"seed": 1})
+    recorder = Recorder(run.path)
+    with loggers.following(run, lambda folder: recorder) as log:
+        log(3, {"loss": 0.5})
+    assert recorder.calls == [
+        ("folder", run.path),
+        ("params", {"kind": "gan", "seed": 1}),
+        ("metrics", 3, {"loss": 0.5}),
+        ("save",),
+        ("end", "success"),
+    ]
+    with pytest.raises(KeyboardInterrupt), loggers.following(run, lambda folder: recorder):
+        raise KeyboardInterrupt
+    assert recorder.calls[-1] == ("end", "failed")
+
+
+def test_a_logger_is_found_by_its_dotted_path(monkeypatch, firstspike, pictures, tmp_path):
+    made = []
+    (tmp_path / "mine.py").write_text("def logger(folder): raise AssertionError('replaced')")
+    monkeypatch.syspath_prepend(tmp_path)
+    import mine
+
+    def logger(folder: Path) -> Recorder:
+        made.append(Recorder(folder))
+        return made[-1]
+
+    monkeypatch.setattr(mine, "logger", logger)
+    train(firstspike, pictures, "--log", "mine.logger")
+    assert [call[0] for call in made[0].calls] == (
+        ["folder", "params", "metrics", "save", "metrics", "save", "end"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("nothing", "--log nothing: "),
+        ("no_such_module.logger", "No module named 'no_such_module'"),
+        ("json.no_such_logger", "has no attribute 'no_such_logger'"),
+    ],
+)
+def test_where_no_logger_is(firstspike, pictures, tmp_path, name, wanted):
+    code, _, err = firstspike("train", "gan", "--data", pictures, "--log", name, *SMALL)
+    assert code == 2 and wanted in err and "give tensorboard, csv or" in err
+    assert err.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+def test_a_missing_extra_is_named(firstspike, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(loggers.importlib.util, "find_spec", lambda name: None)
+    code, _, err = firstspike("train", "gan", "--data", pictures, "--log", "csv", *SMALL)
+    assert (code, err) == (
+        2,
+        "firstspike: --log csv needs an extra: pip install 'firstspike[log]'\n",
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_not_used_is_not_imported():
+    """Optional packages cost nothing at the start."""
+    packages = "('lightning_fabric', 'tensorboard', 'nir', 'onnx', 'h5py')"
+    code = f"import sys, firstspike.cli; print([n for n in {packages} if n in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout == "[]\n", result.stderr
