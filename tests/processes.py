@@ -11,7 +11,8 @@ from pathlib import Path
 def run_python(code, **environment):
     """Run ``code`` in a new process that sees the package and the tests."""
     folder = Path(__file__).parent
-    paths = [str(folder), str(folder.parent / "src"), os.environ.get("PYTHONPATH", "")]
+    own = [str(path) for path in (folder, *folder.iterdir()) if path.is_dir()]
+    paths = [*own, str(folder.parent / "src"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-W", "error", "-c", code]
     result = subprocess.run(
