@@ -17,7 +17,9 @@ PACKAGE = ROOT / "src" / "firstspike"
 # Modules may import from those before them only (see `test_imports_go_one_way`).
 ORDER = (
     "_version",
+    "_moved",
     "times",
+    "shape",
     "coding",
     "losses",
     "ops",

@@ -1,37 +1,42 @@
-"""Run directories as of a training, without the time that one takes."""
+"""Run directories of small untrained networks, without the time that a training takes."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 from firstspike.runs.directory import RunDirectory
-from firstspike.training.classifier import build_training
-from firstspike.training.config import (
-    AnnClassifierConfig,
-    AnnGanConfig,
-    ClassifierConfig,
-    GanConfig,
-)
-from firstspike.training.gan import build_gan
-
-CONFIGS = {
-    "gan": GanConfig,
-    "ann-gan": AnnGanConfig,
-    "classifier": ClassifierConfig,
-    "ann-classifier": AnnClassifierConfig,
-}
+from firstspike.shape import MNIST, Shape
+from firstspike.training import kinds
+from firstspike.training.loading import build_trainer
 
 
-def run(path: Path, kind: str, epoch: int | None = 1, **options: object) -> RunDirectory:
+def run(
+    path: Path, kind: str, epoch: int | None = 1, shape: Shape = MNIST, **options: Any
+) -> RunDirectory:
     """A run of networks as initialised, small ones, with a checkpoint after ``epoch`` if any."""
-    config = CONFIGS[kind](**{"hidden": 8, "epochs": 2} | options)
-    made = RunDirectory.create(path, kind, config.as_dict())
+    small = {"hidden": 8, "epochs": 2} | options
+    config = dataclasses.replace(kinds.find(kind).defaults(options), **small)
+    made = RunDirectory.create(path, kind, config.as_dict(), shape)
     if epoch is not None:
-        if kind.endswith("gan"):
-            gan = build_gan(made)
-            networks, optimizers = gan.networks, gan.optimizers
-        else:
-            training = build_training(made)
-            networks, optimizers = {"model": training.model}, {"model": training.optimizer}
-        made.save_checkpoint(networks, optimizers, {"epoch": epoch, "seconds": 1.5})
+        trainer = build_trainer(made)
+        made.save_checkpoint(trainer.networks, trainer.optimizers, {"epoch": epoch, "seconds": 1.5})
     return made
+
+
+def finished(path: Path, kind: str, shift: float = 0.0, **options: Any) -> RunDirectory:
+    """A run of one epoch that has ended, its weights moved by ``shift``."""
+    made = run(path, kind, epoch=None, **({"hidden": 12, "epochs": 1} | options))
+    save_shifted(made, shift)
+    made.write_summary({"epochs": 1})
+    return made
+
+
+def save_shifted(made: RunDirectory, shift: float = 0.0) -> None:
+    """A checkpoint of the networks as initialised, their weights moved by ``shift``."""
+    networks = build_trainer(made).networks
+    for network in networks.values():
+        for weight in network.parameters():
+            weight.data += shift
+    made.save_checkpoint(networks, {}, {"epoch": 1})

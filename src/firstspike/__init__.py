@@ -1,17 +1,40 @@
 """Networks in which every neuron spikes at most once and the time of the spike is the message."""
 
-from firstspike import losses, models, nn
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from firstspike import _moved
 from firstspike._version import __version__
-from firstspike.coding import decode, encode
-from firstspike.data import load_images, load_mnist
-from firstspike.metrics import spike_stats
-from firstspike.ops import fire
 from firstspike.times import T_MAX
-from firstspike.training.loading import load_run
+
+if TYPE_CHECKING:
+    from firstspike import coding, data, losses, metrics, models, nn, ops
+    from firstspike.coding import decode, encode
+    from firstspike.data import load_images, load_mnist
+    from firstspike.metrics import decide, spike_stats
+    from firstspike.ops import fire
+    from firstspike.training.loading import load_run
+
+# Public names and where they come from. They are imported when they are first used: the command
+# line, which imports this package, must start without PyTorch.
+_HOMES = {
+    "decide": "metrics",
+    "decode": "coding",
+    "encode": "coding",
+    "fire": "ops",
+    "load_images": "data",
+    "load_mnist": "data",
+    "load_run": "training.loading",
+    "spike_stats": "metrics",
+}
+_MODULES = ("coding", "data", "losses", "metrics", "models", "nn", "ops")
 
 __all__ = [
     "T_MAX",
     "__version__",
+    "coding",
+    "data",
+    "decide",
     "decode",
     "encode",
     "fire",
@@ -19,7 +42,25 @@ __all__ = [
     "load_mnist",
     "load_run",
     "losses",
+    "metrics",
     "models",
     "nn",
+    "ops",
     "spike_stats",
 ]
+
+_moved.install()
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"firstspike.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'firstspike' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"firstspike.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -17,15 +17,18 @@ and `from_raster` do.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from numbers import Integral
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # options know of steps, and are read without PyTorch
+    from torch import Tensor
 
 T_MAX = 256
 
 
 def check_t_max(t_max: int) -> None:
     """Raise ValueError unless ``t_max`` is a whole number of steps, at least 1."""
-    if isinstance(t_max, bool) or not isinstance(t_max, int) or t_max < 1:
+    if isinstance(t_max, bool) or not isinstance(t_max, Integral) or t_max < 1:
         raise ValueError(f"t_max must be a whole number of time steps, at least 1, got {t_max}")
 
 
@@ -58,6 +61,8 @@ def to_raster(times: Tensor, t_max: int = T_MAX) -> Tensor:
     Raises:
         ValueError: ``times`` are not spike times for this ``t_max``.
     """
+    import torch
+
     check_t_max(t_max)
     check_times(times, t_max)
     return times.unsqueeze(-1) == torch.arange(t_max, device=times.device)
@@ -75,6 +80,8 @@ def from_raster(raster: Tensor) -> Tensor:
     Raises:
         ValueError: ``raster`` is not bool.
     """
+    import torch
+
     if raster.dtype != torch.bool or raster.ndim == 0:
         raise ValueError(f"raster must be a bool tensor [..., t_max], got {raster.dtype}")
     first = raster.float().argmax(dim=-1)

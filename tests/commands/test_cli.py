@@ -189,7 +189,7 @@ def bad_inputs(trained: Path, pictures: Path, tmp_path: Path) -> dict[str, tuple
     """Name -> (arguments, what the message must hold)."""
     train = ["train", "gan"]
     whole = gzip.compress(bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(784))
-    large = gzip.compress(bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 32, 0, 0, 0, 32]) + bytes(1024))
+    absurd = gzip.compress(bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 9, 0, 32, 0, 0, 0, 32]) + bytes(1024))
     empty = tmp_path / "empty"
     empty.mkdir()
     unreadable = tmp_path / "unreadable"
@@ -205,13 +205,13 @@ def bad_inputs(trained: Path, pictures: Path, tmp_path: Path) -> dict[str, tuple
     (corrupt / "checkpoint" / "average.safetensors").write_bytes(b"\x00" * 40)
     return {
         "unknown digit": ([*train, "--digit", "12"], "digit 12"),
-        "no digit": ([*train, "--digit", "x"], "digit must be 'all' or one of"),
+        "no digit": ([*train, "--digit", "x"], "digit x is not in mnist-train"),
         "t_max": ([*train, "--t-max", "0"], "t_max must be"),
         "epochs": ([*train, "--epochs", "0"], "epochs must be at least 1"),
         "no folder": ([*train, "--data", "nowhere"], "nowhere: no such folder"),
         "missing IDX": ([*train, "--data", missing], "train-labels-idx1-ubyte"),
         "truncated IDX": ([*train, "--data", idx(tmp_path / "t", whole[:-9])], "train-images"),
-        "wrong size IDX": ([*train, "--data", idx(tmp_path / "s", large)], "32x32"),
+        "absurd IDX": ([*train, "--data", idx(tmp_path / "s", absurd)], "train-images"),
         "corrupt IDX": ([*train, "--data", idx(tmp_path / "c", b"rubbish")], "corrupt"),
         "empty folder": ([*train, "--data", empty], "neither IDX files nor pictures"),
         "unreadable": ([*train, "--data", unreadable, "--digit", "0"], "x.png: not a readable"),

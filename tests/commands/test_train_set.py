@@ -15,6 +15,7 @@ from rich.console import Console
 from firstspike import cli
 from firstspike.commands import train_set
 from firstspike.commands.train_set import DigitSet, parse_digits
+from firstspike.data import load_mnist
 from firstspike.runs.directory import RunDirectory
 from firstspike.runs.jobs import Outcome
 from firstspike.training.config import AnnGanConfig, GanConfig
@@ -96,13 +97,13 @@ def test_a_dry_run_begins_nothing(firstspike, data, tmp_path):
     [("0-9", "0123456789"), ("3", "3"), ("1, 3,5-7", "13567"), ("7,2,7", "72"), ("4-4", "4")],
 )
 def test_digits_and_ranges(text, digits):
-    assert parse_digits(text, GanConfig()) == list(digits)
+    assert parse_digits(text, load_mnist()) == list(digits)
 
 
 @pytest.mark.parametrize("text", ["", "x", "9-0", "-3", "1,,2", "0-10", "12"])
 def test_what_says_no_digits(text):
     with pytest.raises(ValueError, match=f"--digits {text}: "):
-        parse_digits(text, GanConfig())
+        parse_digits(text, load_mnist())
 
 
 def test_what_cannot_be_trained(firstspike, data, tmp_path):
@@ -113,7 +114,7 @@ def test_what_cannot_be_trained(firstspike, data, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     new = ("train", "gan", "--data", data, "--digits")
     for arguments, wanted in (
-        ((*new, "0-2"), "--digits 0-2: 2 is not in"),
+        ((*new, "0-2"), "--digits 0-2: 0-2 is not in"),
         ((*new, "0", "--digit", "1"), "leave --digit out"),
         ((*new, "0", "--out", "set"), "holds another set"),
         ((*new, "0", "--out", tmp_path), "is not an empty folder"),

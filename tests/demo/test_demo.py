@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from demo_runs import ann_run, classifier_run, gan_run, save_classifier
 from PIL import Image
+from untrained import finished, save_shifted
+from untrained import run as untrained_run
 
 import firstspike as fs
 from firstspike.demo import drawing, networks, picture
@@ -70,7 +71,7 @@ def test_output_neurons_spike_when_their_potential_passes_the_threshold(bias, de
 
 
 def gan(tmp_path: Path, **options: object) -> SpikingGan:
-    network = networks.load(gan_run(tmp_path / "gan", **options))
+    network = networks.load(finished(tmp_path / "gan", "gan", **options))
     assert isinstance(network, SpikingGan)
     return network
 
@@ -194,9 +195,9 @@ def test_a_picture_that_is_too_large(monkeypatch):
 
 
 def test_runs_below_a_folder_are_offered_and_those_that_do_not_spike_left_out(tmp_path):
-    classifier_run(tmp_path / "a")
-    gan_run(tmp_path / "b")
-    ann_run(tmp_path / "c")
+    finished(tmp_path / "a", "classifier")
+    finished(tmp_path / "b", "gan")
+    untrained_run(tmp_path / "c", "ann-gan", epoch=None)
     offers, left_out = networks.given([tmp_path])
     assert [(offer.run.kind, offer.name) for offer in offers] == [
         ("classifier", str(tmp_path / "a")), ("gan", str(tmp_path / "b"))
@@ -211,11 +212,11 @@ def test_runs_below_a_folder_are_offered_and_those_that_do_not_spike_left_out(tm
 
 
 def test_a_network_is_loaded_once_and_again_after_the_next_checkpoint(tmp_path):
-    run = classifier_run(tmp_path)
+    run = finished(tmp_path, "classifier")
     shelf = networks.Shelf(networks.given([tmp_path])[0])
     first = shelf.classifier(0)
     assert shelf.classifier(0) is first
-    save_classifier(run, shift=0.5)
+    save_shifted(run, shift=0.5)
     moved = shelf.classifier(0).layers[0].weight - first.layers[0].weight
     torch.testing.assert_close(moved, torch.full_like(moved, 0.5))
     for number, kind in ((1, "classifier"), (0, "gan"), (-1, "classifier")):
@@ -242,7 +243,10 @@ def test_the_bundled_networks_are_there_and_as_good_as_recorded():
 
 @pytest.mark.parametrize("name", ["gan-3", "classifier-aggressive-12"])
 def test_a_bundled_network_outlives_options_of_training(name, tmp_path, monkeypatch, capsys):
-    runs = [classifier_run(tmp_path / "runs" / "a").path, gan_run(tmp_path / "runs" / "b").path]
+    runs = [
+        finished(tmp_path / "runs" / "a", "classifier").path,
+        finished(tmp_path / "runs" / "b", "gan").path,
+    ]
     bundle(monkeypatch, capsys, *runs, "--out", tmp_path)
     file = tmp_path / name / "options.json"
     record = json.loads(file.read_text())
@@ -263,7 +267,10 @@ def bundle(monkeypatch, capsys, *arguments: object) -> tuple[str, str]:
 def test_bundling_keeps_what_playing_needs_and_says_where_it_comes_from(
     tmp_path, monkeypatch, capsys
 ):
-    runs = [classifier_run(tmp_path / "runs" / "a", seed=4), gan_run(tmp_path / "runs" / "b")]
+    runs = [
+        finished(tmp_path / "runs" / "a", "classifier", seed=4),
+        finished(tmp_path / "runs" / "b", "gan"),
+    ]
     target = tmp_path / "bundle"
     for _ in range(2):  # the second time in place of the first
         bundle(monkeypatch, capsys, tmp_path / "runs", "--out", target)
@@ -286,16 +293,16 @@ def test_bundling_keeps_what_playing_needs_and_says_where_it_comes_from(
 
 
 def test_what_is_not_bundled(tmp_path, monkeypatch, capsys):
-    other_data = classifier_run(tmp_path / "other", data="elsewhere").path
-    unfinished = classifier_run(tmp_path / "unfinished").path
+    other_data = finished(tmp_path / "other", "classifier", data="elsewhere").path
+    unfinished = finished(tmp_path / "unfinished", "classifier").path
     (unfinished / "summary.json").unlink()
-    twice = [classifier_run(tmp_path / f"twice/{seed}", seed=seed).path for seed in (0, 1)]
+    twice = [finished(tmp_path / f"twice/{seed}", "classifier", seed=seed).path for seed in (0, 1)]
     target = tmp_path / "bundle"
     for runs, reason in (
         ([other_data], "give a run on MNIST"),
         ([unfinished], "not there yet"),
         (twice, "several runs of one name"),
-        ([ann_run(tmp_path / "ann").path], "does not spike"),
+        ([untrained_run(tmp_path / "ann", "ann-gan", epoch=None).path], "does not spike"),
     ):
         with pytest.raises(SystemExit, match="2"):
             bundle(monkeypatch, capsys, *runs, "--out", target)

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from demo_runs import ann_run, classifier_run, gan_run
 from PIL import Image
+from untrained import finished
+from untrained import run as untrained_run
 
 from firstspike import cli
 from firstspike.data import load_mnist
@@ -26,9 +27,9 @@ from firstspike.demo.server import PAGE, Server
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory) -> Shelf:
     folder = tmp_path_factory.mktemp("demo")
-    classifier_run(folder / "a")
-    gan_run(folder / "b")
-    damaged = classifier_run(folder / "c").path / "checkpoint" / "model.safetensors"
+    finished(folder / "a", "classifier")
+    finished(folder / "b", "gan")
+    damaged = finished(folder / "c", "classifier").path / "checkpoint" / "model.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-9])
     return Shelf(given([folder])[0])
 
@@ -225,8 +226,8 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path, monkeypatch, capsy
         assert {kind for kind, name in kinds if "bundled" in name} == {"classifier", "gan"}
         raise KeyboardInterrupt
 
-    classifier_run(tmp_path / "a")
-    ann_run(tmp_path / "b")
+    finished(tmp_path / "a", "classifier")
+    untrained_run(tmp_path / "b", "ann-gan", epoch=None)
     monkeypatch.setattr(api.Api, "warm_up", lambda self: None)
     monkeypatch.setattr(Server, "serve_forever", interrupted)
     assert firstspike(tmp_path, "--port", 0) == 0
@@ -236,8 +237,8 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path, monkeypatch, capsy
 
 
 def test_what_the_command_cannot_do_is_one_line(server, tmp_path, capsys):
-    ann_run(tmp_path / "ann")
-    broken = classifier_run(tmp_path / "broken").path / "options.json"
+    untrained_run(tmp_path / "ann", "ann-gan", epoch=None)
+    broken = finished(tmp_path / "broken", "classifier").path / "options.json"
     broken.write_text("{")
     for arguments, reason in (
         (("--port", server.port), f"--port {server.port}: cannot be had"),

@@ -15,6 +15,7 @@ from firstspike.export import nir as nir_io
 from firstspike.export import npz as npz_io
 from firstspike.export import onnx as onnx_io
 from firstspike.models import classifier, spiking_network
+from firstspike.training import kinds
 from firstspike.training.loading import load_classifier, load_gan
 
 
@@ -53,7 +54,7 @@ def test_the_networks_of_a_gan_are_exported(firstspike, tmp_path, part):
 
 
 def test_what_cannot_be_exported(firstspike, tmp_path):
-    for kind in untrained.CONFIGS:
+    for kind in kinds.KINDS:
         untrained.run(tmp_path / kind, kind)
     before = sorted(tmp_path.rglob("*"))
     for arguments, wanted in (

@@ -21,7 +21,6 @@ from firstspike.report.plan import CODINGS, FULL, QUICK, plan, shortened
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.runs.jobs import Outcome
-from firstspike.training.classifier import build_training
 from firstspike.training.config import (
     CLASSIFIER_RECIPES,
     GAN_RECIPES,
@@ -30,7 +29,7 @@ from firstspike.training.config import (
     ClassifierConfig,
     GanConfig,
 )
-from firstspike.training.gan import build_gan
+from firstspike.training.loading import build_trainer
 
 TEST = load_mnist("test")
 SOME = ImageSet(TEST.images[:50], TEST.labels[:50], "fifty images")
@@ -41,7 +40,7 @@ def classifier_run(path: Path, **options: object) -> Path:
     dense = options.pop("dense", False)
     config = AnnClassifierConfig(**options) if dense else ClassifierConfig(**options)
     run = RunDirectory.create(path, "ann-classifier" if dense else "classifier", config.as_dict())
-    model = build_training(run).model
+    model = build_trainer(run).model
     run.save_checkpoint({"model": model}, {}, {"epoch": 0})
     run.write_summary({})
     metrics = evaluate_ann(model, SOME) if dense else evaluate_classifier(model, SOME).as_dict()
@@ -54,7 +53,7 @@ def gan_run(path: Path, kind: str, digit: str) -> Path:
     """A run of an untrained GAN with the sample grids of two epochs."""
     config = (GanConfig if kind == "gan" else AnnGanConfig)(digit=digit, epochs=2)
     run = RunDirectory.create(path, kind, config.as_dict())
-    gan = build_gan(run)
+    gan = build_trainer(run)
     run.save_checkpoint(gan.networks, {}, {"epoch": 2})
     for epoch in (1, 2):
         plots.save_image_grid(run.sample_path(epoch), gan.sample(gan.latents(64)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from firstspike import cli
-from firstspike.commands import reproduce
+from firstspike.report import reproduction as reproduce
 from firstspike.report.plan import Scale, plan
 from firstspike.runs.jobs import Job
 
@@ -82,7 +82,7 @@ TINY = Scale(1, 1, (3,), epochs=1, online_epochs=1, gan_epochs=2)
 PROGRAM = f"""
 import sys
 from firstspike import cli
-from firstspike.commands import reproduce
+from firstspike.report import reproduction as reproduce
 from firstspike.report.plan import Scale
 reproduce.QUICK = {TINY}
 sys.exit(cli.main(["reproduce", "--quick", "--out", "all"]))

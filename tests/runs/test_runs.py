@@ -101,7 +101,7 @@ def test_runs_are_listed(firstspike, tmp_path):
     )
     *words, age, unit, state = second.split()
     assert age.isdecimal() and unit in ("s", "min") and state == "resumable"
-    assert " ".join(words) == "x/a gan mnist digit 3, potential, 8 hidden, seed 0 1/7 G spikes 100"
+    assert " ".join(words) == "x/a gan mnist digit 3, 8 hidden, seed 0 1/7 G spikes 100"
 
 
 def test_runs_are_compared(firstspike, tmp_path):

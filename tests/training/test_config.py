@@ -7,7 +7,13 @@ import json
 
 import pytest
 
-from firstspike.training.config import GAN_RECIPES, AnnGanConfig, GanConfig
+from firstspike.training import kinds
+from firstspike.training.config import (
+    GAN_RECIPES,
+    AnnGanConfig,
+    ClassifierConfig,
+    GanConfig,
+)
 
 
 @pytest.mark.parametrize("config", [*GAN_RECIPES.values(), AnnGanConfig(), GanConfig(digit="all")])
@@ -39,14 +45,55 @@ def test_an_option_out_of_range_is_named(option, value):
         dataclasses.replace(GanConfig(), **{option: value}).check()
 
 
-@pytest.mark.parametrize("change", [{"colour": 1}, {"seed": None}])
-def test_unknown_and_missing_options_are_named(change):
-    options = GanConfig().as_dict() | change
-    name = next(iter(change))
-    if change[name] is None:
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"shade": 1}, "unknown option 'shade'"),
+        ({"epochs": "5"}, "option 'epochs' cannot be '5'"),
+        ({"epochs": True}, "option 'epochs' cannot be True"),
+        ({"decay": "genarator"}, "option 'decay' cannot be 'genarator'"),
+        ({"generator_lr": None}, "option 'generator_lr' cannot be None"),
+    ],
+)
+def test_options_of_another_name_or_type_are_named(change, fault):
+    with pytest.raises(ValueError, match=fault):
+        GanConfig.from_dict(GanConfig().as_dict() | change)
+
+
+def test_options_that_an_older_version_lacks_are_filled_in():
+    options = GanConfig(seed=3).as_dict()
+    for name in ("size", "colour", "conditional"):
         del options[name]
-    with pytest.raises(ValueError, match=name):
-        GanConfig.from_dict(options)
+    assert GanConfig.from_dict(options) == GanConfig(seed=3)
+
+
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        (GanConfig(weight_decay=0.1), "weight_decay does nothing with optimizer adam"),
+        (GanConfig(optimizer="sgd", beta1=0.9), "beta1 does nothing with optimizer sgd"),
+        (GanConfig(gradient="temporal", window=2.0), "window does nothing with gradient temporal"),
+        (GanConfig(silent="zero"), "silent does nothing with gradient final"),
+        (ClassifierConfig(normalize="l1"), "normalize does nothing with gradient decision"),
+        (ClassifierConfig(penalty=0.1), "penalty does nothing .* belongs to gradient online"),
+        (ClassifierConfig(gamma=9.0), "gamma does nothing with loss aggressive"),
+        (ClassifierConfig(output_lr=0.1), "output_lr does nothing"),
+        (ClassifierConfig(gradient="online", window=2.0), "window does nothing"),
+        (ClassifierConfig(gradient="online", lr=0.0), "lr must be above 0"),
+        (ClassifierConfig(delay=300), "delay must be below t_max = 256"),
+        (ClassifierConfig(hidden=10**9), "hidden must be between 1 and"),
+        (ClassifierConfig(seed=2**64), "seed must be between 0 and"),
+    ],
+)
+def test_options_that_do_nothing_or_cannot_work_are_refused(config, fault):
+    with pytest.raises(ValueError, match=fault):
+        config.check()
+
+
+def test_every_recipe_can_be_used():
+    for kind in kinds.every():
+        for config in [kind.defaults(), *kind.recipes.values()]:
+            config.check()
 
 
 def test_the_paper_recipe_is_its_rule_to_the_letter():

@@ -101,7 +101,7 @@ def test_only_a_conditional_network_can_be_asked_for_a_class():
     with pytest.raises(ValueError, match="digits: this network cannot be asked"):
         build("best").latents(1, None, torch.tensor([3]))
     for digit in ("3", "0"):
-        with pytest.raises(ValueError, match="conditional draws all classes: give --digit all"):
+        with pytest.raises(ValueError, match="conditional draws all classes: digit must be all"):
             GanConfig(digit=digit, conditional=True).check()
 
 

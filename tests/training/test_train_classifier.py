@@ -9,11 +9,13 @@ import pytest
 import torch
 
 import firstspike as fs
-from firstspike.data import ImageSet
+from firstspike.data import ImageSet, Parts
 from firstspike.runs.directory import RunDirectory
-from firstspike.training.classifier import build_training, load_parts, train
+from firstspike.training.classifier import SpikingTraining
 from firstspike.training.config import AnnClassifierConfig, ClassifierConfig
-from firstspike.training.loop import Progress
+from firstspike.training.loading import build_trainer
+from firstspike.training.loop import train
+from firstspike.training.trainer import Progress
 
 SMALL = {"hidden": 30, "batch": 20, "epochs": 3}
 CONFIGS = {
@@ -32,11 +34,11 @@ class Kill(BaseException):
 
 
 @pytest.fixture(scope="module")
-def parts() -> tuple[ImageSet, ImageSet]:
+def parts() -> Parts:
     mnist = fs.load_mnist("train")
     chosen = slice(0, 400), slice(400, 500)
     first, second = (ImageSet(mnist.images[c], mnist.labels[c], "few") for c in chosen)
-    return first, second
+    return Parts(first, second)
 
 
 def new_run(path: Path, name: str, **changes: object) -> RunDirectory:
@@ -52,7 +54,7 @@ def nothing(progress: Progress) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_it_learns_and_the_run_directory_is_the_record(tmp_path, parts, name):
     run = new_run(tmp_path / "run", name, epochs=6)
-    summary = train(run, build_training(run), parts, nothing)
+    summary = train(run, build_trainer(run), parts, nothing)
     assert summary == run.read_summary()
     stats = run.read_stats()
     assert [line["epoch"] for line in stats] == [1, 2, 3, 4, 5, 6]
@@ -66,7 +68,7 @@ def test_it_learns_and_the_run_directory_is_the_record(tmp_path, parts, name):
 @pytest.mark.parametrize("name", ["classifier", "ann-classifier", "temporal", "online"])
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, name):
     whole = new_run(tmp_path / "whole", name)
-    train(whole, build_training(whole), parts, nothing)
+    train(whole, build_trainer(whole), parts, nothing)
 
     def kill(progress: Progress) -> None:
         if (progress.epoch, progress.step) == (2, 5):
@@ -74,15 +76,15 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, name):
 
     cut = new_run(tmp_path / "cut", name)
     with pytest.raises(Kill):
-        train(cut, build_training(cut), parts, kill)
-    train(cut, build_training(cut), parts, nothing)
+        train(cut, build_trainer(cut), parts, kill)
+    train(cut, build_trainer(cut), parts, nothing)
     file = "checkpoint/model.safetensors"
     assert (cut.path / file).read_bytes() == (whole.path / file).read_bytes()
 
 
 def test_load_run_gives_the_trained_network(tmp_path, parts):
     run = new_run(tmp_path / "run", "classifier", epochs=1)
-    training = build_training(run)
+    training = build_trainer(run)
     train(run, training, parts, nothing)
     images = parts[1].images
     trained, loaded = (m.classify(images).classes for m in (training.model, fs.load_run(run.path)))
@@ -90,7 +92,8 @@ def test_load_run_gives_the_trained_network(tmp_path, parts):
 
 
 def test_held_out_images_are_the_same_for_every_seed():
-    a, b = (load_parts(dataclasses.replace(ClassifierConfig(), seed=s)) for s in (0, 1))
+    load = SpikingTraining.load_data
+    a, b = (load(dataclasses.replace(ClassifierConfig(), seed=seed)) for seed in (0, 1))
     assert len(a[0]) + len(a[1]) == 60_000 and abs(len(a[1]) - 10_000) < 10
     assert torch.equal(a[1].images, b[1].images)
-    assert load_parts(dataclasses.replace(ClassifierConfig(), validation=0.0))[1] is None
+    assert load(dataclasses.replace(ClassifierConfig(), validation=0.0))[1] is None

@@ -11,10 +11,6 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from firstspike.demo.api import Api
-from firstspike.demo.networks import Shelf, bundled, given
-from firstspike.demo.server import Server
-
 
 @dataclass(frozen=True)
 class Demo:
@@ -28,6 +24,10 @@ class Demo:
     """Open the page in a browser."""
 
     def __call__(self) -> None:
+        from firstspike.demo.api import Api
+        from firstspike.demo.networks import Shelf, bundled, given
+        from firstspike.demo.server import Server
+
         offers, left_out = given(self.runs)
         api = Api(Shelf([*offers, *bundled()]))
         with Server(self.port, api) as server:

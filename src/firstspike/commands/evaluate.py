@@ -20,6 +20,7 @@ from firstspike.models.quantized import quantize
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import classifier as train_classifier
+from firstspike.training import kinds
 from firstspike.training.loading import load_classifier
 
 
@@ -125,10 +126,10 @@ def _draw(
 
 def _evaluation_images(run: RunDirectory, split: str) -> ImageSet:
     """The images that a run was not trained on: held out from its training set, or the test set."""
-    config = train_classifier.read_config(run)
+    config: Any = kinds.find(run.kind, run.path).read(run.options, run.path)
     if split == "test":
         return load_images(config.data, "test")
-    held_out = train_classifier.load_parts(config)[1]
+    held_out = train_classifier.SpikingTraining.load_data(config)[1]
     if held_out is None:
         raise ValueError(f"{run.path}: trained on all images, none was held out; use --split test")
     return held_out

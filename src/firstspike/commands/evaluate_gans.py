@@ -13,7 +13,7 @@ from firstspike.evaluation import samples as evaluate_gan
 from firstspike.evaluation import sides as gan_runs
 from firstspike.evaluation.sides import Evaluated, Found, Side
 from firstspike.runs import files
-from firstspike.training.gan_runs import Part
+from firstspike.training.gan import Part
 
 RECORD, TABLE = "comparison.json", "table.md"
 # Rows of the table: field, title, decimals; None: percent.

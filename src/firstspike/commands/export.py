@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from torch import nn
 from tyro.conf import Positional, arg
 
-from firstspike.export import nir as nir_io
-from firstspike.export import npz as npz_io
-from firstspike.export import onnx as onnx_io
-from firstspike.nn import FirstSpikeSequential
 from firstspike.runs.directory import RunDirectory
-from firstspike.training.gan import build_gan
-from firstspike.training.loading import load_classifier
+from firstspike.training import kinds
+
+if TYPE_CHECKING:  # the command line starts without PyTorch
+    from firstspike.nn import FirstSpikeSequential
 
 Format = Literal["nir", "npz", "onnx"]
 Part = Literal["generator", "discriminator"]
@@ -45,30 +42,30 @@ class Export:
             )
         if self.portable and kind != "nir":
             raise ValueError(f"--portable is for --format nir, got {kind}; leave it out")
-        model = _network(RunDirectory.open(self.run), self.part)
+        from firstspike.export import nir, npz, onnx
+
+        model = _network(RunDirectory.open(self.run.expanduser()), self.part)
+        out = self.out.expanduser()
         if kind == "nir":
-            nir_io.save(self.out, model, portable=self.portable)
+            nir.save(out, model, portable=self.portable)
         else:
-            (npz_io if kind == "npz" else onnx_io).save(self.out, model)
-        sizes = [model.layers[0].in_features, *(layer.out_features for layer in model.layers)]
-        print(f"{type(model).__name__} {'-'.join(map(str, sizes))}: {self.out}")
+            (npz if kind == "npz" else onnx).save(out, model)
+        print(f"{type(model).__name__} {'-'.join(map(str, model.sizes))}: {out}")
         if kind == "nir" and not self.portable:
             print("for Norse, SpikingJelly, snnTorch or sinabs: --portable, see docs/nir.md")
 
 
 def _network(run: RunDirectory, part: Part | None) -> FirstSpikeSequential:
     """The network of a run that is asked for. ValueError if there is none that spikes."""
-    is_gan = run.kind.endswith("gan")
-    if is_gan == (part is None):
-        remedy = "give --part generator or discriminator" if is_gan else "leave --part out"
+    from firstspike.nn import FirstSpikeSequential
+    from firstspike.training.loading import load_trainer
+
+    draws = kinds.find(run.kind, run.path).draws
+    if draws == (part is None):
+        remedy = "give --part generator or discriminator" if draws else "leave --part out"
         raise ValueError(f"{run.path}: a {run.kind} run; {remedy}")
-    model: nn.Module
-    if is_gan:
-        name = "average" if part == "generator" else "discriminator"
-        model = build_gan(run).networks[name]
-        run.load_checkpoint({name: model})
-    else:
-        model = load_classifier(run)
+    name = {"generator": "average", "discriminator": "discriminator", None: "model"}[part]
+    model = load_trainer(run, name).networks[name]
     if not isinstance(model, FirstSpikeSequential):
         raise ValueError(f"{run.path}: a {run.kind} run, which does not spike; give one that does")
     return model

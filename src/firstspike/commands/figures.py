@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from firstspike.data import load_mnist
-from firstspike.drawing import figures
-from firstspike.report import illustrations
 from firstspike.runs import files
 
 
@@ -23,6 +20,10 @@ class Figures:
     """Of the figures."""
 
     def __call__(self) -> None:
+        from firstspike.data import load_mnist
+        from firstspike.drawing import figures
+        from firstspike.report import illustrations
+
         train, test = load_mnist("train"), load_mnist("test")
         for number, draw in illustrations.draw(train).items():
             figures.save(self.out / f"figure-{number}.{self.format}", draw())

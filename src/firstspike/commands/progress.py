@@ -9,7 +9,7 @@ from typing import Self
 from rich import progress as rich_progress
 from rich.console import Console
 
-from firstspike.training.loop import Progress
+from firstspike.training.trainer import Progress
 
 _COLUMNS = (
     rich_progress.TextColumn("epoch {task.fields[epoch]}/{task.total:.0f}"),
@@ -32,7 +32,7 @@ class TrainingBar:
         self._live = self._console.is_terminal
         self._bar = rich_progress.Progress(*_COLUMNS, console=self._console, disable=not self._live)
         self._task = self._bar.add_task("", total=epochs, epoch=0, figures="")
-        self._images, self._started = 0, time.monotonic()
+        self._images, self._started, self._speed = 0, time.monotonic(), 0.0
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -47,14 +47,15 @@ class TrainingBar:
         self._bar.stop()
 
     def __call__(self, progress: Progress) -> None:
-        if progress.step == 1:
+        if progress.step == 1 and not progress.ended:
             self._images, self._started = 0, time.monotonic()
-        self._images += progress.images
-        speed = self._images / (time.monotonic() - self._started)
-        figures = f"{speed:,.0f} samples/s · {figures_of(progress.stats)}"
+        if not progress.ended:
+            self._images += progress.images
+            self._speed = self._images / (time.monotonic() - self._started)
+        figures = f"{self._speed:,.0f} samples/s · {figures_of(progress.stats)}"
         done = progress.epoch - 1 + progress.step / progress.steps
         self._bar.update(self._task, completed=done, epoch=progress.epoch, figures=figures)
-        if progress.step == progress.steps and not self._live:
+        if progress.ended:
             self._console.print(f"epoch {progress.epoch}: {figures}", soft_wrap=True)
 
 

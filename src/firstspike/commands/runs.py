@@ -13,6 +13,7 @@ from tyro.conf import Positional
 
 from firstspike.runs import overview
 from firstspike.runs.overview import Overview
+from firstspike.training import kinds
 
 PIPED = 160  # columns where there is no terminal to fit
 # The figures that a run is known by, where it has them: name, words, format.
@@ -68,10 +69,14 @@ def _table(found: list[Overview], folder: Path) -> Table:
 
 def _what(run: Overview) -> str:
     """The options that tell runs apart at first sight."""
-    names = (("digit", "digit {}"), ("loss", "{}"), ("hidden", "{} hidden"), ("seed", "seed {}"))
-    return ", ".join(
-        words.format(run.options[name]) for name, words in names if name in run.options
-    )
+    try:
+        known_by = kinds.find(run.kind).known_by
+    except ValueError:
+        return "of an unknown kind"
+    told = [words.format(run.options[n]) for n, words in known_by.items() if n in run.options]
+    if run.options.get("conditional"):
+        told.insert(1, "conditional")
+    return ", ".join(told)
 
 
 def _headline(run: Overview) -> str:

@@ -11,6 +11,7 @@ killed takes no other with it, and the same command goes on where it was.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Sequence
@@ -27,14 +28,17 @@ from rich.table import Table
 
 from firstspike._version import __version__
 from firstspike.commands.progress import figures_of
-from firstspike.data import load_images
+from firstspike.commands.train import RUNS, SET_INDEX, SetPlace, with_absolute_data
+from firstspike.data import ImageSet, load_images
 from firstspike.drawing import grids as plots
-from firstspike.runs import files, jobs
-from firstspike.runs.directory import RunDirectory
+from firstspike.runs import files, jobs, loggers
+from firstspike.runs.directory import RunDirectory, unused_path
 from firstspike.runs.jobs import Job, Outcome
+from firstspike.shape import MNIST, Shape, in_short
 from firstspike.training.config import GanOptions
+from firstspike.training.kinds import Kind
 
-INDEX, PICTURE = "set.json", "samples.png"
+PICTURE = "samples.png"
 ROWS = 4  # samples of each digit in the picture
 
 
@@ -47,32 +51,37 @@ class DigitSet:
         kind: of the runs.
         digits: what they draw; names of their folders.
         options: that they share; the digit in it does not count.
+        shape: of the images.
     """
 
     path: Path
     kind: str
     digits: list[str]
     options: dict[str, Any]
+    shape: Shape = MNIST
 
     @classmethod
     def plan(cls, path: Path, kind: str, text: str, config: GanOptions) -> Self:
         """A new set of the digits that ``text`` names; writes nothing. ValueError as for those."""
-        options = config.as_dict()
-        if config.data is not None:  # the runs are trained from another folder
-            options["data"] = str(Path(config.data).expanduser().resolve())
-        return cls(path, kind, parse_digits(text, config), options)
+        options = with_absolute_data(config).as_dict()  # the runs are trained from another folder
+        images = load_images(config.data, "train", size=config.size, colour=config.colour)
+        return cls(path, kind, parse_digits(text, images), options, images.shape)
 
     @classmethod
     def open(cls, path: Path, kind: str) -> Self:
         """A set that was begun. ValueError if its index is broken or it is of another kind."""
-        file = path / INDEX
+        file = path / SET_INDEX
         record = files.from_json(files.read(file), file)
         found: dict[str, Any] = {name: record.get(name) for name in ("kind", "digits", "options")}
         if missing := [name for name, value in found.items() if not value]:
             raise files.damaged(file, f"{missing[0]!r} is missing")
         if found["kind"] != kind:
             raise ValueError(f"--resume {path}: a {found['kind']} set; use `train {found['kind']}`")
-        return cls(path, **found)
+        try:
+            shape = Shape.from_dict(record["shape"]) if "shape" in record else MNIST
+        except (TypeError, ValueError) as error:
+            raise files.damaged(file, str(error)) from None
+        return cls(path, shape=shape, **found)
 
     def begin(self) -> None:
         """Write the index into a new or empty folder. ValueError if that is not possible."""
@@ -80,38 +89,75 @@ class DigitSet:
             raise ValueError(f"--out {self.path}: holds another set; use --resume or another")
         if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
             raise ValueError(f"--out {self.path}: is not an empty folder; choose another")
-        shared = {"kind": self.kind, "digits": self.digits, "options": self.options}
-        files.save_json(self.path / INDEX, {"version": __version__, **shared})
+        shared = {
+            "kind": self.kind,
+            "digits": self.digits,
+            "options": self.options,
+            "shape": self.shape.as_dict(),
+        }
+        files.save_json(self.path / SET_INDEX, {"version": __version__, **shared})
 
     def run_of(self, digit: str) -> RunDirectory:
         """The run of a digit, begun if it is not there."""
         path = self.path / digit
         if (path / "options.json").exists():
             return RunDirectory.open(path)
-        return RunDirectory.create(path, self.kind, self.options | {"digit": digit})
+        return RunDirectory.create(path, self.kind, self.options | {"digit": digit}, self.shape)
+
+
+def run(kind: Kind, config: Any, place: SetPlace) -> None:
+    """Train a new set, or go on with one."""
+    if place.log is not None:
+        loggers.find(place.log)  # complains before anything is written
+    if place.resume is not None:
+        if config != config.recipe_defaults() or place.out is not None or place.digits is not None:
+            raise ValueError("--resume takes its options from the set; leave the others out")
+        wanted = DigitSet.open(place.resume.expanduser(), kind.name)
+    else:
+        config.check()
+        if config.digit != config.recipe_defaults().digit:
+            raise ValueError(f"--digits {place.digits}: says what to draw; leave --digit out")
+        out = place.out or unused_path(RUNS, f"{kind.name}-digits-seed{config.seed}")
+        wanted = DigitSet.plan(out.expanduser(), kind.name, place.digits or "", config)
+    if place.dry_run:
+        print(json.dumps({"digits": wanted.digits, **wanted.options}, indent=2))
+        return
+    if place.resume is None:
+        wanted.begin()
+    train_set(wanted, place.log)
 
 
 def is_set(path: Path | None) -> bool:
     """Whether a folder holds a set of digits."""
-    return path is not None and (path / INDEX).is_file()
+    return path is not None and (path / SET_INDEX).is_file()
 
 
-def parse_digits(text: str, config: GanOptions) -> list[str]:
-    """Digits such as ``0-9`` or ``1,3,5-7``. ValueError if it says none, or none of the data's."""
-    digits: dict[int, None] = {}  # in this order, each once
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last:
-            raise ValueError(f"--digits {text}: give digits and ranges, such as 0-9 or 1,3,5-7")
-        digits |= dict.fromkeys(range(first, last + 1))
-    images = load_images(config.data, "train")
-    if unknown := digits.keys() - set(images.classes):
-        raise ValueError(
-            f"--digits {text}: {min(unknown)} is not in {images.name}: its classes are "
-            f"{images.classes}"
-        )
-    return [str(digit) for digit in digits]
+def parse_digits(text: str, images: ImageSet) -> list[str]:
+    """Names of classes, such as ``0-9``, ``1,3,5-7`` or ``cat,tree``; each once, in this order.
+
+    Raises:
+        ValueError: it says none, or one that the data have not.
+    """
+    chosen: dict[str, None] = {}
+    for part in map(str.strip, text.split(",")):
+        wanted = [part] if part in images.present else _range(part, images.present)
+        if not wanted:
+            raise ValueError(
+                f"--digits {text}: {part or 'nothing'} is not in {images.name}; give classes and "
+                f"ranges, such as 0-9 or 1,3,5-7, out of {in_short(images.present)}"
+            )
+        chosen |= dict.fromkeys(wanted)
+    return list(chosen)
+
+
+def _range(text: str, names: Sequence[str]) -> list[str]:
+    """The numbers first-last, if all of them are names; else none."""
+    match = re.fullmatch(r"(\d{1,9})-(\d{1,9})", text)
+    first, last = (int(match[1]), int(match[2])) if match else (1, 0)
+    if last - first >= len(names):
+        return []
+    numbers = [str(number) for number in range(first, last + 1)]
+    return numbers if set(numbers) <= set(names) else []
 
 
 def train_set(of: DigitSet, log: str | None = None) -> None:

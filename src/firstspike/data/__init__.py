@@ -1,31 +1,25 @@
 """Images to train on and to measure with."""
 
-from firstspike.data.images import (
-    IMAGE_SUFFIXES,
-    MNIST_FILE,
-    SIDE,
-    SPLIT_SEED,
-    ImageSet,
-    Split,
-    load_images,
-    load_mnist,
-    load_parts,
-    read_idx,
-    split_validation,
-    to_gray,
-)
+from firstspike.data.bundled import MNIST_FILE, Split, load_mnist
+from firstspike.data.idx import read_idx
+from firstspike.data.images import SPLIT_SEED, ImageSet, split_validation
+from firstspike.data.pictures import IMAGE_SUFFIXES, SIDE, to_gray
+from firstspike.data.sets import Format, Parts, load_images, load_parts, register
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MNIST_FILE",
     "SIDE",
     "SPLIT_SEED",
+    "Format",
     "ImageSet",
+    "Parts",
     "Split",
     "load_images",
     "load_mnist",
     "load_parts",
     "read_idx",
+    "register",
     "split_validation",
     "to_gray",
 ]

@@ -73,7 +73,7 @@ class Api:
 
     def digit(self, request: Request) -> Json:
         """A test image of what a classifier was trained on; ``?network=N&pick=M``."""
-        run = self.shelf.offer(request.number("network"), "classifier").run
+        run = self.shelf.offer(request.number("network"), "race").run
         images = _test_images(run.options["data"])
         index = request.number("pick") % len(images)
         return {
@@ -109,7 +109,7 @@ class Api:
     def warm_up(self) -> None:
         """Compile the kernels, so that nobody waits for the first answer."""
         for number, offer in enumerate(self.shelf.offers):
-            if offer.run.kind == "classifier":
+            if offer.part == "race":
                 with self._busy, contextlib.suppress(ValueError):  # told when it is asked for
                     race(self.shelf.classifier(number), np.zeros((SIDE, SIDE), np.uint8))
                 return

@@ -16,13 +16,12 @@ from typing import Any
 from firstspike.models import Classifier
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
-from firstspike.training.config import ClassifierConfig, GanConfig
-from firstspike.training.gan import SpikingGan, build_gan
-from firstspike.training.loading import load_classifier
+from firstspike.training import kinds
+from firstspike.training.gan import SpikingGan
+from firstspike.training.loading import load_trainer
 
 BUNDLED = Path(__file__).parent / "_models"
 PROVENANCE = "provenance.json"
-CONFIGS = {"classifier": ClassifierConfig, "gan": GanConfig}  # of the runs whose networks spike
 
 
 @dataclass(frozen=True)
@@ -39,13 +38,20 @@ class Offer:
     name: str
     provenance: dict[str, Any] | None = None
 
+    @property
+    def part(self) -> str | None:
+        """The part of the page that shows it: ``"race"`` or ``"draw"``."""
+        return kinds.find(self.run.kind, self.run.path).demo
+
     def as_dict(self) -> dict[str, Any]:
         """What the page tells about it, as JSON values."""
         options = self.run.options
         kept = ("digit", "hidden", "loss", "epochs", "seed", "recipe", "t_max", "delay")
         return {
             "kind": self.run.kind,
+            "part": self.part,
             "name": self.name,
+            "shape": self.run.shape.as_dict(),
             "options": {name: options[name] for name in kept if name in options},
             "provenance": self.provenance,
         }
@@ -62,21 +68,22 @@ class Shelf:
         self._loaded: dict[Path, tuple[int, Classifier | SpikingGan]] = {}
         self._lock = threading.Lock()
 
-    def offer(self, number: int, kind: str) -> Offer:
-        """The offer with this number. ValueError if there is none of this kind."""
-        if 0 <= number < len(self.offers) and self.offers[number].run.kind == kind:
+    def offer(self, number: int, part: str) -> Offer:
+        """The offer with this number. ValueError if it is for another part of the page."""
+        if 0 <= number < len(self.offers) and self.offers[number].part == part:
             return self.offers[number]
-        raise ValueError(f"network {number}: there is no {kind} of this number")
+        wanted = {"race": "classifier", "draw": "generator"}[part]
+        raise ValueError(f"network {number}: there is no {wanted} of this number")
 
     def classifier(self, number: int) -> Classifier:
         """The classifier with this number. ValueError if there is none, or it cannot be loaded."""
-        network = self._network(self.offer(number, "classifier").run)
+        network = self._network(self.offer(number, "race").run)
         assert isinstance(network, Classifier)
         return network
 
     def gan(self, number: int) -> SpikingGan:
         """Likewise a GAN, of which only ``average`` has its trained weights."""
-        network = self._network(self.offer(number, "gan").run)
+        network = self._network(self.offer(number, "draw").run)
         assert isinstance(network, SpikingGan)
         return network
 
@@ -96,14 +103,11 @@ def load(run: RunDirectory) -> Classifier | SpikingGan:
     Raises:
         ValueError: there is no checkpoint, or one of another architecture.
     """
-    if run.kind == "classifier":
-        model = load_classifier(run)
-        assert isinstance(model, Classifier)
-        return model
-    gan = build_gan(run)
-    assert isinstance(gan, SpikingGan)
-    run.load_checkpoint({"average": gan.average})
-    return gan
+    part = kinds.find(run.kind, run.path).demo
+    trainer = load_trainer(run, *(("average",) if part == "draw" else ()))
+    network = trainer if part == "draw" else trainer.model
+    assert isinstance(network, (Classifier, SpikingGan))
+    return network
 
 
 def bundled() -> list[Offer]:
@@ -141,18 +145,18 @@ def _bundled(folder: Path) -> Offer:
     """A bundled network; it outlives changes of the options that only training has."""
     provenance = files.from_json(files.read(folder / PROVENANCE), folder / PROVENANCE)
     run = RunDirectory.open(folder)
-    options = {
-        name: run.options.get(name, default)
-        for name, default in CONFIGS[run.kind]().as_dict().items()
-    }
+    known = kinds.find(run.kind, folder).defaults().as_dict()
+    options = {name: run.options.get(name, default) for name, default in known.items()}
     run = dataclasses.replace(run, options=options)
     return Offer(run, f"{folder.name}, bundled", provenance)
 
 
 def _given(path: Path) -> Offer:
     run = RunDirectory.open(path)
-    if run.kind not in CONFIGS:
-        raise ValueError(f"{path}: a {run.kind} run, which does not spike; give one that does")
+    if kinds.find(run.kind, path).demo is None:
+        raise ValueError(
+            f"{path}: a {run.kind} run, which the page cannot show; give one that spikes"
+        )
     return Offer(run, str(path))
 
 

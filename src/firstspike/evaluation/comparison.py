@@ -23,7 +23,7 @@ from firstspike.evaluation.fidelity import classification_accuracy_score, freche
 from firstspike.evaluation.samples import worst
 from firstspike.evaluation.sides import KINDS, Evaluated, Side
 from firstspike.training.config import GanOptions
-from firstspike.training.gan_runs import Part, load_classes
+from firstspike.training.gan import Gan, Part
 
 if TYPE_CHECKING:  # matplotlib is slow to import
     from matplotlib.figure import Figure
@@ -209,7 +209,7 @@ def _all_classes(runs: Sequence[Evaluated], part: Part) -> _Whole | None:
         return None
     options = runs[0].run.options
     every = GanOptions(digit="all", data=options["data"], validation=options["validation"])
-    test = load_classes(every, part)
+    test = Gan.load_unseen(every, part)
     drawn = torch.cat(labels).unique().tolist()
     if drawn != test.classes or drawn[-1] >= CLASSES:
         return None

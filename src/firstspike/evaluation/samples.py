@@ -24,8 +24,7 @@ from firstspike.evaluation import fidelity
 from firstspike.evaluation.features import digit_probabilities, extract
 from firstspike.runs.directory import epoch_generator
 from firstspike.training.config import GanOptions
-from firstspike.training.gan import Gan
-from firstspike.training.gan_runs import Part, load_classes
+from firstspike.training.gan import Gan, Part
 
 COPY = 0.01  # share of unseen images that lie as near to a training image as a copy does
 SHOWN = 64  # samples in a grid
@@ -135,8 +134,8 @@ def load_reference(digit: str, data: str | None, validation: float, part: Part) 
         ValueError: there is no such class, nothing was held out, or there are too few images.
     """
     options = GanOptions(digit=digit, data=data, validation=validation)
-    training = load_classes(options)
-    unseen = load_classes(options, part)
+    training = Gan.load_data(options).training
+    unseen = Gan.load_unseen(options, part)
     count = min(len(unseen), len(training))
     if count < _LEAST:
         raise ValueError(f"{unseen.name}: {count} images to measure with, at least {_LEAST} needed")

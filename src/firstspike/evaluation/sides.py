@@ -13,11 +13,11 @@ from typing import Any
 
 from firstspike.evaluation.samples import Reference, Samples, load_reference, measure, record_of
 from firstspike.runs.directory import RunDirectory
-from firstspike.training.gan import read_config
-from firstspike.training.gan_runs import Part, load_classes
+from firstspike.training import kinds
+from firstspike.training.gan import Gan, Part
 from firstspike.training.loading import load_gan
 
-KINDS = {"gan": "Spiking-GAN", "ann-gan": "dense twin"}
+KINDS = {kind.name: kind.label for kind in kinds.KINDS.values() if kind.draws}
 
 Side = dict[int, list["Evaluated"]]  # by seed, a run of each digit
 Found = dict[int, dict[str, RunDirectory]]  # by seed and digit
@@ -60,8 +60,8 @@ def find_runs(folders: Iterable[str | os.PathLike[str]]) -> Found:
                 f"{run.path}: a {run.kind} run beside {runs[0].path}, a {runs[0].kind} run; "
                 "name folders of one kind, the other with --against"
             )
-        config = read_config(run)
-        every = load_classes(config).classes if config.conditional else [config.digit]
+        config: Any = kinds.find(run.kind, run.path).read(run.options, run.path)
+        every = Gan.load_data(config).training.present if config.conditional else [config.digit]
         for digit in map(str, every):
             other = found.setdefault(config.seed, {}).setdefault(digit, run)
             if other.path.resolve() != run.path.resolve():

@@ -2,7 +2,6 @@
 
 from firstspike.models.paper import (
     HIDDEN,
-    LABELS,
     LATENTS,
     PIXELS,
     Classification,
@@ -18,7 +17,6 @@ from firstspike.models.paper import (
 
 __all__ = [
     "HIDDEN",
-    "LABELS",
     "LATENTS",
     "PIXELS",
     "Classification",

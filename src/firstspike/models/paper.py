@@ -19,8 +19,7 @@ from firstspike.metrics import decide, spike_stats
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential, weight_range
 
 LATENTS, HIDDEN, PIXELS = 100, 400, 784  # sizes of Spiking-GAN, section 3.2
-LABELS = 10  # further inputs of both networks if they are told the class
-IMAGE_RANGE = weight_range(PIXELS, 6.0, 1.0)  # behind images, whose pixels are mostly silent
+IMAGE_DRIFT, IMAGE_SPREAD = 6.0, 1.0  # behind images, whose pixels are mostly silent
 # Potentials of a GAN's layers spread around a start half-way to the threshold.
 GAN_HIDDEN, GAN_OUTPUT, GAN_START = 2.3, 0.58, 0.5
 
@@ -61,8 +60,9 @@ class Classifier(FirstSpikeSequential):
         Raises:
             ValueError: ``images`` do not fit.
         """
-        layers = self.layers
-        inputs, t_max = layers[0].in_features, layers[0].t_max
+        self.check()
+        layers, t_max = self.layers, self.t_max
+        inputs = layers[0].in_features
         pixels = torch.as_tensor(images)
         if pixels.ndim < 2 or math.prod(pixels.shape[1:]) != inputs:
             raise ValueError(
@@ -79,7 +79,7 @@ class Classifier(FirstSpikeSequential):
         from firstspike.ops.cpu.race import race  # Numba takes a second to import
 
         flat = np.ascontiguousarray(pixels.cpu().numpy().reshape(len(pixels), inputs))
-        result = race(flat, codes, network, t_max, layers[0].delay)
+        result = race(flat, codes, network, t_max, self.delay)
         return Classification(*map(torch.from_numpy, result))
 
     def _network(self, layers: list[FirstSpikeLinear]) -> Any:
@@ -119,9 +119,9 @@ class Classifier(FirstSpikeSequential):
     @torch.no_grad()
     def _by_layers(self, times: Tensor) -> Classification:
         layer_times = self.layer_times(times)
-        stats = spike_stats(layer_times, self.layers[0].t_max)
+        stats = spike_stats(layer_times, self.t_max)
         potential = self.layers[-1].final_potential(layer_times[-2])
-        classes = decide(layer_times[-1], potential, self.layers[0].t_max)
+        classes = decide(layer_times[-1], potential, self.t_max)
         return Classification(
             classes, stats.decision.long(), stats.spikes, stats.synaptic_operations
         )
@@ -156,25 +156,32 @@ def _layers(
     return [FirstSpikeLinear(*pair, **option) for pair, option in zip(pairs, options, strict=True)]
 
 
-def classifier(hidden: int = HIDDEN, classes: int = 10, **layer: Any) -> Classifier:
-    """Classifier 784-hidden-classes (section 3.1); the first output spike tells the class."""
-    return Classifier(*_layers((PIXELS, hidden, classes), layer, (IMAGE_RANGE,)))
+def classifier(
+    hidden: int = HIDDEN, classes: int = 10, pixels: int = PIXELS, **layer: Any
+) -> Classifier:
+    """Classifier pixels-hidden-classes (section 3.1); the first output spike tells the class."""
+    ranges = (weight_range(pixels, IMAGE_DRIFT, IMAGE_SPREAD),)
+    return Classifier(*_layers((pixels, hidden, classes), layer, ranges))
 
 
-def generator(hidden: int = HIDDEN, labels: int = 0, **layer: Any) -> FirstSpikeSequential:
-    """Generator 100-hidden-784: noise as spike times in, an image as spike times out.
+def generator(
+    hidden: int = HIDDEN, labels: int = 0, pixels: int = PIXELS, **layer: Any
+) -> FirstSpikeSequential:
+    """Generator 100-hidden-pixels: noise as spike times in, an image as spike times out.
 
     ``labels`` inputs more come after the noise, one for each class.
     """
-    return _gan_network((LATENTS + labels, hidden, PIXELS), layer)
+    return _gan_network((LATENTS + labels, hidden, pixels), layer)
 
 
-def discriminator(hidden: int = HIDDEN, labels: int = 0, **layer: Any) -> FirstSpikeSequential:
-    """Discriminator 784-hidden-2; neuron 0 means fake and neuron 1 real (section 2.3).
+def discriminator(
+    hidden: int = HIDDEN, labels: int = 0, pixels: int = PIXELS, **layer: Any
+) -> FirstSpikeSequential:
+    """Discriminator pixels-hidden-2; neuron 0 means fake and neuron 1 real (section 2.3).
 
     ``labels`` inputs more come after the pixels, as for `generator`.
     """
-    return _gan_network((PIXELS + labels, hidden, 2), layer)
+    return _gan_network((pixels + labels, hidden, 2), layer)
 
 
 def _gan_network(sizes: tuple[int, int, int], layer: dict[str, Any]) -> FirstSpikeSequential:
@@ -187,22 +194,22 @@ def _gan_network(sizes: tuple[int, int, int], layer: dict[str, Any]) -> FirstSpi
     return network
 
 
-def ann_classifier(hidden: int = HIDDEN, classes: int = 10) -> nn.Sequential:
+def ann_classifier(hidden: int = HIDDEN, classes: int = 10, pixels: int = PIXELS) -> nn.Sequential:
     """Dense twin of `classifier`: ReLU between, scores out."""
-    return nn.Sequential(nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+    return nn.Sequential(nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, classes))
 
 
-def ann_generator(hidden: int = HIDDEN, labels: int = 0) -> nn.Sequential:
+def ann_generator(hidden: int = HIDDEN, labels: int = 0, pixels: int = PIXELS) -> nn.Sequential:
     """Dense twin of `generator`: images in -1..1 out (tanh), ReLU between (section 3.2)."""
     return nn.Sequential(
-        nn.Linear(LATENTS + labels, hidden), nn.ReLU(), nn.Linear(hidden, PIXELS), nn.Tanh()
+        nn.Linear(LATENTS + labels, hidden), nn.ReLU(), nn.Linear(hidden, pixels), nn.Tanh()
     )
 
 
-def ann_discriminator(hidden: int = HIDDEN, labels: int = 0) -> nn.Sequential:
+def ann_discriminator(hidden: int = HIDDEN, labels: int = 0, pixels: int = PIXELS) -> nn.Sequential:
     """Dense twin of `discriminator`: one output, the logit of being real.
 
     The paper's sigmoid is part of the loss (binary cross-entropy with logits), which is the same
     function computed without overflow.
     """
-    return nn.Sequential(nn.Linear(PIXELS + labels, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+    return nn.Sequential(nn.Linear(pixels + labels, hidden), nn.ReLU(), nn.Linear(hidden, 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -141,17 +141,70 @@ class FirstSpikeLinear(nn.Module):
 
 
 class FirstSpikeSequential(nn.Sequential):
-    """`FirstSpikeLinear` layers in a row, with a view of every layer's spikes."""
+    """`FirstSpikeLinear` layers in a row: one network, with one clock.
+
+    Raises:
+        ValueError: a module is no such layer, or two of them do not fit: a layer takes what the one
+            before it gives, and all have the same ``t_max`` and ``delay``. Layers that are changed
+            afterwards are checked again when the network is used.
+    """
+
+    def __init__(self, *layers: Any) -> None:
+        super().__init__(*layers)
+        self.check()
+
+    def check(self) -> None:
+        """Raise ValueError unless these layers make one network."""
+        for number, module in enumerate(self):
+            if not isinstance(module, FirstSpikeLinear):
+                raise ValueError(
+                    f"layers must be FirstSpikeLinear, but layer {number} is a "
+                    f"{type(module).__name__}; put it into a torch.nn.Sequential of your own"
+                )
+        for number, (before, layer) in enumerate(itertools.pairwise(self.layers), 1):
+            for name in ("t_max", "delay"):
+                one, other = getattr(before, name), getattr(layer, name)
+                if one != other:
+                    raise ValueError(
+                        f"{name} must be that of all layers, but layer {number - 1} has {one} "
+                        f"and layer {number} has {other}"
+                    )
+            if before.out_features != layer.in_features:
+                raise ValueError(
+                    f"in_features of layer {number} must be {before.out_features}, the neurons "
+                    f"of the layer before, got {layer.in_features}"
+                )
+
+    @property
+    def t_max(self) -> int:
+        """Number of time steps of every layer."""
+        return self.layers[0].t_max
+
+    @property
+    def delay(self) -> int:
+        """Steps from a spike to its effect, in every layer."""
+        return self.layers[0].delay
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Neurons of each layer, the input's first."""
+        layers = self.layers
+        return layers[0].in_features, *(layer.out_features for layer in layers)
+
+    @property
+    def synapses(self) -> int:
+        """Weights from one neuron to another, over all layers."""
+        return sum(layer.in_features * layer.out_features for layer in self.layers)
 
     def layer_times(self, times: Tensor) -> list[Tensor]:
         """Spike times [B, features] of the input and of every layer, in order."""
-        layers = self.layers
-        return list(itertools.accumulate(layers, lambda x, layer: layer(x), initial=times))
+        self.check()
+        return list(itertools.accumulate(self.layers, lambda x, layer: layer(x), initial=times))
 
     @property
     def layers(self) -> list[FirstSpikeLinear]:
-        """The layers; every module of the sequence is one."""
-        return [layer for layer in self if isinstance(layer, FirstSpikeLinear)]
+        """The layers, which are all of its modules."""
+        return list(self)  # type: ignore[arg-type]
 
 
 def weight_range(in_features: int, drift: float, spread: float) -> tuple[float, float]:

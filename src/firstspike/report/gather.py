@@ -12,25 +12,10 @@ from typing import Any
 from firstspike.evaluation.classifiers import ClassifierReport
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
-from firstspike.training.config import (
-    CLASSIFIER_RECIPES,
-    GAN_RECIPES,
-    AnnClassifierConfig,
-    AnnGanConfig,
-    ClassifierConfig,
-    GanConfig,
-    Options,
-)
+from firstspike.training import kinds
 
 METRICS = Path("evaluation-test", "metrics.json")
 CODING = Path("figures", "metrics.json")
-_KINDS: dict[str, type[Options]] = {
-    "classifier": ClassifierConfig,
-    "ann-classifier": AnnClassifierConfig,
-    "gan": GanConfig,
-    "ann-gan": AnnGanConfig,
-}
-_FREE = {"classifier": ("seed",), "gan": ("seed", "digit")}  # what runs of a group may differ in
 
 
 @dataclass(frozen=True)
@@ -118,14 +103,10 @@ def gather(folders: Iterable[Path]) -> Results:
 
 def role_of(run: RunDirectory) -> str | None:
     """The part that a run plays in the paper; None if it plays none."""
-    options = run.options
-    if options.get("data") is not None:
+    role = kinds.find(run.kind, run.path).role
+    if role is None or run.options.get("data") is not None:
         return None
-    if run.kind == "classifier":
-        return f"{options['loss']}-{options['hidden']}"
-    if run.kind == "ann-classifier":
-        return f"ann-{options['hidden']}"
-    return run.kind
+    return role.format(**run.options)
 
 
 def command_of(run: RunDirectory, without: Sequence[str] = ()) -> str:
@@ -148,33 +129,32 @@ def command_of(run: RunDirectory, without: Sequence[str] = ()) -> str:
 
 
 def _defaults(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options that need not be given beside this recipe and loss."""
-    if kind == "gan":
-        return GAN_RECIPES[options["recipe"]].as_dict() | {"recipe": "best"}
-    if kind == "classifier":
-        of_recipe = CLASSIFIER_RECIPES[options["recipe"], options["loss"]]
-        return of_recipe.as_dict() | {"recipe": "best", "loss": "aggressive"}
-    return _KINDS[kind]().as_dict()
+    """Options that need not be given beside the choices, such as the recipe, of these options."""
+    entry = kinds.find(kind)
+    usual = entry.defaults()
+    choices = {name: getattr(usual, name) for name in entry.choices}
+    return entry.defaults(options).as_dict() | choices
 
 
 def _read(path: Path, place: str) -> Measured | None:
     """A run; None if it has not ended. ValueError if something in it is damaged."""
     run = RunDirectory.open(path)
-    if run.kind not in _KINDS:
+    kind = kinds.find(run.kind, path)
+    if kind.role is None:
         raise ValueError(f"{path}: a {run.kind} run, which the paper has not")
-    _KINDS[run.kind].from_dict(run.options, run.path)
+    kind.read(run.options, run.path)
     if not (path / "summary.json").is_file():
         return None
     file = path / METRICS
     metrics = files.from_json(files.read(file), file) if file.is_file() else {}
-    if run.kind == "classifier" and metrics:
+    if metrics and kind.spikes and not kind.draws:
         ClassifierReport.from_dict(metrics)
     return Measured(run, place, metrics)
 
 
 def _largest_group(role: str, runs: list[Measured], left_out: list[str]) -> list[Measured]:
     """The most runs that differ in nothing but the seed (and the digit); the rest is left out."""
-    free = _FREE["gan" if role.endswith("gan") else "classifier"]
+    free = kinds.find(runs[0].run.kind).differ_in
     groups: dict[str, list[Measured]] = defaultdict(list)
     for run in runs:
         fixed = {name: value for name, value in run.run.options.items() if name not in free}

@@ -18,15 +18,13 @@ import io
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import safetensors.torch
-import torch
-from safetensors import SafetensorError
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from typing import TYPE_CHECKING, Any
 
 from firstspike.runs import files
+
+if TYPE_CHECKING:  # looking at runs needs no PyTorch, which takes seconds to import
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
 
 _STATE = "state.json"
 _HASHES = "sha256"  # the field of state.json that `save` adds
@@ -163,12 +161,17 @@ def _sha256(content: bytes) -> str:
 
 
 def _pack_weights(model: nn.Module) -> bytes:
+    import safetensors.torch
+
     tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
     return safetensors.torch.save(tensors)
 
 
 def _unpack_weights(file: Path, content: bytes, model: nn.Module) -> dict[str, Tensor]:
     """The tensors of a file, checked to have the names and shapes of the network's."""
+    import safetensors.torch
+    from safetensors import SafetensorError
+
     try:
         tensors = safetensors.torch.load(content)
     except SafetensorError as error:
@@ -193,6 +196,8 @@ def _shape(name: str, shapes: Mapping[str, list[int]]) -> str:
 
 def _pack_slots(optimizer: Optimizer) -> bytes:
     """The state of an optimiser; unlike safetensors, this keeps the strides of its tensors."""
+    import torch
+
     stream = io.BytesIO()
     torch.save(optimizer.state_dict(), stream)
     return stream.getvalue()
@@ -200,6 +205,8 @@ def _pack_slots(optimizer: Optimizer) -> bytes:
 
 def _unpack_slots(file: Path, content: bytes, optimizer: Optimizer) -> dict[str, Any]:
     """The state of an optimiser, checked to be of the same kind with as many parameters."""
+    import torch
+
     try:
         slots: dict[str, Any] = torch.load(io.BytesIO(content), "cpu", weights_only=True)
         same = _alike(slots["param_groups"], optimizer.param_groups)

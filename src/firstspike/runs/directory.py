@@ -21,17 +21,19 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
-from torch.optim import Optimizer
+from typing import TYPE_CHECKING, Any
 
 from firstspike._version import __version__
 from firstspike.runs import checkpoint, files
+from firstspike.shape import MNIST, Shape
+
+if TYPE_CHECKING:  # listing runs needs no PyTorch, which takes seconds to import
+    import torch
+    from torch import nn
+    from torch.optim import Optimizer
 
 _OPTIONS, _STATS, _SUMMARY = "options.json", "stats.jsonl", "summary.json"
-_FIELDS = {"kind": str, "version": str, "options": dict}  # of options.json
+_FIELDS = {"kind": str, "version": str, "options": dict, "shape": dict}  # of options.json
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,22 @@ class RunDirectory:
         kind: what was trained, such as ``"gan"``.
         version: of firstspike, when the run was made.
         options: every option of the run, as ``options.json`` holds them.
+        shape: of the images that it is trained on; MNIST's in runs of older versions.
     """
 
     path: Path
     kind: str
     version: str
     options: dict[str, Any]
+    shape: Shape = MNIST
 
     @classmethod
     def create(
-        cls, path: str | os.PathLike[str], kind: str, options: Mapping[str, Any]
+        cls,
+        path: str | os.PathLike[str],
+        kind: str,
+        options: Mapping[str, Any],
+        shape: Shape = MNIST,
     ) -> RunDirectory:
         """Start a run in a new or empty folder, with ``options`` as ``options.json``.
 
@@ -63,7 +71,12 @@ class RunDirectory:
             ValueError: the folder holds something, cannot be made, or an option is no JSON value.
         """
         path = Path(path)
-        record = {"kind": kind, "version": __version__, "options": dict(options)}
+        record = {
+            "kind": kind,
+            "version": __version__,
+            "options": dict(options),
+            "shape": shape.as_dict(),
+        }
         content = files.to_json(record, path / _OPTIONS)
         is_new = not os.path.lexists(path)
         try:
@@ -87,10 +100,24 @@ class RunDirectory:
         record = files.from_json(files.read(file), file)
         if unknown := sorted(record.keys() - _FIELDS):
             raise ValueError(f"{file}: unknown field {unknown[0]!r}; update firstspike")
+        record.setdefault("shape", MNIST.as_dict())
         for name, kind in _FIELDS.items():
             if not isinstance(record.get(name), kind):
                 raise files.damaged(file, f"{name!r} is missing or of another type")
-        return cls(path=path, **record)
+        try:
+            shape = Shape.from_dict(record.pop("shape"))
+        except ValueError as error:
+            raise files.damaged(file, str(error)) from None
+        return cls(path=path, shape=shape, **record)
+
+    def discard(self) -> None:
+        """Remove a run that has nothing yet but its options; others stay."""
+        if self.has_checkpoint():
+            return
+        for name in (_OPTIONS, _STATS):
+            (self.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something of somebody else's is in it
+            self.path.rmdir()
 
     def append_stats(self, record: Mapping[str, Any]) -> None:
         """Add one line to ``stats.jsonl``, as a whole or not at all.
@@ -215,6 +242,8 @@ def epoch_generator(seed: int, epoch: int, stream: str = "") -> torch.Generator:
 
     A resumed run draws from it what an uninterrupted one draws, without any stored state.
     """
+    import torch
+
     digest = hashlib.sha256(f"{seed}/{epoch}/{stream}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))  # it uses 32 bits
 

@@ -13,9 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from PIL import Image
-
 from firstspike.runs.directory import RunDirectory
 
 TAG = "samples"
@@ -63,6 +60,8 @@ def find(name: str) -> Factory:
         raise ValueError(
             f"--log {name}: {reason}; give tensorboard, csv or the dotted path of a function"
         ) from None
+    if not callable(factory):
+        raise ValueError(f"--log {name}: is no function; give one that takes the run's folder")
     return factory
 
 
@@ -78,7 +77,7 @@ def following(run: RunDirectory, factory: Factory | None) -> Iterator[EpochLog |
     if factory is None:
         yield None
         return
-    logger, status = factory(run.path), "failed"
+    logger, status = _made(factory, run.path), "failed"
     try:
         with contextlib.suppress(NotImplementedError):  # of Fabric's CSVLogger
             logger.log_hyperparams({"kind": run.kind, **run.options})
@@ -88,11 +87,22 @@ def following(run: RunDirectory, factory: Factory | None) -> Iterator[EpochLog |
         logger.finalize(status)
 
 
+def _made(factory: Factory, folder: Path) -> Logger:
+    try:
+        return factory(folder)
+    except Exception as error:  # of somebody's own code
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"log: the logger could not be made: {reason}") from None
+
+
 def _log(logger: Logger, run: RunDirectory, epoch: int, stats: Mapping[str, float]) -> None:
     logger.log_metrics(dict(stats), step=epoch)
     picture = run.path / "samples" / f"epoch-{epoch:03d}.png"
     experiment: Any = getattr(logger, "experiment", None)
     if hasattr(experiment, "add_image") and picture.is_file():
+        import numpy as np
+        from PIL import Image
+
         with Image.open(picture) as image:
             pixels = np.asarray(image.convert("RGB"))
         experiment.add_image(TAG, pixels, epoch, dataformats="HWC")

@@ -1,24 +1,23 @@
-"""Training of the classifier (section 3.1) in a run directory that can be resumed."""
+"""The classifier (section 3.1) and its dense twin: network, optimiser and rule of one step."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from firstspike import data, models
-from firstspike._version import __version__
+from firstspike import models
 from firstspike.coding import encode, jittered
-from firstspike.data import ImageSet
+from firstspike.data import Parts
 from firstspike.metrics import accuracy, spike_stats
-from firstspike.runs.directory import RunDirectory, epoch_generator
-from firstspike.runs.loggers import EpochLog
-from firstspike.training.config import AnnClassifierConfig, ClassifierConfig, ClassifierOptions
-from firstspike.training.loop import Progress, Report, Stats, pass_over, run_epochs
+from firstspike.shape import MNIST, Shape
+from firstspike.training.config import ClassifierConfig, ClassifierOptions
 from firstspike.training.rules.decision import DecisionLearner
 from firstspike.training.rules.temporal import output_error, shifted
+from firstspike.training.trainer import Stats, Trainer
 
 THRESHOLD = 100.0  # of S4NN
 RARELY = 1000  # a neuron that fires for fewer than one in so many images is dead
@@ -26,18 +25,30 @@ RARELY = 1000  # a neuron that fires for fewer than one in so many images is dea
 CHECKED = {"validation": 10_000, "train": 1_000}
 
 
-class ClassifierTraining:
-    """A classifier, its optimiser and the rule of one step. See the two subclasses."""
+class ClassifierTraining(Trainer):
+    """A classifier, its optimiser and the rule of one step. See the subclasses."""
 
+    config: ClassifierOptions
     model: nn.Sequential
 
-    def __init__(self, config: ClassifierOptions, classes: int = 10) -> None:
-        config.check()
-        self.config = config
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            self.model = self.build(classes)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), config.lr, fused=True)
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        return {"model": self.model}
+
+    def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        self.optimizer = torch.optim.Adam(self.model.parameters(), self.config.lr, fused=True)
+        return {"model": self.optimizer}
+
+    def watch(self, parts: Parts) -> Callable[[], Stats]:
+        images, held_out = parts
+        part, checked = ("train", images) if held_out is None else ("validation", held_out)
+        count = CHECKED[part]
+
+        def measure() -> Stats:
+            figures = self.measure(checked.images[:count], checked.labels[:count])
+            return {f"{part}_set_{name}": value for name, value in figures.items()}
+
+        return measure
 
     def start_epoch(self, epoch: int) -> None:
         """Set the learning rate of an epoch, counted from 1, along half a cosine."""
@@ -45,19 +56,8 @@ class ClassifierTraining:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * (1 + math.cos(math.pi * done)) / 2
 
-    def finish_epoch(self, rng: torch.Generator) -> None:
-        """What is due after the last step of an epoch."""
-
-    def build(self, classes: int) -> nn.Sequential:
-        """Make the network."""
-        raise NotImplementedError
-
-    def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
-        """One update from uint8 images [B, 28, 28]; how it went."""
-        raise NotImplementedError
-
     def measure(self, images: Tensor, labels: Tensor) -> Stats:
-        """Accuracy, and what it costs, on uint8 images [N, 28, 28]."""
+        """Accuracy, and what it costs, on uint8 images [N, ...]."""
         raise NotImplementedError
 
 
@@ -68,13 +68,17 @@ class SpikingTraining(ClassifierTraining):
     model: models.Classifier
     _learner: DecisionLearner | None = None
 
-    def build(self, classes: int) -> models.Classifier:
-        config = self.config
-        return models.classifier(config.hidden, classes, t_max=config.t_max, delay=config.delay)
+    @classmethod
+    def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
+        return (OnlineTraining if config.gradient == "online" else SpikingTraining)(config, shape)
 
-    def start_epoch(self, epoch: int) -> None:
-        super().start_epoch(epoch)
-        self._learner = None  # a checkpoint may have been loaded
+    def build(self) -> None:
+        config, sizes = self.config, (len(self.shape.classes), self.shape.pixels)
+        clock: dict[str, Any] = {"t_max": config.t_max, "delay": config.delay}
+        self.model = models.classifier(config.hidden, *sizes, **clock)
+
+    def loaded(self) -> None:
+        self._learner = None  # it holds on to the optimiser's former state
 
     def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
         if self.config.gradient == "temporal":
@@ -141,14 +145,17 @@ class SpikingTraining(ClassifierTraining):
 class OnlineTraining(SpikingTraining):
     """The same network without bias, by S4NN's procedure: one image after the other."""
 
-    def build(self, classes: int) -> models.Classifier:
-        config = self.config
-        options = {"t_max": config.t_max, "delay": config.delay, "threshold": THRESHOLD}
-        model = models.classifier(config.hidden, classes, bias=False, **options)
-        for layer, reach in zip(model.layers, self._reaches, strict=True):
+    def build(self) -> None:
+        config, sizes = self.config, (len(self.shape.classes), self.shape.pixels)
+        options: dict[str, Any] = {
+            "t_max": config.t_max,
+            "delay": config.delay,
+            "threshold": THRESHOLD,
+        }
+        self.model = models.classifier(config.hidden, *sizes, bias=False, **options)
+        for layer, reach in zip(self.model.layers, self._reaches, strict=True):
             nn.init.uniform_(layer.weight, 0.0, reach)
         self._firing, self._seen = torch.zeros(config.hidden, dtype=torch.int64), 0
-        return model
 
     @property
     def _reaches(self) -> tuple[float, float]:
@@ -198,8 +205,9 @@ class AnnTraining(ClassifierTraining):
 
     model: nn.Sequential
 
-    def build(self, classes: int) -> nn.Sequential:
-        return models.ann_classifier(self.config.hidden, classes)
+    def build(self) -> None:
+        sizes = len(self.shape.classes), self.shape.pixels
+        self.model = models.ann_classifier(self.config.hidden, *sizes)
 
     def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
         if self.config.shift:
@@ -216,90 +224,3 @@ class AnnTraining(ClassifierTraining):
     def measure(self, images: Tensor, labels: Tensor) -> Stats:
         right = self.model(images.flatten(1) / 255).argmax(dim=1) == labels
         return {"accuracy": float(right.float().mean())}
-
-
-_KINDS: dict[str, tuple[type[ClassifierTraining], type[ClassifierOptions]]] = {
-    "classifier": (SpikingTraining, ClassifierConfig),
-    "ann-classifier": (AnnTraining, AnnClassifierConfig),
-}
-
-
-def read_config(run: RunDirectory) -> ClassifierOptions:
-    """The options of a run. ValueError if it is no run of a classifier."""
-    if run.kind not in _KINDS:
-        raise ValueError(f"{run.path}: a {run.kind} run; give the run of a classifier")
-    return _KINDS[run.kind][1].from_dict(run.options, run.path)
-
-
-def build_training(run: RunDirectory) -> ClassifierTraining:
-    """An untrained classifier for the options of a run. ValueError if it is no such run."""
-    config = read_config(run)
-    if isinstance(config, ClassifierConfig) and config.gradient == "online":
-        return OnlineTraining(config)
-    return _KINDS[run.kind][0](config)
-
-
-def load_parts(config: ClassifierOptions) -> tuple[ImageSet, ImageSet | None]:
-    """Images to train on, and those held out, if any."""
-    return data.load_parts(config.data, config.validation)
-
-
-def train(
-    run: RunDirectory,
-    training: ClassifierTraining,
-    parts: tuple[ImageSet, ImageSet | None],
-    report: Report,
-    log: EpochLog | None = None,
-) -> dict[str, Any]:
-    """Train until the last epoch, from the run's checkpoint on if it has one.
-
-    Args:
-        run: where statistics, checkpoints and the summary go.
-        training: the network as initialised, and its rule.
-        parts: images to train on, and those held out, if any, on which each epoch is measured.
-        report: called after each step.
-        log: called after each epoch, see `firstspike.runs.loggers`.
-
-    Returns:
-        The summary, as in ``summary.json``: figures of the held-out images, or of some of those
-        trained on if none were held out.
-    """
-    config = training.config
-    images, held_out = parts
-    part, checked = ("train", images) if held_out is None else ("validation", held_out)
-
-    def measured() -> Stats:
-        count = CHECKED[part]
-        figures = training.measure(checked.images[:count], checked.labels[:count])
-        return {f"{part}_set_{name}": value for name, value in figures.items()}
-
-    def train_epoch(epoch: int) -> Stats:
-        rng = epoch_generator(config.seed, epoch)
-        training.start_epoch(epoch)
-        stats = pass_over(
-            len(images),
-            config.batch,
-            rng,
-            lambda chosen: training.step(images.images[chosen], images.labels[chosen], rng),
-            lambda step, steps, count, means: report(
-                Progress(epoch, step, steps, count, last | means)
-            ),
-        )
-        training.finish_epoch(rng)
-        last.update(measured())
-        return stats | last
-
-    last = measured()
-    networks, optimizers = {"model": training.model}, {"model": training.optimizer}
-    seconds = run_epochs(run, networks, optimizers, config.epochs, train_epoch, log)
-    summary = {
-        "kind": run.kind,
-        "version": __version__,
-        "data": images.name,
-        "seed": config.seed,
-        "epochs": config.epochs,
-        "seconds": seconds,
-        **measured(),
-    }
-    run.write_summary(summary)
-    return summary

@@ -8,6 +8,8 @@ the discriminator stays.
 from __future__ import annotations
 
 import copy
+import warnings
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -15,41 +17,58 @@ from torch import Tensor, nn
 
 from firstspike import losses, models
 from firstspike.coding import decode, encode, noise_times, seen_until
-from firstspike.data import SIDE, ImageSet
+from firstspike.data import ImageSet, Parts
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.nn import FirstSpikeSequential
-from firstspike.runs.directory import RunDirectory
-from firstspike.training.config import AnnGanConfig, GanConfig, GanOptions
+from firstspike.runs.directory import epoch_generator
+from firstspike.training.config import AnnGanConfig, DataOptions, GanConfig, GanOptions
 from firstspike.training.rules.adversarial import MIN_HIDDEN, AdversarialLearner
+from firstspike.training.trainer import Stats, Trainer
 
 BIAS_LIMIT = 0.95  # of the threshold
 FAKE, REAL = 0, 1  # the discriminator's output neurons (section 2.3)
+Part = Literal["train", "validation", "test"]
+
+PREVIEW = 64  # samples in the grid of each epoch
+MEASURED = 1000  # samples behind the figures of the summary
 STEP_STATS = ("discriminator_loss", "generator_loss", "real_wins", "fake_wins")
 
 
-class Gan:
+class Gan(Trainer):
     """The networks of a GAN, their optimisers and the rule of one step. See the two subclasses."""
 
+    config: GanOptions
     generator: nn.Module
     discriminator: nn.Module
     mark: tuple[float, float]  # inputs that tell the class: of this one, of the others
 
-    def __init__(self, config: GanOptions) -> None:
-        config.check()
-        self.config = config
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            self.build()
+    @classmethod
+    def load_data(cls, config: DataOptions) -> Parts:
+        assert isinstance(config, GanOptions)
+        parts = super().load_data(config)
+        if config.digit == "all":
+            return parts
+        held_out = parts.held_out and parts.held_out.select(config.digit)
+        return Parts(parts.training.select(config.digit), held_out)
+
+    @classmethod
+    def load_unseen(cls, config: DataOptions, split: str) -> ImageSet:
+        assert isinstance(config, GanOptions)
+        images = super().load_unseen(config, split)
+        chosen = config.digit == "all" or split == "validation"  # `load_data` selects as well
+        return images if chosen else images.select(config.digit)
+
+    def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        self.optimizers = {
-            "generator": self.optimizer(self.generator, config.generator_lr),
-            "discriminator": self.optimizer(self.discriminator, config.discriminator_lr),
+        return {
+            "generator": self.optimizer(self.generator, self.config.generator_lr),
+            "discriminator": self.optimizer(self.discriminator, self.config.discriminator_lr),
         }
 
     @property
     def labels(self) -> int:
         """Inputs of both networks that tell the class."""
-        return models.LABELS if self.config.conditional else 0
+        return len(self.shape.classes) if self.config.conditional else 0
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -59,6 +78,20 @@ class Gan:
             "discriminator": self.discriminator,
             "average": self.average,
         }
+
+    def tensors(self, images: ImageSet) -> tuple[Tensor, ...]:
+        return (self.prepare(images),)
+
+    def watch(self, parts: Parts) -> Callable[[], Stats]:
+        self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
+        return lambda: self.spikes(self.preview)
+
+    def picture(self) -> Tensor:
+        return self.sample(self.preview)
+
+    def summarize(self) -> dict[str, float]:
+        rng = epoch_generator(self.config.seed, self.config.epochs, "summary")
+        return self.spikes(self.latents(MEASURED, rng))
 
     def start_epoch(self, epoch: int) -> None:
         """Set the learning rates of an epoch, counted from 1."""
@@ -109,11 +142,11 @@ class Gan:
         Args:
             count: number of samples.
             rng: of the noise.
-            digits: class of each, int64 [count], for a conditional network only; 0, 1, ..., 9 and
-                again from 0 if None.
+            digits: class of each, int64 [count], for a conditional network only; all in turn if
+                None.
 
         Returns:
-            [count, 100], and 10 inputs more that tell a conditional network the class.
+            [count, 100], and an input more for each class that a conditional network can be told.
 
         Raises:
             ValueError: ``digits`` are given to another network, or are no classes.
@@ -123,27 +156,31 @@ class Gan:
             if digits is not None:
                 raise ValueError("digits: this network cannot be asked for a class; leave them out")
             return noise
-        digits = torch.arange(count) % models.LABELS if digits is None else digits
+        digits = self.in_turn(count) if digits is None else digits
         return torch.cat([noise, self.marks(digits)], dim=1)
 
+    def in_turn(self, count: int) -> Tensor:
+        """Classes one after the other, int64 [count]."""
+        return torch.arange(count) % self.labels
+
     def prepare(self, images: ImageSet) -> Tensor:
-        """What the discriminator sees of images: [N, 784], and 10 inputs more if conditional."""
+        """What the discriminator sees of images: [N, pixels], and the classes if conditional."""
         pixels = self.pixels(images.images)
         if not self.config.conditional:
             return pixels
         return torch.cat([pixels, self.marks(images.labels)], dim=1)
 
     def marks(self, digits: Tensor) -> Tensor:
-        """Inputs [N, 10] that tell classes [N]: as spikes, that of the class at once."""
-        if ((digits < 0) | (digits >= models.LABELS)).any():
-            raise ValueError(f"digits must lie in 0..{models.LABELS - 1}")
+        """Inputs [N, classes] that tell classes [N]: as spikes, that of the class at once."""
+        if ((digits < 0) | (digits >= self.labels)).any():
+            raise ValueError(f"digits must lie in 0..{self.labels - 1}")
         on, off = self.mark
-        chosen = nn.functional.one_hot(digits, models.LABELS).bool()
+        chosen = nn.functional.one_hot(digits, self.labels).bool()
         return torch.where(chosen, float(on), float(off))
 
     def latents_for(self, real: Tensor, rng: torch.Generator) -> Tensor:
         """Latents of the class of each prepared image."""
-        return torch.cat([self.noise(len(real), rng), real[:, models.PIXELS :]], dim=1)
+        return torch.cat([self.noise(len(real), rng), real[:, self.shape.pixels :]], dim=1)
 
     def draw(self, latents: Tensor) -> Tensor:
         """Samples as the discriminator sees them, which is told the class as well."""
@@ -158,7 +195,7 @@ class Gan:
             averaged: whether the generator with the averaged weights draws.
 
         Returns:
-            Intensities in 0..1, [count, 28, 28].
+            Intensities in 0..1, [count, height, width], in colour [count, 3, height, width].
         """
         return self.images(self.artist(averaged)(latents))
 
@@ -179,7 +216,7 @@ class Gan:
         ``digits`` [count] are the classes of the lines, as for `latents`.
         """
         if digits is None and self.config.conditional:
-            digits = torch.arange(count) % models.LABELS
+            digits = self.in_turn(count)
         both = None if digits is None else digits.repeat(2)
         ends = self.latents(2 * count, rng, both).unflatten(0, (2, count))
         share = torch.linspace(0, 1, steps)[:, None]
@@ -189,17 +226,13 @@ class Gan:
         """The nearest latents that the generator takes."""
         return latents
 
-    def build(self) -> None:
-        """Make ``generator`` and ``discriminator``."""
-        raise NotImplementedError
-
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         """The optimiser of one network."""
         betas = (self.config.beta1, 0.999)
         return torch.optim.Adam(network.parameters(), lr, betas=betas, fused=True)
 
     def pixels(self, images: Tensor) -> Tensor:
-        """Inputs [N, 784] of the discriminator for uint8 images [N, 28, 28]."""
+        """Inputs [N, pixels] of the discriminator for uint8 images [N, ...]."""
         raise NotImplementedError
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
@@ -207,7 +240,7 @@ class Gan:
         raise NotImplementedError
 
     def images(self, output: Tensor) -> Tensor:
-        """Intensities in 0..1, [N, 28, 28], of the generator's output [N, 784]."""
+        """Intensities in 0..1, [N, ...], of the generator's output [N, pixels]."""
         raise NotImplementedError
 
     def judge(self, images: Tensor, rng: torch.Generator) -> Tensor:
@@ -224,7 +257,10 @@ class Gan:
 
 
 class SpikingGan(Gan):
-    """Generator 100-400-784 and discriminator 784-400-2 of neurons that spike at most once."""
+    """Generator 100-400-784 and discriminator 784-400-2 of neurons that spike at most once.
+
+    784 are MNIST's pixels; other images have theirs.
+    """
 
     config: GanConfig
     generator: FirstSpikeSequential
@@ -244,8 +280,9 @@ class SpikingGan(Gan):
             "impl": config.impl,
         }
         self.mark = 0, config.t_max
-        self.generator = models.generator(config.hidden, self.labels, **layer)
-        self.discriminator = models.discriminator(config.hidden, self.labels, **layer)
+        sizes = config.hidden, self.labels, self.shape.pixels
+        self.generator = models.generator(*sizes, **layer)
+        self.discriminator = models.discriminator(*sizes, **layer)
 
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         if self.config.optimizer == "sgd":
@@ -256,9 +293,19 @@ class SpikingGan(Gan):
     def pixels(self, images: Tensor) -> Tensor:
         return encode(images.flatten(1), self.config.t_max)
 
-    def start_epoch(self, epoch: int) -> None:
-        super().start_epoch(epoch)
-        self._learner = None  # a checkpoint may have been loaded
+    def loaded(self) -> None:
+        self._learner = None  # it holds on to the optimisers' former states
+
+    def warn(self, epoch: int, before: Stats, after: Stats) -> None:
+        if after["generator_output_silent"] < 1:
+            return
+        if epoch == 1 or before["generator_output_silent"] < 1:
+            warnings.warn(
+                f"epoch {epoch}: the generator has fallen silent, no image has a spike. A silent "
+                "image silences the discriminator, so neither learns any more; try recipe best",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
         if not self._is_event_driven():
@@ -305,7 +352,7 @@ class SpikingGan(Gan):
         return latents.round()
 
     def images(self, output: Tensor) -> Tensor:
-        return decode(output, self.config.t_max).unflatten(1, (SIDE, SIDE))
+        return decode(output, self.config.t_max).unflatten(1, self.shape.image)
 
     def last_looks(self, count: int, rng: torch.Generator) -> Tensor:
         """The steps until which the discriminator sees each image's spikes, [count, 1]."""
@@ -356,8 +403,9 @@ class AnnGan(Gan):
     mark = 1, 0
 
     def build(self) -> None:
-        self.generator = models.ann_generator(self.config.hidden, self.labels)
-        self.discriminator = models.ann_discriminator(self.config.hidden, self.labels)
+        sizes = self.config.hidden, self.labels, self.shape.pixels
+        self.generator = models.ann_generator(*sizes)
+        self.discriminator = models.ann_discriminator(*sizes)
 
     def pixels(self, images: Tensor) -> Tensor:
         return images.flatten(1).float() / 127.5 - 1
@@ -366,7 +414,7 @@ class AnnGan(Gan):
         return torch.randn(count, models.LATENTS, generator=rng)
 
     def images(self, output: Tensor) -> Tensor:
-        return (output.unflatten(1, (SIDE, SIDE)) + 1) / 2
+        return (output.unflatten(1, self.shape.image) + 1) / 2
 
     def judge(self, images: Tensor, rng: torch.Generator) -> Tensor:
         return self.discriminator(images)
@@ -375,25 +423,6 @@ class AnnGan(Gan):
         won = ((output > 0) == bool(wanted)).float().mean()
         target = torch.full_like(output, wanted)
         return nn.functional.binary_cross_entropy_with_logits(output, target), won
-
-
-_KINDS: dict[str, tuple[type[Gan], type[GanOptions]]] = {
-    "gan": (SpikingGan, GanConfig),
-    "ann-gan": (AnnGan, AnnGanConfig),
-}
-
-
-def build_gan(run: RunDirectory) -> Gan:
-    """Untrained networks for the options of a run. ValueError if it is no run of a GAN."""
-    config = read_config(run)
-    return _KINDS[run.kind][0](config)
-
-
-def read_config(run: RunDirectory) -> GanOptions:
-    """The options of a run. ValueError if it is no run of a GAN."""
-    if run.kind not in _KINDS:
-        raise ValueError(f"{run.path}: a {run.kind} run; give the run of a gan or an ann-gan")
-    return _KINDS[run.kind][1].from_dict(run.options, run.path)
 
 
 def _mean_spikes(layers: list[Tensor], t_max: int, until: Literal["decision", "end"]) -> float:

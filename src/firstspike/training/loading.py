@@ -3,40 +3,69 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from torch import nn
 
 from firstspike.runs.directory import RunDirectory
-from firstspike.training.classifier import build_training
-from firstspike.training.gan import Gan, build_gan
+from firstspike.training import kinds
+from firstspike.training.trainer import Trainer
 
 
-def load_run(path: str | os.PathLike[str]) -> Gan | nn.Sequential:
+def load_run(path: str | os.PathLike[str]) -> Any:
     """The trained networks of a run directory.
 
     Args:
         path: folder that ``firstspike train`` made.
 
     Returns:
-        For a GAN, a `firstspike.training.gan.Gan`, whose ``sample`` draws images; for a classifier,
-        a `firstspike.models.Classifier` or its dense twin.
+        For a network that draws, its trainer, such as a `firstspike.training.gan.Gan`, whose
+        ``sample`` draws images; for a classifier, a `firstspike.models.Classifier` or its dense
+        twin. A kind of another package gives its trainer if that has several networks.
 
     Raises:
         ValueError: there is no run, no checkpoint, or one of another architecture.
     """
     run = RunDirectory.open(path)
-    return load_gan(run) if run.kind.endswith("gan") else load_classifier(run)
+    trainer = load_trainer(run)
+    networks = list(trainer.networks.values())
+    return networks[0] if len(networks) == 1 else trainer
 
 
-def load_gan(run: RunDirectory) -> Gan:
-    """The networks of a run of a GAN. ValueError if it is none, or as for `load_run`."""
-    gan = build_gan(run)
-    run.load_checkpoint(gan.networks)
-    return gan
+def build_trainer(run: RunDirectory) -> Trainer:
+    """Untrained networks for the options of a run, whatever its kind.
+
+    Raises:
+        ValueError: the kind is unknown, or an option does not fit.
+    """
+    kind = kinds.find(run.kind, run.path)
+    trainer_class: type[Trainer] = kinds.load(kind.trainer)
+    return trainer_class.make(kind.read(run.options, run.path), run.shape)
+
+
+def load_trainer(run: RunDirectory, *names: str) -> Any:
+    """The networks of a run, with trained weights.
+
+    Args:
+        run: the run.
+        names: of the networks that are wanted with trained weights; all if none is named.
+
+    Raises:
+        ValueError: as for `load_run`.
+    """
+    return build_trainer(run).restored(run, *names)
+
+
+def load_gan(run: RunDirectory) -> Any:
+    """The networks of a run that draws. ValueError if it does not, or as for `load_run`."""
+    if not kinds.find(run.kind, run.path).draws:
+        raise ValueError(f"{run.path}: a {run.kind} run, which does not draw; give one of a GAN")
+    return load_trainer(run)
 
 
 def load_classifier(run: RunDirectory) -> nn.Sequential:
     """The network of a run of a classifier. ValueError if it is none, or as for `load_run`."""
-    model = build_training(run).model
-    run.load_checkpoint({"model": model})
+    if kinds.find(run.kind, run.path).draws:
+        raise ValueError(f"{run.path}: a {run.kind} run; give the run of a classifier")
+    model: nn.Sequential = load_trainer(run).model
     return model

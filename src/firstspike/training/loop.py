@@ -1,41 +1,91 @@
-"""What the training loops share: epochs that can be resumed, and their progress."""
+"""The training loop: epochs that can be resumed, and their progress; the same for every kind."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
-from firstspike.runs.directory import RunDirectory
+from firstspike._version import __version__
+from firstspike.data import Parts
+from firstspike.drawing import grids
+from firstspike.runs.directory import RunDirectory, epoch_generator
 from firstspike.runs.loggers import EpochLog
-
-Stats = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where training is, after each step."""
-
-    epoch: int
-    step: int
-    steps: int  # of this epoch
-    images: int  # of this step
-    stats: Stats  # means over the epoch so far, and what was measured after the last epoch
-
+from firstspike.training.trainer import Progress, Stats, Trainer
 
 Report = Callable[[Progress], None]
 
 
+def train(
+    run: RunDirectory,
+    trainer: Trainer,
+    parts: Parts,
+    report: Report,
+    log: EpochLog | None = None,
+) -> dict[str, Any]:
+    """Train until the last epoch, from the run's checkpoint on if it has one.
+
+    Args:
+        run: where statistics, pictures, checkpoints and the summary go.
+        trainer: networks as initialised, and their rule; the checkpoint, if any, replaces weights.
+        parts: images to train on, and those held out, if any.
+        report: called after each step, and once more when an epoch has been measured.
+        log: called after each epoch, see `firstspike.runs.loggers`.
+
+    Returns:
+        The summary, as in ``summary.json``.
+    """
+    config = trainer.config
+    data = trainer.tensors(parts.training)
+    measure = trainer.watch(parts)
+    last: Stats = {}
+
+    def train_epoch(epoch: int) -> Stats:
+        nonlocal last
+        before = last or measure()
+        rng = epoch_generator(config.seed, epoch)
+        trainer.start_epoch(epoch)
+        stats = pass_over(
+            len(parts.training),
+            config.batch,
+            rng,
+            lambda chosen: trainer.step(*(tensor[chosen] for tensor in data), rng),
+            lambda step, steps, count, means: report(
+                Progress(epoch, step, steps, count, before | means)
+            ),
+        )
+        trainer.finish_epoch(rng)
+        last = measure()
+        trainer.warn(epoch, before, last)
+        steps = -(-len(parts.training) // config.batch)
+        report(Progress(epoch, steps, steps, 0, stats | last, ended=True))
+        picture = trainer.picture()
+        if picture is not None:
+            grids.save_image_grid(run.sample_path(epoch), picture)
+        return stats | last
+
+    seconds = run_epochs(run, trainer, config.epochs, train_epoch, log)
+    summary = {
+        "kind": run.kind,
+        "version": __version__,
+        "data": parts.training.name,
+        "seed": config.seed,
+        "epochs": config.epochs,
+        "seconds": seconds,
+        **(last or measure()),
+        **trainer.summarize(),
+    }
+    run.write_summary(summary)
+    return summary
+
+
 def run_epochs(
     run: RunDirectory,
-    networks: Mapping[str, nn.Module],
-    optimizers: Mapping[str, Optimizer],
+    trainer: Trainer,
     epochs: int,
     train_epoch: Callable[[int], Stats],
     log: EpochLog | None = None,
@@ -47,8 +97,7 @@ def run_epochs(
 
     Args:
         run: where statistics and checkpoints go.
-        networks: as initialised; a checkpoint replaces their weights.
-        optimizers: of the networks; a checkpoint replaces their states.
+        trainer: its networks and optimisers; a checkpoint replaces their weights and states.
         epochs: number of the last one.
         train_epoch: trains the epoch of this number, from 1, and returns its statistics.
         log: told the number and the statistics of each epoch that is saved.
@@ -58,14 +107,15 @@ def run_epochs(
     """
     state: dict[str, Any] = {"epoch": 0, "seconds": 0.0}
     if run.has_checkpoint():
-        state = run.load_checkpoint(networks, optimizers)
+        state = run.load_checkpoint(trainer.networks, trainer.optimizers)
+        trainer.loaded()
     run.truncate_stats(state["epoch"])
     started = time.monotonic() - state["seconds"]
     for epoch in range(state["epoch"] + 1, epochs + 1):
         stats = train_epoch(epoch)
         state = {"epoch": epoch, "seconds": time.monotonic() - started}
         run.append_stats(state | stats)
-        run.save_checkpoint(networks, optimizers, state)
+        run.save_checkpoint(trainer.networks, trainer.optimizers, state)
         if log is not None:
             log(epoch, stats)
     return float(state["seconds"])

@@ -17,8 +17,8 @@ from firstspike.coding import encode
 from firstspike.metrics import decide
 from firstspike.models import Classifier
 from firstspike.training.config import ClassifierConfig
-from firstspike.training.loop import Stats
 from firstspike.training.rules.event_adam import EventAdam, rows
+from firstspike.training.trainer import Stats
 
 
 def decision_gradients(

@@ -1,0 +1,207 @@
+"""``firstspike train KIND``: a new run, one that goes on, or one for each of several classes."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union, get_type_hints
+
+import tyro
+
+from firstspike.runs import loggers
+from firstspike.runs.directory import RunDirectory, unused_path
+from firstspike.shape import in_short
+from firstspike.training import kinds
+from firstspike.training.kinds import Kind
+from firstspike.training.options import absolute
+
+if TYPE_CHECKING:  # the command line starts without PyTorch
+    from firstspike.training.trainer import Trainer
+
+RUNS = Path("runs")
+SET_INDEX = "set.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run goes."""
+
+    out: Path | None = None
+    """New folder for the run; a name of its own below runs/ if not given."""
+    resume: Path | None = None
+    """Continue the run in this folder, with its own options, instead of a new one."""
+    log: str | None = None
+    """Also tell each epoch to a logger: tensorboard, csv, or the dotted path of a function that
+    takes the run's folder and gives a logger as of Lightning Fabric."""
+    dry_run: bool = False
+    """Print the resolved options as JSON and stop."""
+
+
+@dataclass(frozen=True)
+class SetPlace(Place):
+    """Where a run goes, or one of each of several digits."""
+
+    digits: str | None = None
+    """Train a network for each of these digits, such as 0-9 or 1,3,5-7, on all cores."""
+
+
+@dataclass(frozen=True)
+class TrainKind:
+    """Train one kind of network. `command_of` makes a class of each kind."""
+
+    kind: ClassVar[Kind]
+    if TYPE_CHECKING:  # fields of the derived classes
+        config: Any
+        place: Any
+
+    def __call__(self) -> None:
+        if _is_set(self.place):
+            from firstspike.commands import train_set
+
+            train_set.run(self.kind, self.config, self.place)
+        else:
+            _train(self.kind, self.config, self.place)
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a network on the bundled MNIST or on your own images."""
+
+    network: Any
+
+    def __call__(self) -> None:
+        self.network()
+
+
+def command(arguments: Sequence[str]) -> Any:
+    """The type of the command for tyro, whose defaults are those of the recipe asked for.
+
+    Args:
+        arguments: of the command line; those after ``train KIND`` may choose a recipe.
+    """
+    asked = arguments[1] if len(arguments) > 1 and arguments[0] == "train" else None
+    commands: list[Any] = []
+    for kind in kinds.every():
+        made = _class_of(kind)
+        chosen = _chosen(kind, arguments[2:]) if kind.name == asked else {}
+        default = made(config=kind.defaults(chosen))
+        commands.append(Annotated[made, tyro.conf.subcommand(kind.name, default=default)])
+    network: Any = Union[tuple(commands)]  # noqa: UP007 - known only when this runs
+    fields: list[Any] = [("network", network)]
+    made = dataclasses.make_dataclass("Train", fields, bases=(Train,), frozen=True)
+    made.__doc__ = Train.__doc__
+    return Annotated[made, tyro.conf.subcommand("train")]
+
+
+def _is_set(place: Place) -> bool:
+    """Whether a set of runs is asked for."""
+    asked = isinstance(place, SetPlace) and place.digits is not None
+    return asked or (place.resume is not None and (place.resume / SET_INDEX).is_file())
+
+
+@functools.cache
+def _class_of(kind: Kind) -> Any:
+    """The class of ``firstspike train KIND``, its options and its place as fields."""
+    place = SetPlace if kind.draws else Place
+    fields: list[Any] = [
+        ("config", kind.config),
+        ("place", place, field(default_factory=place)),
+    ]
+    made: Any = dataclasses.make_dataclass(
+        f"Train{kind.config.__name__}", fields, bases=(TrainKind,), frozen=True
+    )
+    made.kind = kind
+    made.__doc__ = f"Train {_in_a_sentence(kind.help)}"
+    return made
+
+
+def _in_a_sentence(words: str) -> str:
+    """A sentence's beginning in the middle of another one."""
+    starts_small = words.startswith(("A ", "An ", "The "))
+    return words[0].lower() + words[1:] if starts_small else words
+
+
+def _chosen(kind: Kind, arguments: Sequence[str]) -> dict[str, Any]:
+    """The options that decide the defaults of the others, as far as they are given."""
+    if not kind.choices:
+        return {}
+    usual, types = kind.defaults(), get_type_hints(kind.config)
+    fields = [(name, types[name], field(default=getattr(usual, name))) for name in kind.choices]
+    choice = dataclasses.make_dataclass("Choice", fields, frozen=True)
+    try:
+        found: Any
+        found, _ = tyro.cli(
+            choice,
+            args=[word for word in arguments if word not in ("-h", "--help")],
+            return_unknown_args=True,
+            add_help=False,
+            console_outputs=False,
+        )
+    except SystemExit:
+        return {}  # the command itself will say what is wrong
+    return dataclasses.asdict(found)
+
+
+def _train(kind: Kind, config: Any, place: Place) -> None:
+    """Train a new run, or go on with one, and say what came of it."""
+    run, config = _settle(kind, config, place)
+    logger = None if place.log is None else loggers.find(place.log)
+    if place.dry_run:
+        print(json.dumps(config.as_dict(), indent=2))
+        return
+    import torch
+
+    from firstspike.commands.progress import TrainingBar
+    from firstspike.training import loop
+
+    if kind.draws:
+        # A step is so small that a second thread gains nothing on idle cores and, on busy ones,
+        # makes every operation wait for both.
+        torch.set_num_threads(1)
+    trainer_class: type[Trainer] = kinds.load(kind.trainer)
+    parts = trainer_class.load_data(config)
+    images = parts.training
+    trainer = trainer_class.make(config, images.shape if run is None else run.shape)
+    trainer.check(images)
+    is_new = run is None
+    if run is None:
+        out = place.out or unused_path(RUNS, kind.name_of_run(config))
+        run = RunDirectory.create(out, kind.name, config.as_dict(), images.shape)
+    try:
+        print(f"{run.path}: {kind.name} on {len(images)} images of {images.name}")
+        print(f"classes: {in_short(images.present)}")
+        with TrainingBar(trainer.config.epochs) as bar, loggers.following(run, logger) as log:
+            summary = loop.train(run, trainer, parts, bar, log)
+    except (ValueError, OSError):
+        if is_new and not run.has_checkpoint():
+            run.discard()
+        raise
+    print(json.dumps(summary, indent=2))
+    if kind.draws:
+        print(f"pictures: {run.sample_path(trainer.config.epochs)}")
+        print(f"more: firstspike generate {run.path}")
+    else:
+        print(f"more: firstspike evaluate {run.path}")
+
+
+def _settle(kind: Kind, config: Any, place: Place) -> tuple[RunDirectory | None, Any]:
+    """The run to resume, if any, and the options that hold."""
+    if place.resume is None:
+        config.check()
+        return None, with_absolute_data(config)
+    if config != config.recipe_defaults() or place.out is not None:
+        raise ValueError("--resume takes its options from the run; leave the others out")
+    run = RunDirectory.open(place.resume.expanduser())
+    if run.kind != kind.name:
+        raise ValueError(f"--resume {run.path}: a {run.kind} run; use `train {run.kind}`")
+    return run, kind.read(run.options, run.path)
+
+
+def with_absolute_data(config: Any) -> Any:
+    """Options whose data are found again from any folder."""
+    data = getattr(config, "data", None)
+    return config if data is None else dataclasses.replace(config, data=absolute(data))

@@ -1,0 +1,203 @@
+"""Folders of pictures, read as a person sees them."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from firstspike.data.bundled import Split
+from firstspike.data.images import ImageSet, image_set
+
+# Only what these suffixes promise is decoded: Pillow would start programs for some other formats.
+_FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+IMAGE_SUFFIXES = frozenset(_FORMATS)
+KEPT = 64  # pixels of a side up to which pictures of one size keep it
+SIDE = 28  # pixels of a side of all others, as in MNIST
+_MOST_PIXELS = 1 << 26  # of a picture; a larger one is a mistake or an attack
+
+Colour = Literal["auto", "gray", "colour"]
+
+
+def recognises(folder: Path) -> bool:
+    """Any folder may hold pictures: `load` complains if this one does not."""
+    return True
+
+
+def load(folder: Path, split: str, size: int | None = None, colour: Colour = "auto") -> ImageSet:
+    """A split of a folder of pictures.
+
+    Args:
+        folder: each sub-folder is a class, whatever is below it, numbers by value and names in
+            order; pictures directly in the folder are one class. Folders ``train`` and ``test``
+            above that separate the splits.
+        split: ``"train"`` or ``"test"``.
+        size: pixels of a side, to which pictures are resized; by default pictures of one size of
+            up to `KEPT` pixels a side stay as they are, and others become `SIDE` x `SIDE`.
+        colour: ``"auto"`` keeps colours if any training picture has some.
+
+    Raises:
+        ValueError: there is no such split, a picture cannot be read, or all are blank.
+    """
+    roots = {name: folder / name for name in get_args(Split) if (folder / name).is_dir()}
+    if not roots:
+        roots = {"train": folder}
+    if split not in roots:
+        raise ValueError(f"{folder}: has no {split} split; put its pictures into {folder / split}")
+    found = {name: _find(root) for name, root in roots.items()}
+    if not found[split]:
+        suffixes = " ".join(sorted(IMAGE_SUFFIXES))
+        raise ValueError(f"{roots[split]}: neither IDX files nor pictures ({suffixes}) in it")
+    names = sorted({name for pictures in found.values() for name, _ in pictures}, key=_order)
+    # Sizes and colours of the training pictures decide, so that both splits look alike.
+    first = found.get("train") or found[split]
+    target = (size, size) if size else _common_size([file for _, file in first])
+    pictures = [_read(file) for _, file in found[split]]
+    if colour == "auto":
+        decides = pictures if first is found[split] else [_read(file) for _, file in first]
+        colour = "colour" if any(map(_has_colour, decides)) else "gray"
+    images = np.stack([_fitted(picture, target, colour) for picture in pictures])
+    _check_ink(images, roots[split])
+    labels = np.array([names.index(name) for name, _ in found[split]])
+    return image_set(images, labels, f"{folder.resolve().name}-{split}", names or ["0"])
+
+
+def to_gray(picture: Image.Image) -> Image.Image:
+    """A picture in 8-bit gray, with transparency on black. What Pillow raises if it is damaged."""
+    return _seen(picture).convert("L")
+
+
+def open_picture(source: Path | IO[bytes], formats: Sequence[str] | None = None) -> Image.Image:
+    """A picture of a known format, turned as its EXIF data say, its size checked first.
+
+    Raises:
+        ValueError: it has more pixels than a picture should.
+        Exception: whatever Pillow raises for a damaged file.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the check below is ours
+        picture = Image.open(source, formats=list(formats or sorted(set(_FORMATS.values()))))
+    if picture.width * picture.height > _MOST_PIXELS:
+        raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
+    return ImageOps.exif_transpose(picture)
+
+
+def _order(name: str) -> tuple[int, int, str]:
+    """Numbers by their value, before names."""
+    return (0, int(name), name) if re.fullmatch(r"[0-9]{1,18}", name) else (1, 0, name)
+
+
+def _find(root: Path) -> list[tuple[str, Path]]:
+    """(class, file) of the pictures below ``root``; those directly in it are of class '0'."""
+    files = [file for file in sorted(root.rglob("*.*")) if _is_picture(file, root)]
+    found = [(file.relative_to(root).parts[0], file) for file in files if file.parent != root]
+    beside = [("0", file) for file in files if file.parent == root]
+    if found and beside:
+        raise ValueError(f"{root}: pictures both beside and inside sub-folders; use one of the two")
+    return found or beside
+
+
+def _is_picture(file: Path, root: Path) -> bool:
+    """Whether a file is named like a picture, and nothing below ``root`` is hidden on its path."""
+    hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
+    return not hidden and file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+
+
+def _common_size(files: Sequence[Path]) -> tuple[int, int]:
+    """(width, height) that all pictures have if it is a small one, else MNIST's."""
+    size: tuple[int, int] | None = None
+    for file in files:
+        own = _size_of(file)
+        if max(own) > KEPT or size not in (None, own):
+            return SIDE, SIDE
+        size = own
+    assert size is not None
+    return size
+
+
+def _size_of(file: Path) -> tuple[int, int]:
+    """(width, height) of a picture as it is seen, without decoding it."""
+    try:
+        with Image.open(file, formats=[_FORMATS[file.suffix.lower()]]) as picture:
+            turned = picture.getexif().get(0x0112, 1) >= 5  # EXIF orientations that lie on a side
+            width, height = picture.size
+    except Exception as error:
+        raise _unreadable(file, error) from None
+    return (height, width) if turned else (width, height)
+
+
+def _read(file: Path) -> Image.Image:
+    """A picture as it is seen, gray or in colour."""
+    try:
+        content = io.BytesIO(file.read_bytes())
+        return _seen(open_picture(content, list(dict.fromkeys(_FORMATS.values()))))
+    except Exception as error:  # Pillow's decoders raise a dozen types for a damaged file
+        raise _unreadable(file, error) from None
+
+
+def _unreadable(file: Path, error: Exception) -> ValueError:
+    reason = str(error) if type(error) is ValueError else type(error).__name__
+    return ValueError(f"{file}: not a readable picture ({reason}); replace or remove it")
+
+
+def _seen(picture: Image.Image) -> Image.Image:
+    """A picture in 8 bits, gray ("L") or in colour ("RGB"), with transparency on black.
+
+    Where that leaves nothing, as of black ink on a transparent ground, the ink is what is opaque.
+    """
+    if picture.mode.startswith("I;16") or picture.mode == "I":
+        return Image.fromarray(_eight_bits(np.asarray(picture)))
+    if picture.mode in ("1", "L"):
+        return picture.convert("L")
+    ink = picture.convert("RGBA")
+    seen = Image.alpha_composite(Image.new("RGBA", ink.size, "black"), ink).convert("RGB")
+    if seen.getbbox() is None and picture.mode in ("LA", "La", "RGBA", "PA", "P"):
+        return ink.getchannel("A")
+    red, green, blue = (np.asarray(channel) for channel in seen.split())
+    is_gray = np.array_equal(red, green) and np.array_equal(green, blue)
+    return seen.convert("L") if is_gray or picture.mode in ("LA", "La") else seen
+
+
+def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Gray values of 8, 12 or 16 bits, as the largest of them tells, in 8 bits."""
+    largest = int(values.max(initial=0))
+    shift = next(
+        shift for shift, limit in ((0, 1 << 8), (4, 1 << 12), (8, 1 << 62)) if largest < limit
+    )
+    return np.asarray(values.astype(np.int64) >> shift).clip(0, 255).astype(np.uint8)
+
+
+def _has_colour(picture: Image.Image) -> bool:
+    return picture.mode == "RGB"
+
+
+def _fitted(picture: Image.Image, size: tuple[int, int], colour: Colour) -> NDArray[np.uint8]:
+    """uint8 [height, width], or [3, height, width] in colour."""
+    picture = picture.convert("RGB" if colour == "colour" else "L")
+    pixels = np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
+    return pixels.transpose(2, 0, 1) if colour == "colour" else pixels
+
+
+def _check_ink(images: NDArray[np.uint8], root: Path) -> None:
+    """Blank pictures are told; nothing but them is refused."""
+    blank = int((images.reshape(len(images), -1).max(axis=1) == 0).sum())
+    if blank == len(images) > 1:
+        raise ValueError(f"{root}: all {blank} pictures are black; bright ink on black is needed")
+    if blank:
+        warnings.warn(f"{root}: {blank} of {len(images)} pictures are black", stacklevel=2)

@@ -1,0 +1,104 @@
+"""Image sets on disk, whatever form they come in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from firstspike.data import idx, pictures
+from firstspike.data.bundled import Split, check_split, load_mnist
+from firstspike.data.images import SPLIT_SEED, ImageSet, split_validation
+from firstspike.data.pictures import Colour
+
+
+@dataclass(frozen=True)
+class Format:
+    """A form in which image sets come.
+
+    Args:
+        name: what people call it.
+        recognises: whether a folder holds such files.
+        load: a split of a folder: (folder, split) -> `ImageSet`; ValueError if something is wrong.
+    """
+
+    name: str
+    recognises: Callable[[Path], bool]
+    load: Callable[[Path, str], ImageSet]
+
+
+# In the order in which they are asked; pictures come last, as they take any folder.
+FORMATS: list[Format] = [Format("IDX files", idx.recognises, idx.load)]
+
+
+class Parts(NamedTuple):
+    """Images to train on, and those held out to choose by, if any."""
+
+    training: ImageSet
+    held_out: ImageSet | None
+
+
+def register(form: Format) -> None:
+    """Let `load_images` read a further form of image sets, asked before those that it knows."""
+    FORMATS.insert(0, form)
+
+
+def load_images(
+    path: str | os.PathLike[str] | None = None,
+    split: Split = "train",
+    *,
+    size: int | None = None,
+    colour: Colour = "auto",
+) -> ImageSet:
+    """One split of a data set, whatever form it comes in.
+
+    Args:
+        path: None for the bundled MNIST, or a folder of one of two kinds.
+
+            *IDX files*: the images and labels of MNIST, Fashion-MNIST or KMNIST
+            (``train-images-idx3-ubyte``, ``t10k-...``), of EMNIST
+            (``emnist-letters-train-images-idx3-ubyte``, ``...-test-...``) or QMNIST, plain or
+            gzip. EMNIST's files hold every image transposed; names that start with ``emnist-`` are
+            turned upright here. The classes are the labels that occur.
+
+            *Pictures*: png, jpg, jpeg, bmp, gif, webp or tiff, with transparency on black. Each
+            sub-folder is a class; pictures directly in the folder are one class. Folders
+            ``train/`` and ``test/`` above that separate the splits; without them all pictures are
+            for training.
+        split: ``"train"`` or ``"test"``.
+        size: of pictures: pixels of a side, to which they are resized. By default pictures of one
+            size of up to 64 pixels a side stay as they are, others become 28x28.
+        colour: of pictures: ``"auto"`` keeps colours if any picture has some.
+
+    Raises:
+        ValueError: whatever is wrong with the folder or its files.
+    """
+    check_split(split)
+    if path is None:
+        return load_mnist(split)
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder; give one with IDX files or pictures")
+    for form in FORMATS:
+        if form.recognises(folder):
+            return form.load(folder, split)
+    return pictures.load(folder, split, size, colour)
+
+
+def load_parts(path: str | os.PathLike[str] | None, validation: float, **reading: object) -> Parts:
+    """Images to train on, and those held out, if any, always the same.
+
+    Args:
+        path: as for `load_images`.
+        validation: share of each class that is held out, 0 <= validation < 1.
+        reading: further arguments of `load_images`.
+
+    Raises:
+        ValueError: as for `load_images` and `split_validation`.
+    """
+    images = load_images(path, "train", **reading)  # type: ignore[arg-type]
+    if not validation:
+        return Parts(images, None)
+    return Parts(*split_validation(images, validation, SPLIT_SEED))

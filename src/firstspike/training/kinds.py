@@ -1,0 +1,199 @@
+"""The registry of kinds of networks: one entry holds all that the rest of the program knows of one.
+
+To add a kind, write its options (a dataclass) and its trainer (`firstspike.training.trainer`), and
+`register` a `Kind`; a package of its own may do so through the entry point group
+``firstspike.kinds``. Nothing else has to be told: the command line, run directories, lists,
+evaluation, export, the demo and the report look here.
+
+This module does not import PyTorch; what a kind needs of it is named as ``"module:attribute"``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any
+
+from firstspike.training.config import (
+    CLASSIFIER_RECIPES,
+    GAN_RECIPES,
+    AnnClassifierConfig,
+    AnnGanConfig,
+    ClassifierConfig,
+    GanConfig,
+)
+from firstspike.training.options import Options
+
+GROUP = "firstspike.kinds"  # of entry points
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A kind of network.
+
+    Args:
+        name: in ``firstspike train NAME`` and in ``options.json``.
+        label: what tables and figures call it.
+        help: one sentence for the command line.
+        config: dataclass of its options.
+        trainer: its `firstspike.training.trainer.Trainer`, as ``"module:Class"`` or itself.
+        evaluate: what ``firstspike evaluate`` calls with its request about runs of this kind, as
+            ``"module:function"`` or itself; None if there is nothing to measure.
+        choices: the options that decide the defaults of the others.
+        recipes: these defaults, by the values of ``choices``.
+        run_name: of a new run, filled with ``kind`` and its options.
+        known_by: options that tell runs apart at first sight, with words around them.
+        differ_in: options in which runs that belong together may differ.
+        draws: whether its trainer draws images, see `firstspike.training.gan.Gan`.
+        spikes: whether its neurons spike.
+        demo: part of the demo's page that shows it: ``"race"``, ``"draw"`` or None.
+        role: the part that a run plays in the paper, filled with its options; None for none.
+    """
+
+    name: str
+    label: str
+    help: str
+    config: type[Options]
+    trainer: Any
+    evaluate: Any = None
+    choices: tuple[str, ...] = ()
+    recipes: Mapping[Any, Options] = field(default_factory=dict)
+    run_name: str = "{kind}-seed{seed}"
+    known_by: Mapping[str, str] = field(default_factory=lambda: {"seed": "seed {}"})
+    differ_in: tuple[str, ...] = ("seed",)
+    draws: bool = False
+    spikes: bool = True
+    demo: str | None = None
+    role: str | None = None
+
+    def defaults(self, chosen: Mapping[str, Any] | None = None) -> Options:
+        """The defaults beside these choices; choices that are not given are the usual ones."""
+        if not self.recipes:
+            return self.config()
+        usual = next(iter(self.recipes.values()))
+        values = [(chosen or {}).get(name, getattr(usual, name)) for name in self.choices]
+        return self.recipes[values[0] if len(values) == 1 else tuple(values)]
+
+    def read(self, options: Mapping[str, Any], place: object) -> Options:
+        """The options of a run. ValueError as for `Options.from_dict`."""
+        return self.config.from_dict(options, place)
+
+    def name_of_run(self, config: Options) -> str:
+        """What a new run's folder is called by default."""
+        return self.run_name.format(kind=self.name, **dataclasses.asdict(config))
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> Kind:
+    """Make a kind known. ValueError if another one has its name."""
+    if kind.name in KINDS:
+        raise ValueError(f"name: there is a kind {kind.name!r} already")
+    KINDS[kind.name] = kind
+    return kind
+
+
+def every() -> list[Kind]:
+    """All kinds, those of other packages included."""
+    _load_entry_points()
+    return list(KINDS.values())
+
+
+def find(name: str, place: object = "kind") -> Kind:
+    """The kind of this name. ValueError that begins with ``place`` if there is none."""
+    if name not in KINDS:
+        _load_entry_points()
+    if name not in KINDS:
+        raise ValueError(
+            f"{place}: a {name} run, of a kind that is not known here ({', '.join(KINDS)}); "
+            "install the package that defines it, or update firstspike"
+        )
+    return KINDS[name]
+
+
+def load(reference: Any) -> Any:
+    """What ``"module:attribute"`` names, imported now; anything else as it is."""
+    if not isinstance(reference, str):
+        return reference
+    module, _, attribute = reference.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@functools.cache
+def _load_entry_points() -> None:
+    for point in entry_points(group=GROUP):
+        kind = point.load()
+        if kind.name not in KINDS:
+            register(kind)
+
+
+GAN = register(
+    Kind(
+        name="gan",
+        label="Spiking-GAN",
+        help="Spiking-GAN: a spiking generator and a spiking discriminator that learn to draw.",
+        config=GanConfig,
+        trainer="firstspike.training.gan:SpikingGan",
+        evaluate="firstspike.commands.evaluate_gans:evaluate",
+        choices=("recipe",),
+        recipes=GAN_RECIPES,
+        run_name="{kind}-{digit}-seed{seed}",
+        known_by={"digit": "digit {}", "hidden": "{} hidden", "seed": "seed {}"},
+        differ_in=("seed", "digit"),
+        draws=True,
+        demo="draw",
+        role="gan",
+    )
+)
+ANN_GAN = register(
+    dataclasses.replace(
+        GAN,
+        name="ann-gan",
+        label="dense twin",
+        help="The dense twin of Spiking-GAN: the same sizes, ReLU and tanh.",
+        config=AnnGanConfig,
+        trainer="firstspike.training.gan:AnnGan",
+        choices=(),
+        recipes={},
+        spikes=False,
+        demo=None,
+        role="ann-gan",
+    )
+)
+CLASSIFIER = register(
+    Kind(
+        name="classifier",
+        label="spiking classifier",
+        help="A classifier whose first output spike tells the class.",
+        config=ClassifierConfig,
+        trainer="firstspike.training.classifier:SpikingTraining",
+        evaluate="firstspike.commands.evaluate_classifier:evaluate",
+        choices=("recipe", "loss"),
+        recipes=CLASSIFIER_RECIPES,
+        run_name="{kind}-{hidden}-seed{seed}",
+        known_by={"loss": "{}", "hidden": "{} hidden", "seed": "seed {}"},
+        demo="race",
+        role="{loss}-{hidden}",
+    )
+)
+ANN_CLASSIFIER = register(
+    dataclasses.replace(
+        CLASSIFIER,
+        name="ann-classifier",
+        label="dense classifier",
+        help="The dense twin of the classifier: the same sizes, ReLU.",
+        config=AnnClassifierConfig,
+        trainer="firstspike.training.classifier:AnnTraining",
+        choices=(),
+        recipes={},
+        known_by={"hidden": "{} hidden", "seed": "seed {}"},
+        spikes=False,
+        demo=None,
+        role="ann-{hidden}",
+    )
+)

@@ -1,0 +1,169 @@
+"""What the training loop asks of a kind of network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from firstspike.data import ImageSet, Parts, load_images, load_parts
+from firstspike.shape import MNIST, Shape, in_short
+from firstspike.training.config import DataOptions
+
+Stats = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training is, after each step.
+
+    Args:
+        epoch: number of the epoch, from 1.
+        step: number of the step in it, from 1.
+        steps: of this epoch.
+        images: of this step.
+        stats: means over the epoch so far, and what was measured after the last epoch; of an epoch
+            that has ended, its own.
+        ended: whether the epoch has ended and was measured.
+    """
+
+    epoch: int
+    step: int
+    steps: int
+    images: int
+    stats: Stats
+    ended: bool = False
+
+
+class Trainer:
+    """Networks, their optimisers, and the rule of one step.
+
+    A kind's trainer derives from this. It makes its networks in `build`, from its options and from
+    the shape of the data alone, so that a run directory is enough to make them again.
+
+    Args:
+        config: the options.
+        shape: size and classes of the images.
+
+    Raises:
+        ValueError: an option does not fit.
+    """
+
+    config: Any
+
+    def __init__(self, config: DataOptions, shape: Shape = MNIST) -> None:
+        config.check()
+        self.config, self.shape = config, shape
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.build()
+        self.optimizers = self.make_optimizers()
+
+    @classmethod
+    def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
+        """The trainer for these options; a class may choose one of its subclasses."""
+        return cls(config, shape)
+
+    @classmethod
+    def load_data(cls, config: DataOptions) -> Parts:
+        """The images that such a network is trained on, and those held out.
+
+        Raises:
+            ValueError: what is wrong with the data, or with what is asked of them.
+        """
+        reading = {"size": config.size, "colour": config.colour}
+        return load_parts(config.data, config.validation, **reading)
+
+    @classmethod
+    def load_unseen(cls, config: DataOptions, split: str) -> ImageSet:
+        """The images that a run with these options was not trained on.
+
+        Args:
+            config: the options.
+            split: ``"test"``, or ``"validation"`` for those held out.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if split == "test":
+            return load_images(config.data, "test", size=config.size, colour=config.colour)
+        held_out = cls.load_data(config).held_out
+        if held_out is None:
+            raise ValueError("trained on all images, none was held out; measure on the test set")
+        return held_out
+
+    def build(self) -> None:
+        """Make the networks."""
+        raise NotImplementedError
+
+    def make_optimizers(self) -> dict[str, Optimizer]:
+        """The optimisers, by the names under which checkpoints keep them."""
+        raise NotImplementedError
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """What a checkpoint holds, by name."""
+        raise NotImplementedError
+
+    def check(self, images: ImageSet) -> None:
+        """Raise ValueError unless the networks can be trained on, or measured with, these."""
+        own = images.shape
+        if own.image != self.shape.image:
+            raise ValueError(
+                f"images: {images.name} has images of {list(own.image)}, this network takes "
+                f"{list(self.shape.image)}"
+            )
+        # Runs of older versions do not tell their classes, but have outputs for ten.
+        known = self.shape.classes != MNIST.classes or len(own.classes) > len(MNIST.classes)
+        if known and own.classes != self.shape.classes:
+            raise ValueError(
+                f"images: {images.name} has the classes {in_short(own.classes)}, this network "
+                f"{in_short(self.shape.classes)}"
+            )
+
+    def tensors(self, images: ImageSet) -> tuple[Tensor, ...]:
+        """What `step` takes of each image: tensors [N, ...]."""
+        return images.images, images.labels
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set the learning rates of an epoch, counted from 1."""
+
+    def step(self, *arguments: Any, **options: Any) -> Stats:
+        """Learn from a batch: of each of `tensors` a part [B, ...], then the random generator.
+
+        Returns:
+            How it went, means over the batch.
+        """
+        raise NotImplementedError
+
+    def finish_epoch(self, rng: torch.Generator) -> None:
+        """What is due after the last step of an epoch."""
+
+    def loaded(self) -> None:
+        """Told when weights and optimisers have been replaced by those of a checkpoint."""
+
+    def watch(self, parts: Parts) -> Callable[[], Stats]:
+        """What measures the networks before the first and after every epoch."""
+        return dict
+
+    def warn(self, epoch: int, before: Stats, after: Stats) -> None:
+        """Tell if what was measured before and after an epoch shows that training has failed."""
+
+    def picture(self) -> Tensor | None:
+        """Images of a grid that shows how far training is, or None."""
+        return None
+
+    def summarize(self) -> dict[str, Any]:
+        """What the summary of a run tells besides what was measured last."""
+        return {}
+
+    def restored(self, run: Any, *names: str) -> Self:
+        """This, with the weights of a run's checkpoint; of the named networks only, if any."""
+        chosen = {name: self.networks[name] for name in names or self.networks}
+        run.load_checkpoint(chosen)
+        self.loaded()
+        return self
