@@ -13,8 +13,10 @@ from tyro.conf import Positional
 
 from firstspike import models
 from firstspike.commands import evaluate_gans
+from firstspike.commands.evaluate_figures import save_classifier_figures
 from firstspike.data import ImageSet, load_images
-from firstspike.evaluation import classifiers as evaluate
+from firstspike.evaluation.classifiers import ClassifierReport, evaluate_ann, evaluate_classifier
+from firstspike.evaluation.sides import draws
 from firstspike.metrics import ADD_PJ, MAC_PJ
 from firstspike.models.quantized import quantize
 from firstspike.runs import files
@@ -48,7 +50,7 @@ class Evaluate:
         if not self.runs:
             raise ValueError("name at least one run")
         is_run = (self.runs[0] / "options.json").is_file() or not self.runs[0].is_dir()
-        if is_run and not RunDirectory.open(self.runs[0]).kind.endswith("gan"):
+        if is_run and not draws(RunDirectory.open(self.runs[0]).kind):
             _evaluate_classifier(self)
             return
         if self.quantized:
@@ -74,7 +76,7 @@ def _evaluate_classifier(request: Evaluate) -> None:
         _draw(folder, report, model, images, request)
         record = report.as_dict()
     else:
-        record = evaluate.evaluate_ann(model, images, mac_pj=request.mac_pj)
+        record = evaluate_ann(model, images, mac_pj=request.mac_pj)
     files.save_json(folder / "metrics.json", record)
     print(json.dumps({k: v for k, v in record.items() if not isinstance(v, list)}, indent=2))
     print(f"all of it, and figures: {folder}")
@@ -87,32 +89,28 @@ def _quantized(model: nn.Sequential, run: RunDirectory) -> models.Classifier:
     return quantize(model).as_float()
 
 
-def _measure(
-    model: models.Classifier, images: ImageSet, request: Evaluate
-) -> evaluate.ClassifierReport:
+def _measure(model: models.Classifier, images: ImageSet, request: Evaluate) -> ClassifierReport:
     t_max = model.layers[0].t_max
-    return evaluate.evaluate_classifier(
-        model, images, t_max, add_pj=request.add_pj, mac_pj=request.mac_pj
-    )
+    return evaluate_classifier(model, images, t_max, add_pj=request.add_pj, mac_pj=request.mac_pj)
 
 
 def _draw(
     folder: Path,
-    report: evaluate.ClassifierReport,
+    report: ClassifierReport,
     model: models.Classifier,
     images: ImageSet,
     request: Evaluate,
 ) -> None:
     """Figures of a classifier, beside another one's if that is asked for."""
     if not request.against:
-        evaluate.save_classifier_figures(folder, report, model, images)
+        save_classifier_figures(folder, report, model, images)
         return
     [against] = request.against
     rival = load_classifier(RunDirectory.open(against))
     if not isinstance(rival, models.Classifier):
         raise ValueError(f"--against {against}: does not spike; give a spiking classifier")
     beside: dict[str, Any] = _measure(rival, images, request).as_dict()
-    evaluate.save_classifier_figures(
+    save_classifier_figures(
         folder,
         report,
         model,

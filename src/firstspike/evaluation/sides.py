@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstspike.evaluation.classes import present
 from firstspike.evaluation.samples import Reference, Samples, load_reference, measure, record_of
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.gan import read_config
 from firstspike.training.gan_runs import Part, load_classes
 from firstspike.training.loading import load_gan
 
-KINDS = {"gan": "Spiking-GAN", "ann-gan": "dense twin"}
+_LABELS = {"gan": "Spiking-GAN", "ann-gan": "dense twin"}  # kinds that are measured by samples
 
 Side = dict[int, list["Evaluated"]]  # by seed, a run of each digit
 Found = dict[int, dict[str, RunDirectory]]  # by seed and digit
@@ -41,6 +42,16 @@ class Evaluated:
         return int(self.record["seed"])
 
 
+def draws(kind: str) -> bool:
+    """Whether runs of this kind are measured by their samples, not by their decisions."""
+    return kind in _LABELS
+
+
+def label_of(kind: str) -> str:
+    """What a kind that draws is called."""
+    return _LABELS[kind]
+
+
 def find_runs(folders: Iterable[str | os.PathLike[str]]) -> Found:
     """The runs of one side; a conditional one is the run of every digit that it can be told.
 
@@ -61,8 +72,8 @@ def find_runs(folders: Iterable[str | os.PathLike[str]]) -> Found:
                 "name folders of one kind, the other with --against"
             )
         config = read_config(run)
-        every = load_classes(config).classes if config.conditional else [config.digit]
-        for digit in map(str, every):
+        every = present(load_classes(config)) if config.conditional else [config.digit]
+        for digit in every:
             other = found.setdefault(config.seed, {}).setdefault(digit, run)
             if other.path.resolve() != run.path.resolve():
                 raise ValueError(
@@ -77,7 +88,7 @@ def _runs_in(folder: Path) -> list[RunDirectory]:
         return [RunDirectory.open(folder)]  # complains if there is none
     places = [file.parent for file in sorted(folder.rglob("options.json"))]
     runs = [RunDirectory.open(place) for place in places if (place / "summary.json").is_file()]
-    if found := [run for run in runs if run.kind in KINDS]:
+    if found := [run for run in runs if draws(run.kind)]:
         return found
     raise ValueError(f"{folder}: no run of a GAN that has ended; name a folder of runs")
 
@@ -98,7 +109,12 @@ def common_digits(sides: Sequence[Found], part: Part) -> list[str]:
     digits = set.intersection(*(set(seed) for side in sides for seed in side.values()))
     if not digits:
         raise ValueError(f"{first.path}: no digit that every seed has; name other runs")
-    return sorted(digits, key=lambda digit: (len(digit), digit))
+    return sorted(digits, key=_by_number)
+
+
+def _by_number(name: str) -> tuple[bool, int, str]:
+    """Sorts numbers by their size and before other names."""
+    return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
 
 
 def evaluate_run(run: RunDirectory, digit: str, part: Part, *, averaged: bool = True) -> Evaluated:

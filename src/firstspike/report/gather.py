@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from firstspike.evaluation.classifiers import ClassifierReport
+from firstspike.evaluation.sides import draws
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.config import (
@@ -174,7 +175,7 @@ def _read(path: Path, place: str) -> Measured | None:
 
 def _largest_group(role: str, runs: list[Measured], left_out: list[str]) -> list[Measured]:
     """The most runs that differ in nothing but the seed (and the digit); the rest is left out."""
-    free = _FREE["gan" if role.endswith("gan") else "classifier"]
+    free = _FREE["gan" if draws(runs[0].run.kind) else "classifier"]
     groups: dict[str, list[Measured]] = defaultdict(list)
     for run in runs:
         fixed = {name: value for name, value in run.run.options.items() if name not in free}
