@@ -8,13 +8,13 @@ import pytest
 import torch
 
 import firstspike as fs
+from firstspike.energy import energy
 from firstspike.metrics import (
     accuracy,
     accuracy_by_deadline,
     class_means,
     confusion,
     decide,
-    energy,
     silent_fraction,
     spike_stats,
 )

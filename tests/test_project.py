@@ -20,6 +20,7 @@ ORDER = (
     "_moved",
     "times",
     "shape",
+    "energy",
     "coding",
     "losses",
     "ops",

@@ -243,7 +243,10 @@ def test_an_empty_pair_is_refused(tmp_path):
 @given(content=st.binary(max_size=64))
 def test_random_bytes_never_escape_as_another_error(tmp_path_factory, content):
     file = tmp_path_factory.mktemp("idx") / "x.gz"
-    for damaged in (content, gzip.compress(idx_bytes(LABELS))[:30] + content):
+    whole = gzip.compress(idx_bytes(LABELS))
+    for damaged in (content, whole[:-3] + content):
+        if damaged == whole:
+            continue
         file.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"x\.gz: "):
             read_idx(file, "labels")

@@ -219,9 +219,13 @@ def test_a_network_is_loaded_once_and_again_after_the_next_checkpoint(tmp_path):
     save_shifted(run, shift=0.5)
     moved = shelf.classifier(0).layers[0].weight - first.layers[0].weight
     torch.testing.assert_close(moved, torch.full_like(moved, 0.5))
-    for number, kind in ((1, "classifier"), (0, "gan"), (-1, "classifier")):
-        with pytest.raises(ValueError, match=f"there is no {kind} of this number"):
-            shelf.offer(number, kind)
+    for number, part, name in (
+        (1, "race", "classifier"),
+        (0, "draw", "generator"),
+        (-1, "race", ""),
+    ):
+        with pytest.raises(ValueError, match=f"there is no {name}.* of this number"):
+            shelf.offer(number, part)
 
 
 def test_the_bundled_networks_are_there_and_as_good_as_recorded():

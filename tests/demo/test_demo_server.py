@@ -142,7 +142,7 @@ def test_a_generator_samples_and_walks(ask, shelf):
         ("POST", "sample?network=1", b'{"count": 65, "seed": 1}', "count must be a whole number"),
         ("POST", "sample?network=1", b'{"count": true, "seed": 1}', "count must be"),
         ("POST", "sample?network=1", b'{"count": 3, "seed": -1}', "seed must be"),
-        ("POST", "sample?network=0", b'{"count": 3, "seed": 1}', "there is no gan of this number"),
+        ("POST", "sample?network=0", b'{"count": 3, "seed": 1}', "there is no generator of"),
         ("POST", "walk?network=1", b'{"steps": 1}', "steps must be a whole number in 2..64"),
         ("POST", "walk?network=1", b'{"steps": 4, "ends": [[NaN], [1]]}', "two lists of 100"),
     ],

@@ -41,7 +41,7 @@ def test_the_classifier_is_right_as_often_as_issue_4_asks(digits):
 @pytest.mark.parametrize(
     ("images", "wanted"),
     [
-        (torch.zeros(2, 784), "28"),
+        (torch.zeros(2, 784), r"\[N, height, width\] or .*got \[2, 784\]"),
         (torch.zeros(0, 28, 28), r"\[0, 28, 28\]"),
         (torch.full((2, 28, 28), 1.5), "0..1"),
         (torch.full((2, 28, 28), torch.nan), "NaN"),
@@ -74,3 +74,21 @@ def test_training_learns_and_repeats(digits):
         weights.append(network.head.weight)
     assert torch.equal(*weights)
     assert accuracies[0] > 0.5
+
+
+def test_images_of_other_sizes_are_seen_as_28x28_in_gray(digits):
+    images = digits.images[:20]
+    colour = images[:, None].expand(-1, 3, -1, -1)
+    torch.testing.assert_close(features.as_batch(colour), features.as_batch(images))
+    large = images.repeat_interleave(3, 1).repeat_interleave(3, 2)
+    assert (features.as_batch(large) - features.as_batch(images)).abs().mean() < 0.02
+    right = features.digit_probabilities(large).argmax(dim=1) == digits.labels[:20]
+    assert right.float().mean() > 0.9
+    noise = torch.rand(4, 3, 50, 20, generator=torch.Generator().manual_seed(0))
+    batch = features.as_batch(noise)
+    assert batch.shape == (4, 1, 28, 28) and (batch >= 0).all() and (batch <= 1).all()
+    assert features.extract(noise).shape == (4, features.FEATURES)
+    red, blue = torch.zeros(2, 1, 3, 8, 8)
+    red[:, 0], blue[:, 2] = 1, 1
+    assert features.as_batch(red).mean() > 2 * features.as_batch(blue).mean()
+    assert features.as_batch(torch.rand(1, 2, 28, 28)).shape == (1, 1, 28, 28)

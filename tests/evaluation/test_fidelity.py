@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hand import AnyImages
 from torch import Tensor
 
 import firstspike as fs
@@ -63,9 +64,9 @@ def naive_mmd(x: np.ndarray, y: np.ndarray) -> float:
     return within - 2 * kernel(x, y).mean()
 
 
-@pytest.mark.parametrize("chunk", [7, 1000])
-def test_neighbourhoods_match_their_definitions(monkeypatch, chunk):
-    monkeypatch.setattr(fidelity, "_CHUNK", chunk)
+@pytest.mark.parametrize("cells", [1, 150, 10_000])
+def test_neighbourhoods_match_their_definitions(monkeypatch, cells):
+    monkeypatch.setattr(fidelity, "_CELLS", cells)
     real, fake = normal(30, 1), normal(20, 2) + 0.5
     found = fidelity.neighbourhoods(real, fake)
     assert found == pytest.approx(naive_neighbourhoods(real, fake), abs=1e-6)
@@ -117,26 +118,68 @@ def test_features_that_do_not_fit(measure):
             measure(*arguments)
 
 
-def test_nearest_distances_find_copies(monkeypatch):
-    monkeypatch.setattr(fidelity, "_CHUNK", 3)
+@pytest.fixture(params=[(3, 8000), (1000, 1), (1000, 10**7)])
+def chunks(request, monkeypatch):
+    """Few images at a time, few references at a time, and all at once."""
+    monkeypatch.setattr(fidelity, "_ROWS", request.param[0])
+    monkeypatch.setattr(fidelity, "_CELLS", request.param[1])
+
+
+def test_nearest_finds_copies(chunks):
     images = fs.load_mnist("train").images[:40]
     queries = torch.cat([images[5:9], 255 - images[:4]])
-    found = fidelity.nearest_distances(queries, images)
+    found = fidelity.nearest(queries, images)
     flat = images.double().flatten(1).numpy() / 255
-    wanted = [
-        min(np.linalg.norm(query - other) for other in flat)
-        for query in queries.double().flatten(1).numpy() / 255
-    ]
-    torch.testing.assert_close(found, torch.tensor(wanted).float(), atol=5e-3, rtol=1e-3)
-    assert (found[:4] < 0.01).all() and (found[4:] > 5).all()
+    distances = np.array(
+        [
+            [np.linalg.norm(query - other) for other in flat]
+            for query in queries.double().flatten(1).numpy() / 255
+        ]
+    )
+    wanted = torch.tensor(distances.min(axis=1)).float()
+    torch.testing.assert_close(found.distances, wanted, atol=5e-3, rtol=1e-3)
+    assert found.places.tolist() == distances.argmin(axis=1).tolist()
+    assert (found.distances[:4] < 0.01).all() and (found.distances[4:] > 5).all()
 
 
-def test_nearest_images_are_the_originals_of_copies(monkeypatch):
-    monkeypatch.setattr(fidelity, "_CHUNK", 3)
+def test_the_nearest_are_the_originals_of_copies(chunks):
     images = fs.load_mnist("train").images[:40]
     queries = images[[7, 3, 30, 3]].clone()
     queries[:, 0, 0] = 200
-    assert torch.equal(fidelity.nearest_images(queries, images), images[[7, 3, 30, 3]])
+    assert fidelity.nearest(queries, images).places.tolist() == [7, 3, 30, 3]
+
+
+def test_images_in_colour_are_compared_in_all_channels():
+    images = torch.zeros(2, 3, 4, 5)
+    images[1, 2] = 0.5
+    found = fidelity.nearest(images[1:], images[:1])
+    assert found.distances.item() == pytest.approx((20 * 0.25) ** 0.5)
+    assert fidelity.ink(images) == 10
+    assert fidelity.pixel_diversity(images) == pytest.approx(0.25 / 3)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4), (2, 3, 4, 5), (0, 4, 5)])
+def test_references_of_another_size_are_refused(shape):
+    with pytest.raises(ValueError, match=r"^references must be \[M, 4, 5\], not empty"):
+        fidelity.nearest(torch.zeros(1, 4, 5), torch.zeros(shape))
+
+
+def test_many_samples_are_compared_in_bounded_memory(monkeypatch):
+    largest = 0
+    cdist = torch.cdist
+
+    def watched(*arguments, **options):
+        nonlocal largest
+        found = cdist(*arguments, **options)
+        largest = max(largest, found.numel())
+        return found
+
+    monkeypatch.setattr(torch, "cdist", watched)
+    monkeypatch.setattr(fidelity, "_CELLS", 20_000)
+    fidelity.neighbourhoods(normal(1500, 1), normal(1500, 2))
+    images = torch.rand(1500, 4, 4, generator=torch.Generator().manual_seed(0))
+    fidelity.nearest(images, images)
+    assert 10_000 < largest <= 20_000
 
 
 def test_pixel_statistics_by_hand():
@@ -156,3 +199,13 @@ def test_classification_accuracy_score_rewards_right_labels():
     wrong = fidelity.classification_accuracy_score(images, (labels + 1) % 10, part, epochs=5)
     assert right > 0.5 > 0.2 > wrong
     assert fidelity.classification_accuracy_score(images, labels, part, epochs=5) == right
+
+
+def test_classification_accuracy_score_takes_any_classes_and_sizes():
+    count, classes = 300, 12
+    images = torch.zeros(count, 3, 16, 12)
+    labels = torch.arange(count) % classes
+    images[torch.arange(count), labels % 3, :, labels] = 1.0
+    test = AnyImages((images[:60] * 255).byte(), labels[:60], tuple("abcdefghijkl"))
+    score = fidelity.classification_accuracy_score(images, labels, test, epochs=10)
+    assert score > 0.5

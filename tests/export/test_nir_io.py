@@ -253,8 +253,9 @@ def test_a_single_node_is_no_graph(tmp_path):
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path):
-    mixed = FirstSpikeSequential(FirstSpikeLinear(4, 3, delay=0), FirstSpikeLinear(3, 2))
-    with pytest.raises(ValueError, match="one t_max and one delay"):
+    mixed = FirstSpikeSequential(FirstSpikeLinear(4, 3), FirstSpikeLinear(3, 2))
+    mixed[0].delay = 0
+    with pytest.raises(ValueError, match="delay must be that of all layers"):
         nir_io.save(tmp_path / "a.nir", mixed)
     eager = network()
     torch.nn.init.constant_(eager[1].bias, 1.5)

@@ -20,7 +20,9 @@ def test_places_are_functions_of_the_code(name):
     assert f"def {function}(" in place.source
 
 
-@pytest.mark.parametrize("name", ["nowhere.encode", "coding.nothing", "gan.Gan.nothing", "x"])
+@pytest.mark.parametrize(
+    "name", ["nowhere.encode", "coding.nothing", "training.gan.Gan.nothing", "x"]
+)
 def test_a_place_that_is_not_there(name):
     with pytest.raises(ValueError, match=name):
         locate(name)

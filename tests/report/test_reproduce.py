@@ -73,9 +73,9 @@ def test_failures_are_told_and_the_page_is_there(firstspike, monkeypatch):
     monkeypatch.setattr(reproduce, "plan", lambda _: [bad, after])
     code, _, err = firstspike("reproduce", "--out", "all")
     assert code == 2 and err.count("\n") == 1
-    assert "2 of 2 jobs gave nothing, train-gan-x first: firstspike: digit must be" in err
+    assert "2 of 2 jobs gave nothing, train-gan-x first: firstspike: digit x is not in" in err
     text = Path("all/report.html").read_text(encoding="utf-8")
-    assert "needs train-gan-x, which failed" in text and "digit must be" in text
+    assert "needs train-gan-x, which failed" in text and "digit x is not in" in text
 
 
 TINY = Scale(1, 1, (3,), epochs=1, online_epochs=1, gan_epochs=2)

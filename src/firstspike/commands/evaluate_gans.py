@@ -4,38 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from firstspike.evaluation import comparison as evaluate_set
-from firstspike.evaluation import samples as evaluate_gan
-from firstspike.evaluation import sides as gan_runs
-from firstspike.evaluation.sides import Evaluated, Found, Side
+from firstspike.commands.evaluate import Evaluate
+from firstspike.commands.evaluate_figures import save_comparison_figures, save_sample_figures
+from firstspike.evaluation.comparison import compare, side_names
+from firstspike.evaluation.sides import (
+    Evaluated,
+    Found,
+    Side,
+    common_digits,
+    evaluate_run,
+    find_runs,
+)
 from firstspike.runs import files
 from firstspike.training.gan import Part
 
 RECORD, TABLE = "comparison.json", "table.md"
-# Rows of the table: field, title, decimals; None: percent.
-_ROWS: tuple[tuple[str, str, int | None], ...] = (
-    ("frechet_distance", "Fréchet distance", 1),
-    ("joint_frechet_distance", "Fréchet distance, all digits together", 1),
-    ("kernel_distance", "kernel distance", 1),
-    ("precision", "precision", 3),
-    ("recall", "recall", 3),
-    ("density", "density", 3),
-    ("coverage", "coverage", 3),
-    ("right_digit", "right digit, %", None),
-    ("confidence", "confidence", 3),
-    ("classification_accuracy", "accuracy of a classifier trained on samples, %", None),
-    ("nearest_training", "distance to the nearest training image", 2),
-    ("copies", "nearer than 99 % of unseen images, %", None),
-    ("relative_diversity", "diversity, data's = 1", 3),
-    ("ink", "pixels with ink", 1),
-    ("generator_spikes", "spikes of the generator", 0),
-    ("training_seconds", "seconds of training", 0),
+
+
+class _Row(NamedTuple):
+    """A line of the table: which figure, its title, and how its numbers are written."""
+
+    field: str
+    title: str
+    decimals: int
+    percent: bool = False
+
+
+_ROWS = (
+    _Row("frechet_distance", "Fréchet distance", 1),
+    _Row("joint_frechet_distance", "Fréchet distance, all digits together", 1),
+    _Row("kernel_distance", "kernel distance", 1),
+    _Row("precision", "precision", 3),
+    _Row("recall", "recall", 3),
+    _Row("density", "density", 3),
+    _Row("coverage", "coverage", 3),
+    _Row("right_digit", "right digit, %", 1, percent=True),
+    _Row("confidence", "confidence", 3),
+    _Row(
+        "classification_accuracy",
+        "accuracy of a classifier trained on samples, %",
+        1,
+        percent=True,
+    ),
+    _Row("nearest_training", "distance to the nearest training image", 2),
+    _Row("copies", "nearer than 99 % of unseen images, %", 1, percent=True),
+    _Row("relative_diversity", "diversity, data's = 1", 3),
+    _Row("ink", "pixels with ink", 1),
+    _Row("generator_spikes", "spikes of the generator", 0),
+    _Row("training_seconds", "seconds of training", 0),
 )
 _OF_DIGITS = ("frechet_distance", "right_digit", "coverage", "relative_diversity")
+
+
+def evaluate(request: Evaluate) -> None:
+    """Measure runs of GANs as the command line asks. ValueError if that is not possible."""
+    if request.quantized:
+        raise ValueError(f"--quantized {request.runs[0]}: is for classifiers; leave it out")
+    folders, against = (
+        [path.expanduser() for path in side] for side in (request.runs, request.against)
+    )
+    evaluate_gans(folders, against, request.split, request.out, averaged=request.averaged)
 
 
 def evaluate_gans(
@@ -51,19 +83,19 @@ def evaluate_gans(
     Each run gets ``metrics.json`` and figures of its own; ``comparison.json``, ``table.md`` and the
     figures of several runs go to ``out``.
     """
-    found = [gan_runs.find_runs(side) for side in (folders, against) if side]
-    digits = gan_runs.common_digits(found, part)
+    found = [find_runs(side) for side in (folders, against) if side]
+    digits = common_digits(found, part)
     place = f"evaluation-{part}{'' if averaged else '-raw'}"
     console = Console(highlight=False)
     sides = [_measured(side, digits, part, place, console, averaged) for side in found]
     other = sides[1] if against else None
     folder = out or folders[0] / place
-    comparison = evaluate_set.compare(sides[0], other, part)
+    comparison = compare(sides[0], other, part)
     files.save_json(folder / RECORD, comparison)
     table = table_of(comparison)
     files.save(folder / TABLE, table.encode())
     if sum(len(side) for side in sides) * len(digits) > 1:
-        evaluate_set.save_set_figures(folder, sides[0], other)
+        save_comparison_figures(folder, sides[0], other)
     print(f"\n{table}\nall of it, and figures: {folder}")
 
 
@@ -76,9 +108,9 @@ def _measured(
         measured[seed] = []
         for digit in digits:
             run = of_seed[digit]
-            one = gan_runs.evaluate_run(run, digit, part, averaged=averaged)
+            one = evaluate_run(run, digit, part, averaged=averaged)
             folder = run.path / place / (digit if run.options["conditional"] else "")
-            evaluate_gan.save_figures(folder, one.samples, one.reference)
+            save_sample_figures(folder, one.samples, one.reference)
             files.save_json(folder / "metrics.json", one.record)
             measured[seed].append(one)
             console.print(f"{run.path}, {digit}: {_in_short(one)}", soft_wrap=True)
@@ -95,30 +127,25 @@ def _in_short(one: Evaluated) -> str:
 
 
 def table_of(comparison: dict[str, Any]) -> str:
-    """The figures of `evaluate_set.compare` in Markdown: means over digits, then single digits."""
+    """The figures of `compare` in Markdown: means over digits, then single digits."""
     sides = [comparison[name] for name in ("runs", "against") if comparison[name] is not None]
-    names = evaluate_set.side_names(*(side["kind"] for side in sides))
+    names = side_names(*(side["kind"] for side in sides))
     heads = [
         f"{name}, {len(side['seeds'])} seed{'s' * (len(side['seeds']) > 1)}"
         for name, side in zip(names, sides, strict=True)
     ]
     columns = [*sides, comparison["floor"]]
     lines = _head(f"mean over {len(comparison['digits'])} digits", [*heads, "data"])
-    for field, title, decimals in _ROWS:
-        cells = [_cell(side["mean"].get(field), decimals) for side in columns]
+    for row in _ROWS:
+        cells = [_cell(side["mean"].get(row.field), row) for side in columns]
         if any(cells):
-            lines.append(_line([title, *cells]))
-    titles = {field: (title, decimals) for field, title, decimals in _ROWS}
-    shown = [field for field in _OF_DIGITS if field in sides[0]["mean"]]
-    lines += [
-        "",
-        *_head("digit", [f"{titles[f][0]}: {n}" for f in shown for n in [*names, "data"]]),
-    ]
+            lines.append(_line([row.title, *cells]))
+    rows = {row.field: row for row in _ROWS}
+    shown = [rows[field] for field in _OF_DIGITS if field in sides[0]["mean"]]
+    lines += ["", *_head("digit", [f"{row.title}: {n}" for row in shown for n in [*names, "data"]])]
     for digit in comparison["digits"]:
         cells = [
-            _cell(side["digits"][digit].get(field), titles[field][1])
-            for field in shown
-            for side in columns
+            _cell(side["digits"][digit].get(row.field), row) for row in shown for side in columns
         ]
         lines.append(_line([digit, *cells]))
     return "\n".join(lines) + "\n"
@@ -132,10 +159,12 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(figure: dict[str, Any] | None, decimals: int | None) -> str:
+def _cell(figure: dict[str, Any] | None, row: _Row) -> str:
     """A mean, with its standard deviation over seeds if there are several; '' without a figure."""
     if figure is None:
         return ""
-    scale, places = (100, 1) if decimals is None else (1, decimals)
-    mean = f"{scale * figure['mean']:.{places}f}"
-    return mean if figure["sd"] is None else f"{mean} ± {scale * figure['sd']:.{places}f}"
+    scale = 100 if row.percent else 1
+    mean = f"{scale * figure['mean']:.{row.decimals}f}"
+    if figure["sd"] is None:
+        return mean
+    return f"{mean} ± {scale * figure['sd']:.{row.decimals}f}"

@@ -154,9 +154,7 @@ def _bundled(folder: Path) -> Offer:
 def _given(path: Path) -> Offer:
     run = RunDirectory.open(path)
     if kinds.find(run.kind, path).demo is None:
-        raise ValueError(
-            f"{path}: a {run.kind} run, which the page cannot show; give one that spikes"
-        )
+        raise ValueError(f"{path}: a {run.kind} run, which does not spike; give one that does")
     return Offer(run, str(path))
 
 

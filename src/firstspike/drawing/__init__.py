@@ -1,1 +1,1 @@
-"""Pictures: axes and grids."""
+"""Pictures from arrays: grids of pixels, and figures with axes."""

@@ -1,17 +1,23 @@
-"""Pictures of images, from arrays. Files are written beside and renamed: whole or absent."""
+"""Grids of pixels: images side by side in one picture. Files are whole or absent.
+
+Images are [N, height, width] in gray or [N, 3, height, width] in colour, float in 0..1 or uint8; 0
+is black. A grid that was saved as PNG says in the file how it is laid out, so that it can be read
+again.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from firstspike.runs import files
@@ -19,7 +25,31 @@ from firstspike.runs import files
 ImageLike = Tensor | NDArray[Any]
 
 _GROUND = 96  # gray between the images of a grid, 0..255
+_NOTE = "firstspike-grid"  # the PNG text that tells the layout
 _REMEDY = "make room there or choose another place"
+
+
+class Layout(NamedTuple):
+    """How the images of a grid stand: so many, each in its size, enlarged, with gaps between."""
+
+    images: int
+    columns: int
+    height: int
+    width: int
+    scale: int
+    gap: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture."""
+        rows = math.ceil(self.images / self.columns)
+        pairs = ((self.columns, self.width), (rows, self.height))
+        width, height = (n * (side * self.scale + self.gap) - self.gap for n, side in pairs)
+        return width, height
+
+
+# Grids of older versions carry no note. All of them showed images of this size in this way.
+_UNNOTED = Layout(images=1, columns=1, height=28, width=28, scale=2, gap=2)
 
 
 def image_grid(
@@ -28,32 +58,19 @@ def image_grid(
     """Images side by side in rows, on gray.
 
     Args:
-        images: [N, height, width], N at least 1; float in 0..1 or uint8, 0 is black.
+        images: [N, height, width] or [N, 3, height, width], N at least 1.
         columns: images in a row; by default as many as make the grid square.
         scale: each pixel becomes a square of so many.
         gap: pixels between images, not scaled.
 
     Returns:
-        8-bit gray, ``columns * (width * scale + gap) - gap`` wide.
+        8-bit gray or RGB, ``columns * (width * scale + gap) - gap`` wide.
 
     Raises:
         ValueError: an argument does not fit.
     """
-    pixels = _as_pixels(images)
-    count, height, width = pixels.shape
-    columns = math.ceil(math.sqrt(count)) if columns is None else columns
-    for name, value, least in (("columns", columns, 1), ("scale", scale, 1), ("gap", gap, 0)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
-    columns = min(columns, count)
-    rows = math.ceil(count / columns)
-    height, width = height * scale + gap, width * scale + gap
-    canvas = np.full((rows * height - gap, columns * width - gap), _GROUND, np.uint8)
-    for number, image in enumerate(pixels):
-        top, left = number // columns * height, number % columns * width
-        large = image.repeat(scale, axis=0).repeat(scale, axis=1)
-        canvas[top : top + height - gap, left : left + width - gap] = large
-    return Image.fromarray(canvas)
+    pixels = as_pixels(images)
+    return _draw(pixels, _lay_out(pixels, columns, scale, gap))
 
 
 def save_image_grid(
@@ -71,39 +88,56 @@ def save_image_grid(
     path = Path(path)
     if path.suffix.lower() not in Image.registered_extensions():
         raise ValueError(f"{path}: no picture format has this suffix; use .png")
-    grid = image_grid(images, columns, scale, gap)
+    pixels = as_pixels(images)
+    layout = _lay_out(pixels, columns, scale, gap)
+    grid, note = _draw(pixels, layout), PngImagePlugin.PngInfo()
+    note.add_text(_NOTE, json.dumps(layout._asdict()))
     with files.explained(path, _REMEDY):
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(path) as temporary:
-            grid.save(temporary)
+            grid.save(temporary, pnginfo=note)  # other formats pass over it
 
 
-def read_image_grid(
-    path: str | os.PathLike[str], side: int = 28, scale: int = 2, gap: int = 2
-) -> NDArray[np.uint8]:
-    """The images of a grid that `save_image_grid` wrote without loss: uint8 [N, side, side].
+def read_image_grid(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """The images of a grid that `save_image_grid` wrote as PNG.
 
-    Args:
-        path: the picture; places without an image come back gray.
-        side: height and width of its images.
-        scale: as when it was written, and so is ``gap``.
+    Returns:
+        uint8 [N, height, width], or [N, 3, height, width] of a grid in colour.
 
     Raises:
         ValueError: the file cannot be read or holds no such grid.
     """
     path = Path(path)
     try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("L"))
-    except OSError as error:
+        with Image.open(path, formats=("PNG",)) as picture:
+            grid = np.asarray(picture.convert("RGB" if picture.mode == "RGB" else "L"))
+            size, note = picture.size, picture.info.get(_NOTE)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise files.damaged(path, str(error)) from None
-    tile = side * scale + gap
-    if any((length + gap) % tile for length in pixels.shape):
-        raise files.damaged(path, f"no grid of {side}x{side} images")
-    rows, columns = ((length + gap) // tile for length in pixels.shape)
-    padded = np.pad(pixels, ((0, gap), (0, gap)))
-    tiles = padded.reshape(rows, tile, columns, tile).swapaxes(1, 2).reshape(-1, tile, tile)
-    return tiles[:, : side * scale : scale, : side * scale : scale]
+    layout = _unnoted_layout(size, path) if note is None else _noted_layout(note, size, path)
+    images = _untile(grid, layout)
+    return images if images.ndim == 3 else np.moveaxis(images, -1, 1)
+
+
+def save_walks(path: str | os.PathLike[str], images: ImageLike, steps: int) -> None:
+    """Write walks as an animation that goes there and back: the walks side by side, a step a frame.
+
+    Args:
+        path: of a GIF file; its folder is made.
+        images: [walks * steps, ...], walk by walk, as for `image_grid`.
+        steps: images of each walk.
+
+    Raises:
+        ValueError: as for `image_grid`, or the file cannot be written.
+    """
+    path = Path(path)
+    pixels = torch.as_tensor(as_pixels(images)).unflatten(0, (-1, steps)).numpy()
+    forth = [_draw(frame, _lay_out(frame, None, 3, 2)) for frame in pixels.swapaxes(0, 1)]
+    frames = [*forth, *forth[-2:0:-1]]
+    with files.explained(path, _REMEDY):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.replacing(path) as temporary:
+            frames[0].save(temporary, save_all=True, append_images=frames[1:], duration=80, loop=0)
 
 
 def save_images(folder: str | os.PathLike[str], images: ImageLike) -> None:
@@ -111,13 +145,13 @@ def save_images(folder: str | os.PathLike[str], images: ImageLike) -> None:
 
     Args:
         folder: it appears with all images, or not at all.
-        images: [N, height, width], N at least 1; float in 0..1 or uint8, 0 is black.
+        images: [N, height, width] or [N, 3, height, width], N at least 1.
 
     Raises:
         ValueError: ``images`` do not fit, or the folder holds something or cannot be written.
     """
     folder = Path(folder)
-    pixels = _as_pixels(images)
+    pixels = as_pixels(images)
     temporary = files.beside(folder)
     with files.explained(folder, _REMEDY):
         if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -135,11 +169,24 @@ def save_images(folder: str | os.PathLike[str], images: ImageLike) -> None:
             raise
 
 
-def _as_pixels(images: ImageLike) -> NDArray[np.uint8]:
-    """Images [N, height, width] as uint8."""
+def as_pixels(images: ImageLike) -> NDArray[np.uint8]:
+    """Images as pictures hold them: uint8 [N, height, width] in gray, [N, height, width, 3] in RGB.
+
+    Args:
+        images: [N, height, width], [N, 1, height, width] or [N, 3, height, width]; float in 0..1
+            or uint8.
+
+    Raises:
+        ValueError: ``images`` do not fit.
+    """
     array = images.detach().cpu().numpy() if isinstance(images, torch.Tensor) else images
-    if array.ndim != 3 or 0 in array.shape:
-        raise ValueError(f"images must be [N, height, width], not empty, got {list(array.shape)}")
+    if not (array.ndim == 3 or (array.ndim == 4 and array.shape[1] in (1, 3))) or 0 in array.shape:
+        raise ValueError(
+            "images must be [N, height, width] or [N, 3, height, width], not empty, "
+            f"got {list(array.shape)}"
+        )
+    if array.ndim == 4:
+        array = array[:, 0] if array.shape[1] == 1 else np.moveaxis(array, 1, -1)
     if array.dtype == np.uint8:
         return array
     if not np.issubdtype(array.dtype, np.floating):
@@ -147,3 +194,73 @@ def _as_pixels(images: ImageLike) -> NDArray[np.uint8]:
     if not ((array >= 0) & (array <= 1)).all():
         raise ValueError("images must lie in 0..1, but some are NaN or outside; scale them")
     return np.asarray(np.rint(array.astype(np.float64) * 255), np.uint8)
+
+
+def tile(images: NDArray[Any], columns: int, gap: int, ground: float) -> NDArray[Any]:
+    """Arrays side by side in rows on one array.
+
+    Args:
+        images: [N, height, width, ...] of any type.
+        columns: images in a row.
+        gap: elements between images.
+        ground: value of gaps and of places without an image.
+
+    Returns:
+        [rows * (height + gap) - gap, columns * (width + gap) - gap, ...].
+    """
+    count, height, width, *colour = images.shape
+    rows, height, width = math.ceil(count / columns), height + gap, width + gap
+    cells = np.full((rows * columns, height, width, *colour), ground, images.dtype)
+    cells[:count, : height - gap, : width - gap] = images
+    grid = cells.reshape(rows, columns, height, width, *colour).swapaxes(1, 2)
+    grid = grid.reshape(rows * height, columns * width, *colour)
+    return grid[: rows * height - gap, : columns * width - gap]
+
+
+def _untile(grid: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """The opposite of `tile` and of the enlargement: [N, height, width, ...]."""
+    height, width = layout.height * layout.scale, layout.width * layout.scale
+    cells = []
+    for number in range(layout.images):
+        row, column = divmod(number, layout.columns)
+        top, left = row * (height + layout.gap), column * (width + layout.gap)
+        cell = grid[top : top + height, left : left + width]
+        cells.append(cell[:: layout.scale, :: layout.scale])
+    return np.stack(cells)
+
+
+def _lay_out(pixels: NDArray[np.uint8], columns: int | None, scale: int, gap: int) -> Layout:
+    """The layout of these images. ValueError if an argument is too small."""
+    count, height, width = pixels.shape[:3]
+    columns = math.ceil(math.sqrt(count)) if columns is None else columns
+    for name, value, least in (("columns", columns, 1), ("scale", scale, 1), ("gap", gap, 0)):
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+    return Layout(count, min(columns, count), height, width, scale, gap)
+
+
+def _draw(pixels: NDArray[np.uint8], layout: Layout) -> Image.Image:
+    large = pixels.repeat(layout.scale, axis=1).repeat(layout.scale, axis=2)
+    return Image.fromarray(tile(large, layout.columns, layout.gap, _GROUND))
+
+
+def _noted_layout(note: object, size: tuple[int, int], path: Path) -> Layout:
+    """The layout that a picture of this width and height tells. ValueError if it cannot be so."""
+    told = files.from_json(str(note).encode(), path)
+    wrong = told.keys() ^ set(Layout._fields) or any(
+        type(value) is not int or value < (name != "gap") for name, value in told.items()
+    )
+    if wrong or (layout := Layout(**told)).size != size:
+        raise files.damaged(path, "no grid as its note tells")
+    return layout
+
+
+def _unnoted_layout(size: tuple[int, int], path: Path) -> Layout:
+    """The layout of a grid without a note; every place of it counts as an image."""
+    old = _UNNOTED
+    cells = (old.width * old.scale + old.gap, old.height * old.scale + old.gap)
+    sides = [(length + old.gap, cell) for length, cell in zip(size, cells, strict=True)]
+    if any(length % cell for length, cell in sides):
+        raise files.damaged(path, f"no grid of {old.width}x{old.height} images")
+    columns, rows = (length // cell for length, cell in sides)
+    return old._replace(images=rows * columns, columns=columns)

@@ -1,7 +1,7 @@
 """What a trained classifier is worth and what it costs: the paper's section 3.1 in numbers.
 
 Everything is counted on one set of images up to the first output spike, at which the decision is
-taken; see `firstspike.metrics` for what counts as what. Figures are drawn from the report's arrays.
+taken; see `firstspike.metrics` for what counts as what.
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +19,9 @@ from torch import Tensor, nn
 from firstspike import metrics
 from firstspike.coding import encode
 from firstspike.data import ImageSet
-from firstspike.drawing import figures
-from firstspike.metrics import ADD_PJ, MAC_PJ
+from firstspike.energy import ADD_PJ, MAC_PJ, energy
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
 from firstspike.times import T_MAX, check_t_max
-
-if TYPE_CHECKING:  # matplotlib is slow to import
-    from matplotlib.figure import Figure
 
 PerClass = list[float | None]  # None: the class has no images
 
@@ -61,7 +55,7 @@ class ClassifierReport:
         synaptic_operations: additions of a weight to a potential.
         energy_pj: estimated energy of these additions, in picojoules.
         dense_macs: multiply-adds of the dense twin of the same sizes.
-        dense_energy_pj: estimated energy of these, in picojoules.
+        dense_energy_pj: estimated energy of these multiply-adds, in picojoules.
         class_accuracy: strict accuracy of each class.
         class_decision_step: ``decision_step`` of each class (fig. 6a).
         class_spikes: ``total_spikes`` of each class (fig. 6b).
@@ -125,14 +119,15 @@ def evaluate_classifier(
     """Run a spiking classifier on images and count everything that it does.
 
     Args:
-        model: takes the spike times of 784 pixels; one output neuron for each class.
+        model: takes the spike times of an image's values, in their order; one output neuron for
+            each class.
         images: at least one; labels below the number of classes.
         t_max: number of time steps, that of the model's layers.
         batch: images at a time; changes the memory that is used and nothing else.
         add_pj: picojoules of an addition, by default 32-bit floating point in 45 nm as in
-            M. Horowitz, "Computing's energy problem", ISSCC 2014; see `firstspike.metrics.energy`.
-        mac_pj: picojoules of a multiplication and an addition, likewise. Biases count on neither
-            side.
+            M. Horowitz, "Computing's energy problem", ISSCC 2014; see `firstspike.energy.energy`.
+        mac_pj: picojoules of a multiplication and an addition, from the same source. Biases count
+            on neither side.
 
     Raises:
         ValueError: an argument does not fit.
@@ -157,8 +152,8 @@ def evaluate_ann(
     """Run the dense twin of a classifier on images; under the names of `ClassifierReport`.
 
     Args:
-        model: takes the 784 pixels in 0..1 and gives a score for each class, of which the largest
-            decides. It is run in evaluation mode.
+        model: takes an image's values in 0..1, in their order, and gives a score for each class, of
+            which the largest decides. It is run in evaluation mode.
         images: at least one; labels below the number of classes.
         batch: images at a time.
         mac_pj: picojoules of a multiplication and an addition, as for `evaluate_classifier`.
@@ -187,96 +182,10 @@ def evaluate_ann(
         "sizes": sizes,
         "strict_accuracy": _mean(decided == images.labels),
         "dense_macs": macs,
-        "dense_energy_pj": metrics.energy(0, macs, mac_pj=mac_pj).dense_pj,
+        "dense_energy_pj": energy(0, macs, mac_pj=mac_pj).dense_pj,
         "class_accuracy": _per_class(decided == images.labels, images.labels, sizes[-1]),
         "confusion": metrics.confusion(decided, images.labels, sizes[-1]).tolist(),
     }
-
-
-def save_classifier_figures(
-    folder: str | os.PathLike[str],
-    report: ClassifierReport,
-    model: FirstSpikeSequential,
-    images: ImageSet,
-    compare: Mapping[str, Any] | None = None,
-    *,
-    compare_weight: Tensor | None = None,
-    names: tuple[str, str] = ("this run", "the other"),
-    example: int = 0,
-    seed: int = 0,
-) -> list[Path]:
-    """Draw a classifier's figures into a folder.
-
-        per-class.png    decision step and spikes of each class (Spiking-GAN, fig. 6)
-        deadline.png     accuracy against latency
-        filters.png      weights of 15 random hidden neurons (fig. 7)
-        confusion.png    confusion matrix
-        raster.png       one image racing through the network
-
-    Args:
-        folder: made if it is not there; each file is replaced as a whole or not at all.
-        report: of `evaluate_classifier`.
-        model: the network that it is about.
-        images: where the image of the raster comes from.
-        compare: another network's report as a dict, such as the content of its ``metrics.json``;
-            it is drawn beside in per-class.png and deadline.png.
-        compare_weight: first weights [neurons, 784] of another network, drawn beside in
-            filters.png.
-        names: what legends call this network and the other one.
-        example: number of the raster's image.
-        seed: of the choice of filters.
-
-    Returns:
-        The files, in the order above.
-
-    Raises:
-        ValueError: an argument does not fit, or a file cannot be written.
-    """
-    name, other = names
-    if name == other:
-        raise ValueError(f"names must differ, got {name!r} twice")
-    if not 0 <= example < len(images):
-        raise ValueError(f"example must lie in 0..{len(images) - 1}, got {example}")
-    reports = {name: report}
-    if compare is not None:
-        reports[other] = ClassifierReport.from_dict(compare)
-    weights = {name: model.layers[0].weight.detach().cpu().numpy()}
-    if compare_weight is not None:
-        weights[other] = compare_weight.detach().cpu().numpy()
-    drawn = _draw_reports(reports)
-    drawn["filters"] = figures.filters(weights, seed=seed)
-    drawn["confusion"] = figures.confusion(report.confusion)
-    drawn["raster"] = _draw_raster(model, images, example, report.t_max)
-    paths = [Path(folder, f"{stem}.png") for stem in drawn]
-    for path, figure in zip(paths, drawn.values(), strict=True):
-        figures.save(path, figure)
-    return paths
-
-
-def _draw_reports(reports: Mapping[str, ClassifierReport]) -> dict[str, Figure]:
-    """The figures that show reports beside each other."""
-    if len({report.sizes[-1] for report in reports.values()}) > 1:
-        raise ValueError("compare must be about a network with as many classes as model has")
-
-    def of_each(field: str) -> dict[str, Any]:
-        return {name: getattr(report, field) for name, report in reports.items()}
-
-    bars = {
-        "mean decision step (time steps)": of_each("class_decision_step"),
-        "spikes per image until the decision": of_each("class_spikes"),
-    }
-    curves = of_each("accuracy_by_deadline"), of_each("decided_by_deadline")
-    return {"per-class": figures.class_bars(bars), "deadline": figures.deadline(*curves)}
-
-
-def _draw_raster(model: FirstSpikeSequential, images: ImageSet, example: int, t_max: int) -> Figure:
-    times = _layer_times(model, images.images[example : example + 1], t_max)
-    return figures.raster(
-        images.images[example].numpy(),
-        [layer[0].cpu().numpy() for layer in times],
-        t_max,
-        int(images.labels[example]),
-    )
 
 
 class _Race(NamedTuple):
@@ -298,7 +207,7 @@ def _run(model: FirstSpikeSequential, images: ImageSet, t_max: int, batch: int) 
 
 @torch.no_grad()
 def _run_batch(model: FirstSpikeSequential, pixels: Tensor, t_max: int) -> _Race:
-    computed = _layer_times(model, pixels, t_max)
+    computed = layer_times(model, pixels, t_max)
     potential = model.layers[-1].final_potential(computed[-2]).cpu()
     times = [layer.cpu() for layer in computed]
     stats = metrics.spike_stats(times, t_max)
@@ -335,7 +244,7 @@ def _cost(
     """The fields of a report that say when the decision falls and what it costs."""
     spikes = race.spikes.double().mean(dim=0).tolist()
     operations, macs = _mean(race.synaptic_operations), _macs(sizes)
-    energy = metrics.energy(operations, macs, add_pj=add_pj, mac_pj=mac_pj)
+    estimate = energy(operations, macs, add_pj=add_pj, mac_pj=mac_pj)
     return {
         "decision_step": _mean(race.decision),
         "input_spikes": spikes[0],
@@ -347,16 +256,22 @@ def _cost(
         "hidden_firing": race.hidden_fired.sum().item() / len(race.output),
         "dead_hidden": int((race.hidden_fired.sum(dim=0) == 0).sum()),
         "synaptic_operations": operations,
-        "energy_pj": energy.spiking_pj,
+        "energy_pj": estimate.spiking_pj,
         "dense_macs": macs,
-        "dense_energy_pj": energy.dense_pj,
+        "dense_energy_pj": estimate.dense_pj,
     }
 
 
 @torch.no_grad()
-def _layer_times(model: FirstSpikeSequential, pixels: Tensor, t_max: int) -> list[Tensor]:
-    """Spike times of every layer for uint8 images [B, 28, 28], where and as the weights are."""
-    return model.layer_times(encode(pixels.flatten(1), t_max).to(model.layers[0].weight))
+def layer_times(model: FirstSpikeSequential, images: Tensor, t_max: int = T_MAX) -> list[Tensor]:
+    """Spike times [B, neurons] of the input and of every layer, where and as the weights are.
+
+    Args:
+        model: as for `evaluate_classifier`.
+        images: uint8 [B, ...].
+        t_max: number of time steps.
+    """
+    return model.layer_times(encode(images.flatten(1), t_max).to(model.layers[0].weight))
 
 
 @contextlib.contextmanager

@@ -7,8 +7,7 @@ its standard deviation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,20 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstspike.data import ImageSet
-from firstspike.drawing import figures
-from firstspike.drawing import grids as plots
-from firstspike.evaluation.features import CLASSES, extract
+from firstspike.evaluation.features import extract
 from firstspike.evaluation.fidelity import classification_accuracy_score, frechet_distance
-from firstspike.evaluation.samples import worst
-from firstspike.evaluation.sides import KINDS, Evaluated, Side
-from firstspike.training.config import GanOptions
+from firstspike.evaluation.samples import asked_of
+from firstspike.evaluation.sides import Evaluated, Side
 from firstspike.training.gan import Gan, Part
+from firstspike.training.kinds import find
 
-if TYPE_CHECKING:  # matplotlib is slow to import
-    from matplotlib.figure import Figure
-
-ROWS = 4  # images of each digit in a figure
-EPOCHS = 10  # shown in fig. 9a
 COLLAPSED = 0.5  # relative diversity below which a generator has collapsed
 _NOT_FIGURES = {"digit", "seed", "count"}
 
@@ -41,7 +33,7 @@ def compare(side: Side, against: Side | None, part: Part) -> Summary:
 
     Args:
         side: runs of one kind, of the same digits for each seed.
-        against: likewise.
+        against: other runs, of one kind and of the same digits.
         part: of the data that they were measured on.
 
     Returns:
@@ -70,58 +62,10 @@ def compare(side: Side, against: Side | None, part: Part) -> Summary:
     }
 
 
-def save_set_figures(folder: Path, side: Side, against: Side | None) -> None:
-    """Draw the digits of the first seed side by side.
-
-        digits.png     unseen images and the first samples of each side (Spiking-GAN, fig. 8)
-        evolution.png  one latent of each digit over the epochs (fig. 9a)
-        worst.png      samples in which the classifier sees the digit least (fig. 9b); left out if
-                       the images are not the bundled digits
-
-    Raises:
-        ValueError: a sample grid of a run is missing, or a file cannot be written.
-    """
-    firsts = [next(iter(one.values())) for one in (side, against) if one is not None]
-    digits = [one.digit for one in firsts[0]]
-    names = side_names(*(runs[0].run.kind for runs in firsts))
-    groups = {"data": _rows([one.reference.unseen.images for one in firsts[0]])}
-    least = {}
-    for name, runs in zip(names, firsts, strict=True):
-        groups[name] = _rows([one.samples.images for one in runs])
-        if all(one.samples.confidence is not None for one in runs):
-            least[name] = _rows([worst(one.samples, ROWS) for one in runs])
-    figures.save(folder / "digits.png", figures.image_rows(groups, len(digits), digits))
-    if least:
-        figures.save(folder / "worst.png", figures.image_rows(least, len(digits), digits))
-    figures.save(folder / "evolution.png", _evolution(firsts[0], digits))
-
-
 def side_names(*kinds: str) -> list[str]:
     """What sides are called, by their kinds."""
-    names = [KINDS[kind] for kind in kinds]
+    names = [find(kind).label for kind in kinds]
     return names if len(set(names)) == len(names) else [f"{n} {i}" for i, n in enumerate(names, 1)]
-
-
-def _evolution(runs: list[Evaluated], digits: Sequence[str]) -> Figure:
-    """One row a digit: the first sample of the grids that a run leaves after each epoch."""
-    epochs = min(int(one.run.options["epochs"]) for one in runs)
-    shown = [int(epoch) for epoch in np.unique(np.geomspace(1, epochs, EPOCHS).round())]
-    rows = {
-        digit: np.stack([_first_sample(one, epoch) for epoch in shown])
-        for digit, one in zip(digits, runs, strict=True)
-    }
-    return figures.image_rows(rows, len(shown), [str(epoch) for epoch in shown])
-
-
-def _first_sample(one: Evaluated, epoch: int) -> NDArray[np.uint8]:
-    """Of the grid of an epoch; that of a conditional network has one class after the other."""
-    grid = plots.read_image_grid(one.run.sample_path(epoch))
-    return grid[int(one.digit) if one.run.options["conditional"] else 0]
-
-
-def _rows(columns: Sequence[Tensor]) -> NDArray[np.uint8]:
-    """The first images of each column, row by row."""
-    return torch.stack([images[:ROWS] for images in columns], dim=1).flatten(0, 1).numpy()
 
 
 def _summarize(side: Side, digits: Sequence[str], whole: _Whole | None) -> Summary:
@@ -207,11 +151,11 @@ def _all_classes(runs: Sequence[Evaluated], part: Part) -> _Whole | None:
     labels = [one.samples.labels for one in runs if one.samples.labels is not None]
     if len(labels) < len(runs):
         return None
-    options = runs[0].run.options
-    every = GanOptions(digit="all", data=options["data"], validation=options["validation"])
+    run = runs[0].run
+    config: Any = find(run.kind).read(run.options, run.path)
+    every = asked_of(config, "all")
     test = Gan.load_unseen(every, part)
-    drawn = torch.cat(labels).unique().tolist()
-    if drawn != test.classes or drawn[-1] >= CLASSES:
+    if torch.cat(labels).unique().tolist() != test.classes:
         return None
     return _Whole(test, extract(test.images))
 

@@ -1,9 +1,12 @@
-"""Two small networks that look at 28x28 images: one gives features, the other names the digit.
+"""Two small networks that look at images: one gives features, the other names the digit.
 
 Fréchet and kernel distances are measured on the features of the one; whether a sample shows the
 right digit is asked of the other, which has another architecture, another seed and no part in the
 distances. Both were trained on MNIST's training images by ``tools/train_features.py`` and come with
 the package. Their weights are checked against a SHA-256.
+
+They see MNIST's format, 28x28 pixels in gray. Images of any other are brought to it first, so their
+distances lose colour and detail: compare them among images of one size, not with MNIST's.
 """
 
 from __future__ import annotations
@@ -18,15 +21,16 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from firstspike.data import SIDE
 from firstspike.training.rules.temporal import shifted
 
 FEATURES = 64
-CLASSES = 10
+DIGITS = 10
+SEEN = (28, 28)  # height and width of what the networks see
 FEATURE_FILE = Path(__file__).parent / "_files" / "feature-network.safetensors"
 FEATURE_SHA256 = "092b9c951ea57f513b3da65052bf2326c7980b90fff34caf462af543b150b434"
 DIGIT_FILE = Path(__file__).parent / "_files" / "digit-classifier.safetensors"
 DIGIT_SHA256 = "46b3bd0413d0a102e99a74aa3dff41852dcda85c9815888bf7f7c9f292484b3c"
+_LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in gray (ITU-R BT.601)
 _CHUNK = 500  # images at a time
 _BATCH, _RATE, _SHIFT = 100, 2e-3, 2  # training: images a step, first learning rate, pixels
 
@@ -34,9 +38,9 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 class FeatureNetwork(nn.Module):
-    """Convolutions 5x5 with 16 and 32 channels, 64 features after a ReLU, ten scores."""
+    """Convolutions 5x5 with 16 and 32 channels, 64 features after a ReLU, a score a class."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = DIGITS) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(1, 16, 5, padding=2),
@@ -49,10 +53,10 @@ class FeatureNetwork(nn.Module):
             nn.Linear(32 * 5 * 5, FEATURES),
             nn.ReLU(),
         )
-        self.head = nn.Linear(FEATURES, CLASSES)
+        self.head = nn.Linear(FEATURES, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scores [B, 10] of images [B, 1, 28, 28] in 0..1."""
+        """Scores [B, classes] of images [B, 1, 28, 28] in 0..1."""
         return self.head(self.features(images))
 
 
@@ -65,7 +69,7 @@ class DigitClassifier(nn.Sequential):
     def __init__(self) -> None:
         super().__init__(
             *_normalized(1, 32), *_normalized(32, 48), *_normalized(48, 64),
-            nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 3 * 3, CLASSES),
+            nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 3 * 3, DIGITS),
         )  # fmt: skip
 
 
@@ -78,7 +82,7 @@ def extract(images: Tensor) -> Tensor:
     """Features that distances are measured on.
 
     Args:
-        images: [N, 28, 28], uint8 or floating point in 0..1.
+        images: [N, height, width] or [N, channels, height, width], uint8 or floating point in 0..1.
 
     Returns:
         float32 [N, 64].
@@ -90,7 +94,14 @@ def extract(images: Tensor) -> Tensor:
 
 
 def digit_probabilities(images: Tensor) -> Tensor:
-    """How sure the independent classifier is of each digit: float32 [N, 10]; else as `extract`."""
+    """How sure the independent classifier is of each digit; it knows no others than MNIST's.
+
+    Args:
+        images: as for `extract`, which also tells what is raised.
+
+    Returns:
+        float32 [N, 10].
+    """
     return apply(digit_classifier(), images).softmax(dim=1)
 
 
@@ -107,12 +118,12 @@ def digit_classifier() -> DigitClassifier:
 
 
 def train(network: nn.Module, images: Tensor, labels: Tensor, epochs: int, seed: int) -> None:
-    """Train a network to name the digit: cross-entropy, Adam along a cosine, shifted images.
+    """Train a network to name the class: cross-entropy, Adam along a cosine, shifted images.
 
     Args:
         network: takes what `as_batch` gives; ends in evaluation mode.
-        images: [N, 28, 28], uint8 or floating point in 0..1.
-        labels: int64 [N].
+        images: as for `extract`.
+        labels: int64 [N], below the number of the network's scores.
         epochs: passes over the images.
         seed: of order and shifts.
     """
@@ -124,28 +135,53 @@ def train(network: nn.Module, images: Tensor, labels: Tensor, epochs: int, seed:
         for step, chosen in enumerate(batches):
             done = (epoch + step / len(batches)) / epochs
             optimizer.param_groups[0]["lr"] = _RATE * (1 + math.cos(math.pi * done)) / 2
-            scores = network(as_batch(shifted(images[chosen], _SHIFT, 0, rng)))
+            batch = shifted(as_batch(images[chosen])[:, 0], _SHIFT, 0, rng)
+            scores = network(batch[:, None])
             optimizer.zero_grad()
             nn.functional.cross_entropy(scores, labels[chosen]).backward()
             optimizer.step()
     network.eval()
 
 
-def as_batch(images: Tensor) -> Tensor:
-    """Images [N, 28, 28], uint8 or float in 0..1, as the networks want them: [N, 1, 28, 28]."""
-    if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or not len(images):
-        raise ValueError(f"images must be [N, {SIDE}, {SIDE}], got {list(images.shape)}")
-    if images.dtype == torch.uint8:
-        return images[:, None] / 255
-    if not images.dtype.is_floating_point or not ((images >= 0) & (images <= 1)).all():
-        raise ValueError("images must be uint8, or floating point in 0..1 without NaN")
-    return images[:, None].float()
-
-
 @torch.no_grad()
 def apply(network: nn.Module, images: Tensor) -> Tensor:
     """What a network says of images as for `extract`: [N, ...]."""
-    return torch.cat([network(chunk) for chunk in as_batch(images).split(_CHUNK)])
+    return torch.cat([network(as_batch(chunk)) for chunk in images.split(_CHUNK)])
+
+
+def as_batch(images: Tensor) -> Tensor:
+    """Images as for `extract` in the form that the networks see: [N, 1, 28, 28] in 0..1."""
+    batch = intensities(images)
+    channels = batch.shape[1]
+    if channels == len(_LUMA):
+        batch = torch.einsum("nchw,c->nhw", batch, torch.tensor(_LUMA))[:, None]
+    elif channels > 1:
+        batch = batch.mean(dim=1, keepdim=True)
+    if batch.shape[2:] == SEEN:
+        return batch
+    return nn.functional.interpolate(batch, SEEN, mode="bilinear", antialias=True)
+
+
+def intensities(images: Tensor) -> Tensor:
+    """Images as numbers: float32 [N, channels, height, width] in 0..1.
+
+    Args:
+        images: as for `extract`.
+
+    Raises:
+        ValueError: ``images`` do not fit.
+    """
+    if images.ndim not in (3, 4) or not images.numel():
+        raise ValueError(
+            "images must be [N, height, width] or [N, channels, height, width], not empty, "
+            f"got {list(images.shape)}"
+        )
+    images = images[:, None] if images.ndim == 3 else images
+    if images.dtype == torch.uint8:
+        return images / 255
+    if not images.dtype.is_floating_point or not ((images >= 0) & (images <= 1)).all():
+        raise ValueError("images must be uint8, or floating point in 0..1 without NaN")
+    return images.float()
 
 
 def _load(network: NetworkT, file: Path, sha256: str) -> NetworkT:

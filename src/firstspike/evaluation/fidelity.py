@@ -18,11 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from firstspike.data import ImageSet
-from firstspike.evaluation.features import FeatureNetwork, apply, as_batch, train
+from firstspike.evaluation.features import FeatureNetwork, apply, intensities, train
 
 PRECISION_NEIGHBOURS = 3  # of Kynkaanniemi et al.
 COVERAGE_NEIGHBOURS = 5  # of Naeem et al.
-_CHUNK = 1000  # rows of a matrix of distances at a time
+_CELLS = 4_000_000  # of a matrix of distances at a time, 32 MB
+_ROWS = 1000  # images whose nearest ones are looked for at a time
 _SUBSETS, _SUBSET = 100, 500  # kernel distance: how many, samples in each
 
 
@@ -110,9 +111,8 @@ def neighbourhoods(real: Tensor, fake: Tensor) -> Neighbourhoods:
         ValueError: the features do not fit.
     """
     _check_features(real, fake, COVERAGE_NEIGHBOURS + 1)
-    around_real = _radii(real, PRECISION_NEIGHBOURS)
-    around_fake = _radii(fake, PRECISION_NEIGHBOURS)
-    wide = _radii(real, COVERAGE_NEIGHBOURS)
+    around_real, wide = _radii(real, PRECISION_NEIGHBOURS, COVERAGE_NEIGHBOURS)
+    [around_fake] = _radii(fake, PRECISION_NEIGHBOURS)
     inside_real = torch.zeros(len(fake), dtype=torch.bool)
     recalled, covered, balls = [], [], 0
     for rows, distances in _distances(real, fake):
@@ -129,27 +129,46 @@ def neighbourhoods(real: Tensor, fake: Tensor) -> Neighbourhoods:
     )
 
 
-def nearest_distances(images: Tensor, references: Tensor) -> Tensor:
-    """Euclidean distance, in pixels of 0..1, from each image to the nearest reference.
+class Nearest(NamedTuple):
+    """Of each image the nearest reference; see `nearest`."""
+
+    distances: Tensor  # float32 [N]
+    places: Tensor  # int64 [N], among the references
+
+
+def nearest(images: Tensor, references: Tensor) -> Nearest:
+    """Of each image the nearest reference, and its Euclidean distance in pixels of 0..1.
 
     Samples that are nearer to the training images than unseen data are copies of them.
 
     Args:
-        images: [N, 28, 28], uint8 or floating point in 0..1.
-        references: [M, 28, 28], likewise.
+        images: [N, height, width] or [N, channels, height, width], uint8 or floating point in 0..1.
+        references: [M, ...], images of one size with ``images``.
 
-    Returns:
-        float32 [N].
+    Raises:
+        ValueError: an argument does not fit.
     """
-    queries, points = as_batch(images).flatten(1), as_batch(references).flatten(1)
-    return torch.cat([torch.cdist(part, points).amin(dim=1) for part in queries.split(_CHUNK)])
+    if images.shape[1:] != references.shape[1:] or not len(references):
+        wanted = f"[M, {', '.join(map(str, images.shape[1:]))}]"
+        raise ValueError(
+            f"references must be {wanted}, not empty, like images, got {list(references.shape)}"
+        )
+    found = [_nearest(_points(part), references) for part in images.split(_ROWS)]
+    return Nearest(*map(torch.cat, zip(*found, strict=True)))
 
 
-def nearest_images(images: Tensor, references: Tensor) -> Tensor:
-    """The references that are nearest to the images, in their order; arguments as above."""
-    queries, points = as_batch(images).flatten(1), as_batch(references).flatten(1)
-    parts = [torch.cdist(part, points).argmin(dim=1) for part in queries.split(_CHUNK)]
-    return references[torch.cat(parts)]
+def _nearest(points: Tensor, references: Tensor) -> Nearest:
+    """`nearest` of points [N, values], by as many references at a time as memory is bounded to."""
+    distances = torch.full((len(points),), torch.inf)
+    places = torch.zeros(len(points), dtype=torch.int64)
+    step = max(1, _CELLS // max(len(points), points.shape[1]))
+    for start in range(0, len(references), step):
+        part = _points(references[start : start + step])
+        closest, which = torch.cdist(points, part).min(dim=1)
+        closer = closest < distances
+        distances = torch.where(closer, closest, distances)
+        places = torch.where(closer, start + which, places)
+    return Nearest(distances, places)
 
 
 def pixel_diversity(images: Tensor) -> float:
@@ -157,12 +176,12 @@ def pixel_diversity(images: Tensor) -> float:
 
     0 if all images are the same: a collapsed generator.
     """
-    return float(as_batch(images).flatten(1).std(dim=0, correction=0).mean())
+    return float(_points(images).std(dim=0, correction=0).mean())
 
 
 def ink(images: Tensor) -> float:
-    """Mean number of pixels that are not black."""
-    return float((as_batch(images) > 0).flatten(1).sum(dim=1).float().mean())
+    """Mean number of pixels that are not black; of a colour image, of values in all channels."""
+    return float((_points(images) > 0).sum(dim=1).float().mean())
 
 
 def classification_accuracy_score(
@@ -171,8 +190,9 @@ def classification_accuracy_score(
     """Accuracy on data of a classifier that saw samples only (Ravuri & Vinyals, arXiv 1905.10887).
 
     Args:
-        samples: [N, 28, 28], uint8 or floating point in 0..1.
-        labels: the digit that each was meant to show, int64 [N].
+        samples: [N, height, width] or [N, channels, height, width], uint8 or floating point in
+            0..1. The classifier sees them, and the data, as 28x28 pixels in gray.
+        labels: the class that each was meant to show, int64 [N].
         test: data to classify.
         epochs: passes over the samples.
         seed: of the classifier's weights and order.
@@ -180,9 +200,10 @@ def classification_accuracy_score(
     Returns:
         Share in 0..1 that a small convolutional network names right.
     """
+    classes = 1 + int(max(labels.max(), test.labels.max()))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = FeatureNetwork()
+        network = FeatureNetwork(classes)
     train(network, samples, labels, epochs, seed)
     return _share(apply(network, test.images).argmax(dim=1) == test.labels)
 
@@ -195,21 +216,30 @@ class _Given(nn.Identity):
         self.num_features = num_features
 
 
-def _radii(points: Tensor, neighbours: int) -> Tensor:
-    """Distance from each point to its n-th nearest other point: [N]."""
-    nearest = [
-        distances.topk(neighbours + 1, dim=1, largest=False).values[:, -1]  # itself is the first
+def _points(images: Tensor) -> Tensor:
+    """Images as points in the space of their intensities: [N, values]."""
+    return intensities(images).flatten(1)
+
+
+def _radii(points: Tensor, *neighbours: int) -> list[Tensor]:
+    """Distance from each point to its n-th nearest other point, [N], for each n asked for."""
+    deepest = max(neighbours) + 1  # itself is the first
+    parts = [
+        distances.topk(deepest, dim=1, largest=False).values
         for _, distances in _distances(points, points)
     ]
-    return torch.cat(nearest)
+    sorted_distances = torch.cat(parts)
+    return [sorted_distances[:, count] for count in neighbours]
 
 
 def _distances(points: Tensor, others: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Rows of the matrix of distances, some at a time. Exact, so that equal points have 0."""
-    for start in range(0, len(points), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    rows_at_once = max(1, _CELLS // len(others))
+    others = others.double()
+    for start in range(0, len(points), rows_at_once):
+        rows = slice(start, start + rows_at_once)
         mode = "donot_use_mm_for_euclid_dist"
-        yield rows, torch.cdist(points[rows].double(), others.double(), compute_mode=mode)
+        yield rows, torch.cdist(points[rows].double(), others, compute_mode=mode)
 
 
 def _check_features(real: Tensor, fake: Tensor, at_least: int) -> None:

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from firstspike.data import SPLIT_SEED, ImageSet
-from firstspike.drawing import figures
-from firstspike.drawing import grids as plots
 from firstspike.evaluation import fidelity
 from firstspike.evaluation.features import digit_probabilities, extract
 from firstspike.runs.directory import epoch_generator
@@ -27,8 +23,6 @@ from firstspike.training.config import GanOptions
 from firstspike.training.gan import Gan, Part
 
 COPY = 0.01  # share of unseen images that lie as near to a training image as a copy does
-SHOWN = 64  # samples in a grid
-PAIRS = 10  # samples beside the training images that they are nearest to
 _LEAST = fidelity.COVERAGE_NEIGHBOURS + 1  # images that the metrics need
 
 
@@ -51,12 +45,12 @@ class Quality:
             None if that is not known or the images are not the bundled digits.
         confidence: mean probability that it gives to this digit, or to its own choice if the digit
             is not known; None if the images are not the bundled digits.
-        confidence_sd: its standard deviation over images.
+        confidence_sd: standard deviation of the confidence over images.
         nearest_training: mean distance to the nearest training image, in pixels of 0..1.
         copies: share that is nearer to a training image than all but 1 % of the unseen images.
         pixel_diversity: standard deviation of a pixel over images, mean over pixels.
-        relative_diversity: the same, divided by that of the unseen images.
-        ink: mean number of pixels that are not black.
+        relative_diversity: pixel diversity divided by that of the unseen images.
+        ink: mean number of pixels that are not black; of colours, of values in all channels.
     """
 
     frechet_distance: float
@@ -82,7 +76,7 @@ class Reference:
 
     Args:
         unseen: images that no run with the same options was trained on.
-        training: uint8 [M, 28, 28], those that it was trained on.
+        training: uint8 [M, ...], those that it was trained on.
         features: of the unseen images, [N, 64].
         nearest: distance of each unseen image to the nearest training image, [N].
         are_digits: whether the independent classifier knows the classes.
@@ -104,7 +98,7 @@ class Samples:
     """Samples of one generator with everything that was measured of them.
 
     Args:
-        images: uint8 [N, 28, 28].
+        images: uint8 [N, ...], of the size of the data.
         labels: the class that each was to show, int64 [N], or None if the generator draws all.
         confidence: of each in its class, [N]; None as in `Quality`.
         nearest: distance of each to the nearest training image, [N].
@@ -119,21 +113,35 @@ class Samples:
     quality: Quality
     spikes: dict[str, float]
 
+    def worst(self, count: int) -> Tensor | None:
+        """The images in which the classifier sees the class least; None if it saw none of them."""
+        return None if self.confidence is None else self.images[self.confidence.argsort()[:count]]
+
+    def likest(self, count: int) -> Tensor:
+        """The images that come nearest to a training image, the nearest first."""
+        return self.images[self.nearest.argsort()[:count]]
+
+
+def asked_of(config: GanOptions, digit: str) -> GanOptions:
+    """The options that say which images samples of a class are measured against."""
+    names = ("data", "size", "colour", "validation")
+    return GanOptions(digit=digit, **{name: getattr(config, name) for name in names})
+
 
 @functools.cache
-def load_reference(digit: str, data: str | None, validation: float, part: Part) -> Reference:
+def load_reference(options: GanOptions, part: Part) -> Reference:
     """The data to measure samples against, read and measured once per process.
 
     Args:
-        digit: class, or ``"all"``.
-        data: folder of the images; None for the bundled MNIST.
-        validation: share of the training images that was held out.
+        options: of the runs: their class, or all, the images, and the share that was held out;
+            see `asked_of`.
         part: ``"validation"`` or ``"test"``: which images count as unseen.
 
     Raises:
-        ValueError: there is no such class, nothing was held out, or there are too few images.
+        ValueError: there is no such class, nothing was held out, or there are too few images or
+            only equal ones.
     """
-    options = GanOptions(digit=digit, data=data, validation=validation)
+    data = options.data
     training = Gan.load_data(options).training
     unseen = Gan.load_unseen(options, part)
     count = min(len(unseen), len(training))
@@ -141,8 +149,10 @@ def load_reference(digit: str, data: str | None, validation: float, part: Part) 
         raise ValueError(f"{unseen.name}: {count} images to measure with, at least {_LEAST} needed")
     unseen, stand_ins = _some(unseen, count), _some(training, count)
     features, judged = extract(unseen.images), _judge(unseen.images, unseen.labels, data is None)
-    nearest = fidelity.nearest_distances(unseen.images, training.images)
+    nearest = fidelity.nearest(unseen.images, training.images).distances
     diversity = fidelity.pixel_diversity(unseen.images)
+    if not diversity:
+        raise ValueError(f"{unseen.name}: all images are equal, so no samples can be as varied")
     floor = Quality(
         **_compare(features, extract(stand_ins.images)),
         **_look_at(unseen.images, judged, nearest, nearest, diversity),
@@ -165,7 +175,7 @@ def measure(gan: Gan, reference: Reference, part: Part, *, averaged: bool = True
     images = (255 * gan.sample(latents, averaged=averaged)).round().byte()
     labels = reference.unseen.labels if asked is not None or gan.config.digit != "all" else None
     judged = _judge(images, labels, reference.are_digits)
-    nearest = fidelity.nearest_distances(images, reference.training)
+    nearest = fidelity.nearest(images, reference.training).distances
     quality = Quality(
         **_compare(reference.features, extract(images)),
         **_look_at(images, judged, nearest, reference.nearest, reference.floor.pixel_diversity),
@@ -183,36 +193,6 @@ def record_of(samples: Samples, reference: Reference) -> dict[str, Any]:
         **samples.spikes,
         "floor": dataclasses.asdict(reference.floor),
     }
-
-
-def save_figures(folder: str | os.PathLike[str], samples: Samples, reference: Reference) -> None:
-    """Draw what was measured into a folder.
-
-        samples.png    the first samples
-        worst.png      those in which the classifier sees the digit least (Spiking-GAN, fig. 9b);
-                       left out if the images are not the bundled digits
-        nearest.png    samples above the training images that they come nearest to
-        distances.png  distance to the nearest training image, of samples and of unseen images
-
-    Raises:
-        ValueError: a file cannot be written.
-    """
-    path = Path(folder)
-    plots.save_image_grid(path / "samples.png", samples.images[:SHOWN])
-    if samples.confidence is not None:
-        plots.save_image_grid(path / "worst.png", worst(samples, SHOWN))
-    chosen = samples.images[samples.nearest.argsort()[:PAIRS]]
-    pairs = torch.cat([chosen, fidelity.nearest_images(chosen, reference.training)])
-    plots.save_image_grid(path / "nearest.png", pairs, columns=len(chosen))
-    distances = {"samples": samples.nearest.numpy(), "unseen images": reference.nearest.numpy()}
-    label = "distance to the nearest training image"
-    figures.save(path / "distances.png", figures.histogram(distances, label))
-
-
-def worst(samples: Samples, count: int) -> Tensor:
-    """The samples in which the classifier sees the digit least, the worst first."""
-    assert samples.confidence is not None
-    return samples.images[samples.confidence.argsort()[:count]]
 
 
 class _Judged(NamedTuple):
@@ -265,8 +245,9 @@ def _some(images: ImageSet, count: int) -> ImageSet:
     """So many of the images, at random, but always the same; all of them in their order."""
     if count == len(images):
         return images
-    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
-    return ImageSet(images.images[chosen[:count]], images.labels[chosen[:count]], images.name)
+    rng = torch.Generator().manual_seed(SPLIT_SEED)
+    chosen = torch.randperm(len(images), generator=rng)[:count]
+    return dataclasses.replace(images, images=images.images[chosen], labels=images.labels[chosen])
 
 
 def _mean(values: Tensor) -> float:

@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstspike.evaluation.samples import Reference, Samples, load_reference, measure, record_of
+from firstspike.evaluation.samples import (
+    Reference,
+    Samples,
+    asked_of,
+    load_reference,
+    measure,
+    record_of,
+)
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 from firstspike.training.gan import Gan, Part
 from firstspike.training.loading import load_gan
-
-KINDS = {kind.name: kind.label for kind in kinds.KINDS.values() if kind.draws}
 
 Side = dict[int, list["Evaluated"]]  # by seed, a run of each digit
 Found = dict[int, dict[str, RunDirectory]]  # by seed and digit
@@ -60,7 +65,10 @@ def find_runs(folders: Iterable[str | os.PathLike[str]]) -> Found:
                 f"{run.path}: a {run.kind} run beside {runs[0].path}, a {runs[0].kind} run; "
                 "name folders of one kind, the other with --against"
             )
-        config: Any = kinds.find(run.kind, run.path).read(run.options, run.path)
+        kind = kinds.find(run.kind, run.path)
+        if not kind.draws:
+            raise ValueError(f"{run.path}: a {run.kind} run; give the run of a GAN")
+        config: Any = kind.read(run.options, run.path)
         every = Gan.load_data(config).training.present if config.conditional else [config.digit]
         for digit in map(str, every):
             other = found.setdefault(config.seed, {}).setdefault(digit, run)
@@ -77,7 +85,7 @@ def _runs_in(folder: Path) -> list[RunDirectory]:
         return [RunDirectory.open(folder)]  # complains if there is none
     places = [file.parent for file in sorted(folder.rglob("options.json"))]
     runs = [RunDirectory.open(place) for place in places if (place / "summary.json").is_file()]
-    if found := [run for run in runs if run.kind in KINDS]:
+    if found := [run for run in runs if kinds.find(run.kind, run.path).draws]:
         return found
     raise ValueError(f"{folder}: no run of a GAN that has ended; name a folder of runs")
 
@@ -98,7 +106,12 @@ def common_digits(sides: Sequence[Found], part: Part) -> list[str]:
     digits = set.intersection(*(set(seed) for side in sides for seed in side.values()))
     if not digits:
         raise ValueError(f"{first.path}: no digit that every seed has; name other runs")
-    return sorted(digits, key=lambda digit: (len(digit), digit))
+    return sorted(digits, key=_by_number)
+
+
+def _by_number(name: str) -> tuple[bool, int, str]:
+    """Sorts numbers by their size and before other names."""
+    return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
 
 
 def evaluate_run(run: RunDirectory, digit: str, part: Part, *, averaged: bool = True) -> Evaluated:
@@ -109,7 +122,7 @@ def evaluate_run(run: RunDirectory, digit: str, part: Part, *, averaged: bool = 
     """
     gan = load_gan(run)
     config = gan.config
-    reference = load_reference(digit, config.data, config.validation, part)
+    reference = load_reference(asked_of(config, digit), part)
     samples = measure(gan, reference, part, averaged=averaged)
     record: dict[str, Any] = {
         "kind": run.kind,

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstspike.data import load_mnist
-from firstspike.drawing import figures
-from firstspike.drawing import grids as plots
+from firstspike.drawing import grids
+from firstspike.drawing.decisions import class_bars
+from firstspike.drawing.evolution import epochs_shown, images_of
+from firstspike.drawing.weights import filters as draw_filters
 from firstspike.evaluation.features import digit_probabilities
 from firstspike.report import illustrations
 from firstspike.report.claims import A, S
@@ -22,7 +24,6 @@ from firstspike.report.pictures import Picture, from_figure, from_image
 from firstspike.training.loading import load_classifier, load_gan
 
 ROWS = 4  # images of each digit in fig. 8
-EPOCHS = 10  # shown in fig. 9(a)
 JUDGED = 500  # samples of each digit from which fig. 9(b) takes the worst
 _NAMES = {A: "aggressive TTFS", S: "S4NN"}
 
@@ -60,7 +61,7 @@ def per_class(name: str, label: str) -> Draw:
             for role, group in runs.items()
         }
         picture = from_figure(
-            lambda: figures.class_bars({label: bars}, xlabel="digit"), f"{label} of each digit"
+            lambda: class_bars({label: bars}, xlabel="digit"), f"{label} of each digit"
         )
         return Drawn(picture, [run for group in runs.values() for run in group])
 
@@ -81,15 +82,16 @@ def filters(role: str) -> Draw:
             return None
         weight = _first_weight(runs[0])
         name = _NAMES[role]
-        picture = from_figure(lambda: figures.filters({name: weight}), f"15 filters, {name}")
+        picture = from_figure(lambda: draw_filters({name: weight}), f"15 filters, {name}")
         return Drawn(picture, runs)
 
     return draw
 
 
 def _first_weight(run: Measured) -> NDArray[Any]:
-    """Weights [hidden, 784] of a classifier."""
-    return next(load_classifier(run.run).parameters()).detach().numpy()
+    """First weights of a classifier as images of MNIST's size: [hidden, height, width]."""
+    weight = next(load_classifier(run.run).parameters()).detach()
+    return weight.unflatten(1, load_mnist("train").images.shape[1:]).numpy()
 
 
 def training_images(results: Results) -> Drawn | None:
@@ -105,12 +107,13 @@ def samples(role: str, name: str) -> Draw:
     """Fig. 8(b), 8(c): the first samples of each digit's generator."""
 
     def draw(results: Results) -> Drawn | None:
-        found = [(results.drawing(role, digit), digit) for digit in results.digits]
-        runs = [run for run, _ in found if run is not None]
+        found = [results.drawing(role, digit) for digit in results.digits]
+        runs = [run for run in found if run is not None]
         if not runs:
             return None
-        blank = np.zeros((ROWS, 28, 28), np.uint8)
-        columns = [blank if run is None else _drawn_by(run).numpy() for run, _ in found]
+        drawn = {run.digit: _drawn_by(run).numpy() for run in runs}
+        blank = np.zeros_like(drawn[runs[0].digit])
+        columns = [drawn.get(digit, blank) for digit in results.digits]
         return Drawn(_grid(columns, f"samples of {name}"), runs, _quality(runs))
 
     return draw
@@ -132,7 +135,7 @@ def _quality(runs: list[Measured]) -> str:
 
 
 def _drawn_by(run: Measured, count: int = ROWS) -> Tensor:
-    """Samples [count, 28, 28] of a GAN, from the first random latents."""
+    """So many samples of a GAN, [count, height, width] in 0..1, from the first random latents."""
     gan = load_gan(run.run)
     return gan.sample(gan.latents(count, torch.Generator().manual_seed(0)))
 
@@ -157,13 +160,8 @@ def _spiking(results: Results) -> list[Measured]:
 
 def _grid(columns: list[NDArray[Any]], alt: str) -> Picture:
     """A column for each digit."""
-    rows = np.stack([_as_bytes(column) for column in columns], axis=1)
-    image = plots.image_grid(rows.reshape(-1, *rows.shape[2:]), len(columns), scale=2)
-    return from_image(image, alt)
-
-
-def _as_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
-    return images if images.dtype == np.uint8 else np.rint(255 * images).astype(np.uint8)
+    rows = np.stack(columns, axis=1)
+    return from_image(grids.image_grid(rows.reshape(-1, *rows.shape[2:]), len(columns)), alt)
 
 
 def evolution(results: Results) -> Drawn | None:
@@ -171,11 +169,8 @@ def evolution(results: Results) -> Drawn | None:
     runs = _spiking(results)
     if not runs:
         return None
-    epochs = min(int(run.run.options["epochs"]) for run in runs)
-    shown = np.unique(np.geomspace(1, epochs, EPOCHS).round().astype(int))
-    images = [
-        plots.read_image_grid(run.run.sample_path(int(epoch)))[0] for run in runs for epoch in shown
-    ]
-    image = plots.image_grid(np.stack(images), len(shown), scale=2)
+    shown = epochs_shown(min(int(run.run.options["epochs"]) for run in runs))
+    images = np.concatenate([images_of(run.run, shown) for run in runs])
+    image = grids.image_grid(images, len(shown))
     note = "epochs " + ", ".join(map(str, shown))
     return Drawn(from_image(image, f"a sample of each digit after {note}"), runs, note)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latex2mathml.converter import convert
-
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -32,6 +30,8 @@ class Equation:
     @property
     def mathml(self) -> str:
         """The formula for a web page; browsers draw it without any script."""
+        from latex2mathml.converter import convert  # only a page needs it
+
         return convert(self.latex, display="block")
 
 
@@ -104,7 +104,7 @@ EQUATIONS = (
     ),
     Equation(
         5,
-        "Loss of the generator: the same, for the verdict that it wants.",
+        "Loss of the generator: that of its samples, for the verdict that it wants.",
         r"\min_G L(G) = \frac{1}{2} E_{z} \left( \| D_t(G(z)) - T_g^o \|^2 \right)",
         ("losses.aggressive_ttfs", "training.gan.SpikingGan.verdict", "training.gan.Gan.step"),
     ),

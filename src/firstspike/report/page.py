@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
 import torch
 
 from firstspike._version import __version__
@@ -22,6 +21,10 @@ from firstspike.report.measures import Sample, digits_of
 from firstspike.report.plates import PLATES, Plate
 from firstspike.runs import files, jobs
 from firstspike.runs.jobs import Outcome
+from firstspike.training import kinds
+
+if TYPE_CHECKING:  # only a page needs it
+    from jinja2 import Template
 
 _MOST_DIGITS = 2  # decimal places of a mean
 
@@ -101,7 +104,9 @@ def write(
     return Counter({str(verdict): count for verdict, count in tally.items()})
 
 
-def _template() -> jinja2.Template:
+def _template() -> Template:
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("firstspike", "report"),
         autoescape=True,
@@ -157,7 +162,7 @@ def _commands(runs: list[Measured]) -> list[str]:
     for run in runs:
         seeds = sorted({one.seed for one in runs if one.run.kind == run.run.kind})
         line = command_of(run.run, without=("seed", "digit"))
-        if "gan" in run.run.kind:
+        if kinds.find(run.run.kind).draws:
             line += " --digit DIGIT"
         lines.append(line + (" --seed SEED" if seeds != [0] else ""))
         if run.metrics:
@@ -168,7 +173,7 @@ def _commands(runs: list[Measured]) -> list[str]:
 def _show(plate: Plate, results: Results) -> Shown:
     try:
         drawn, fault = plate.draw(results), "its runs have not been made"
-    except ValueError as error:  # likewise
+    except ValueError as error:  # a damaged run, as above
         drawn, fault = None, str(error)
     if drawn is None:
         return Shown(plate, None, "", [], fault)

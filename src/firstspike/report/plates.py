@@ -88,7 +88,7 @@ PLATES = (
     Plate(
         "7b",
         "Filters of aggressive TTFS",
-        "The same for our default training.",
+        "Input weights of 15 hidden neurons of our default training.",
         filters(A),
     ),
     Plate("8a", "MNIST", "The first training images of each digit.", training_images),

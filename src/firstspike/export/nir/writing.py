@@ -53,8 +53,7 @@ def import_nir() -> Any:
 
 def _graph(nir: Any, model: FirstSpikeSequential, portable: bool) -> Any:
     layers = model.layers
-    if len({(layer.t_max, layer.delay) for layer in layers}) != 1:
-        raise ValueError("model must have layers with one t_max and one delay to become a NIR file")
+    model.check()
     nodes: dict[str, Any] = {"input": nir.Input(np.array([layers[0].in_features]))}
     edges, last = [], "input"
     for number, layer in enumerate(layers, 1):

@@ -1,59 +1,22 @@
-"""Reports of classifiers on a network worked out by hand; figures in a folder."""
+"""Reports of classifiers on a network worked out by hand."""
 
 from __future__ import annotations
 
-import itertools
 import json
 
 import pytest
 import torch
-from PIL import Image
+from hand import IMAGES, T_MAX, hand_made, network
 from torch import nn
 
 import firstspike as fs
 from firstspike.data import ImageSet
-from firstspike.drawing import figures
 from firstspike.evaluation.classifiers import (
     ClassifierReport,
     evaluate_ann,
     evaluate_classifier,
-    save_classifier_figures,
 )
-from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
-
-T_MAX = 10
-FIGURES = ["per-class", "deadline", "filters", "confusion", "raster"]
-
-
-def network(sizes=(784, 4, 2), weights=(), **options):
-    """Layers without bias, with these weights and 0 elsewhere; a neuron fires above 0.5."""
-    options = {"bias": False, "threshold": 0.5, "t_max": T_MAX, "init": (0, 0)} | options
-    layers = [FirstSpikeLinear(*pair, **options) for pair in itertools.pairwise(sizes)]
-    model = FirstSpikeSequential(*layers)
-    with torch.no_grad():
-        for number, to, source, weight in weights:
-            model[number].weight[to, source] = weight
-    return model
-
-
-def hand_made():
-    """Hidden 0, 1 and 3 see the pixel of their number; 0 is for class 0, 1 and, weaker, 3 for 1."""
-    hidden = [(0, number, number, 1.0) for number in (0, 1, 3)]
-    return network(weights=[*hidden, (1, 0, 0, 1.0), (1, 1, 1, 1.0), (1, 1, 3, 0.4)])
-
-
-def image_set(rows, labels):
-    """Images that are black but for these pixels."""
-    images = torch.zeros(len(rows), 784, dtype=torch.uint8)
-    for image, pixels in zip(images, rows, strict=True):
-        for place, value in pixels.items():
-            image[place] = value
-    return ImageSet(images.view(-1, 28, 28), torch.tensor(labels), "hand")
-
-
-# 255 spikes at 0 and 153 at 4. Decisions: 0 at step 2 (hidden 1 fires later), both at 2, none
-# (black), 1 at 6, none (but the potential is for 1).
-IMAGES = image_set([{0: 255, 1: 153}, {0: 255, 1: 255}, {}, {1: 153}, {3: 255}], [0, 1, 0, 1, 1])
+from firstspike.nn import FirstSpikeSequential
 
 
 @pytest.fixture(scope="module")
@@ -200,63 +163,3 @@ def test_the_dense_twin_is_measured():
 def test_twins_that_do_not_fit_are_refused(model, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         evaluate_ann(model, IMAGES)
-
-
-# Figures
-
-
-def test_figures_are_written(tmp_path, report):
-    paths = save_classifier_figures(tmp_path / "figures", report, hand_made(), IMAGES)
-    assert [path.name for path in paths] == [f"{name}.png" for name in FIGURES]
-    assert sorted(paths) == sorted((tmp_path / "figures").iterdir())
-    for path in paths:
-        with Image.open(path) as picture:
-            assert min(picture.size) > 250
-
-
-def test_another_network_stands_beside(tmp_path, report, monkeypatch):
-    drawn = {}
-    monkeypatch.setattr(figures, "save", lambda path, figure: drawn.update({path.stem: figure}))
-    save_classifier_figures(
-        tmp_path,
-        report,
-        hand_made(),
-        IMAGES,
-        report.as_dict(),
-        compare_weight=torch.ones(7, 784, requires_grad=True),
-        names=("ours", "S4NN"),
-        example=3,
-    )
-    legend = drawn["per-class"].axes[0].get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == ["ours", "S4NN"]
-    assert [axes.get_title() for axes in drawn["filters"].axes[:2]] == ["ours", "S4NN"]
-    assert [line.get_label() for line in drawn["deadline"].axes[0].lines] == [
-        "ours: decided right",
-        "ours: decided at all",
-        "S4NN: decided right",
-        "S4NN: decided at all",
-    ]
-    picture, *panels = drawn["raster"].axes
-    assert picture.get_title() == "true class 1"
-    assert [axes.lines[0].get_xdata()[0] for axes in panels] == [6, 6, 6]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"compare": {}}, "record lacks 'data'"),
-        ({"names": ("a", "a")}, "names must differ, got 'a' twice"),
-        ({"example": 5}, r"example must lie in 0\.\.4, got 5"),
-        ({"compare_weight": torch.ones(5, 783)}, "weights of the other must be"),
-    ],
-)
-def test_figures_that_cannot_be_drawn_leave_nothing(tmp_path, report, options, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
-        save_classifier_figures(tmp_path, report, hand_made(), IMAGES, **options)
-    assert not list(tmp_path.iterdir())
-
-
-def test_networks_of_other_classes_are_not_compared(tmp_path, report):
-    other = evaluate_classifier(network((784, 3)), IMAGES, T_MAX).as_dict()
-    with pytest.raises(ValueError, match=r"^compare must be about a network with as many classes"):
-        save_classifier_figures(tmp_path, report, hand_made(), IMAGES, other)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from firstspike.drawing.grids import image_grid, read_image_grid, save_image_grid, save_images
 from firstspike.runs import files
@@ -58,6 +59,7 @@ def test_floats_are_scaled_to_8_bits(dtype):
     [
         (IMAGES[0], r"\[N, height, width\]"),
         (IMAGES[:0], "not empty"),
+        (np.zeros((1, 2, 4, 4), np.uint8), r"got \[1, 2, 4, 4\]"),
         (IMAGES.astype(np.int64), "got int64"),
         (torch.full((1, 28, 28), 1.5), "outside"),
         (torch.full((1, 28, 28), torch.nan), "NaN"),
@@ -93,19 +95,51 @@ def test_an_unknown_picture_format_is_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize(("scale", "gap"), [(2, 2), (1, 0), (3, 1)])
-def test_a_saved_grid_is_read_again(tmp_path, scale, gap):
-    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4), dtype=np.uint8)
+@pytest.mark.parametrize("shape", [(5, 4, 4), (5, 3, 7), (5, 3, 32, 32), (1, 3, 2, 9)])
+def test_a_saved_grid_is_read_again(tmp_path, scale, gap, shape):
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     save_image_grid(tmp_path / "grid.png", images, 3, scale, gap)
-    again = read_image_grid(tmp_path / "grid.png", 4, scale, gap)
-    assert again.shape == (6, 4, 4) and (again[:5] == images).all()
+    again = read_image_grid(tmp_path / "grid.png")
+    assert again.shape == shape and (again == images).all()
+
+
+def test_colours_stand_in_a_grid_as_they_are():
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 6), dtype=np.uint8)
+    grid = np.asarray(image_grid(images, columns=2, scale=1, gap=1))
+    assert grid.shape == (4, 13, 3)
+    assert np.array_equal(grid[:, 7:], np.moveaxis(images[1], 0, -1))
+    assert np.array_equal(
+        np.asarray(image_grid(images[:, :1])), np.asarray(image_grid(images[:, 0]))
+    )
+
+
+def test_grids_of_older_versions_are_read(tmp_path):
+    image_grid(IMAGES, columns=3).save(tmp_path / "old.png")
+    again = read_image_grid(tmp_path / "old.png")
+    assert again.shape == (6, 28, 28) and (again[:5] == IMAGES).all()
+    assert (again[5] == again[5, 0, 0]).all()  # the place without an image
 
 
 def test_what_is_no_grid_is_named(tmp_path):
     Image.new("L", (50, 57)).save(tmp_path / "x.png")
     (tmp_path / "y.png").write_bytes(b"no picture")
-    for name in ("x.png", "y.png", "z.png"):
+    Image.new("L", (58, 58)).save(tmp_path / "jpeg.png", "JPEG")
+    for name in ("x.png", "y.png", "z.png", "jpeg.png"):
         with pytest.raises(ValueError, match=f"{name}: damaged"):
             read_image_grid(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"images": 9}, {"gap": -1}, {"scale": "2"}, {"width": 0}, {"columns": 1}, {"odd": 1}, None],
+)
+def test_notes_that_do_not_fit_the_picture_are_refused(tmp_path, change):
+    layout = {"images": 5, "columns": 3, "height": 28, "width": 28, "scale": 2, "gap": 2}
+    note = PngImagePlugin.PngInfo()
+    note.add_text("firstspike-grid", "[" if change is None else json.dumps(layout | change))
+    image_grid(IMAGES, columns=3).save(tmp_path / "grid.png", pnginfo=note)
+    with pytest.raises(ValueError, match=r"grid\.png: damaged"):
+        read_image_grid(tmp_path / "grid.png")
 
 
 def test_a_full_disk_leaves_the_older_grid(tmp_path, monkeypatch):
@@ -113,7 +147,7 @@ def test_a_full_disk_leaves_the_older_grid(tmp_path, monkeypatch):
     save_image_grid(file, IMAGES[:1])
     before = file.read_bytes()
 
-    def write_half(_, path):
+    def write_half(_, path, **options):
         path.write_bytes(b"\x89PNG")
         fail()
 
@@ -143,6 +177,13 @@ def test_pictures_are_numbered(tmp_path, exists):
     for number, image in enumerate(IMAGES):
         with Image.open(folder / f"{number:04d}.png") as picture:
             assert np.array_equal(np.asarray(picture), image)
+
+
+def test_pictures_in_colour_are_numbered(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 6), dtype=np.uint8)
+    save_images(tmp_path / "out", images)
+    with Image.open(tmp_path / "out" / "0001.png") as picture:
+        assert np.array_equal(np.asarray(picture), np.moveaxis(images[1], 0, -1))
 
 
 def test_a_folder_that_holds_something_is_refused(tmp_path):

@@ -16,14 +16,13 @@ from torch import Tensor
 from firstspike import cli
 from firstspike.commands.evaluate_gans import table_of
 from firstspike.data import load_mnist
-from firstspike.evaluation import comparison as evaluate_set
 from firstspike.evaluation import fidelity
-from firstspike.evaluation import samples as evaluate_gan
-from firstspike.evaluation import sides as gan_runs
-from firstspike.evaluation.samples import Reference, Samples, load_reference, measure
-from firstspike.evaluation.sides import Evaluated
+from firstspike.evaluation.comparison import compare
+from firstspike.evaluation.features import extract
+from firstspike.evaluation.samples import COPY, Reference, Samples, load_reference, measure
+from firstspike.evaluation.sides import Evaluated, Side, find_runs
 from firstspike.runs.directory import RunDirectory
-from firstspike.training.config import AnnGanConfig, GanConfig
+from firstspike.training.config import AnnGanConfig, GanConfig, GanOptions
 from firstspike.training.gan import Gan
 
 SMALL = ("--hidden", "8", "--batch", "8", "--epochs", "2")
@@ -50,7 +49,7 @@ class Known(Gan):
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    return load_reference("3", None, 1 / 6, "validation")
+    return load_reference(GanOptions(digit="3", data=None, validation=1 / 6), "validation")
 
 
 def test_copies_are_as_good_as_data_and_told_from_it(reference):
@@ -62,10 +61,10 @@ def test_copies_are_as_good_as_data_and_told_from_it(reference):
     assert quality.coverage > 0.9 and quality.right_digit > 0.98
     assert quality.relative_diversity == pytest.approx(1, abs=0.05)
     assert quality.nearest_training < 0.01 and quality.copies == 1
-    assert floor.copies == pytest.approx(evaluate_gan.COPY, abs=0.001)
+    assert floor.copies == pytest.approx(COPY, abs=0.001)
     assert floor.nearest_training > 3 and floor.relative_diversity == 1
     assert floor.frechet_distance == fidelity.frechet_distance(
-        reference.features, evaluate_gan.extract(reference.stand_ins.images)
+        reference.features, extract(reference.stand_ins.images)
     )
 
 
@@ -80,28 +79,28 @@ def test_other_digits_are_the_wrong_ones(reference):
     samples = measure(Known(eights), reference, "validation")
     assert samples.quality.right_digit < 0.05 and samples.quality.confidence < 0.05
     assert samples.confidence.shape == (1022,)
-    worst = evaluate_gan.worst(samples, 5)
+    worst = samples.worst(5)
     assert torch.equal(worst[0], samples.images[samples.confidence.argmin()])
 
 
 def test_the_parts_are_disjoint(reference):
-    test = load_reference("3", None, 1 / 6, "test")
+    test = load_reference(GanOptions(digit="3", data=None, validation=1 / 6), "test")
     assert torch.equal(test.unseen.images, load_mnist("test").select(3).images)
     assert torch.equal(test.training, reference.training)
 
 
 def test_samples_of_any_class_have_no_right_one(data):
-    of_all = load_reference("all", data, 0.0, "test")
+    of_all = load_reference(GanOptions(digit="all", data=data, validation=0.0), "test")
     samples = measure(Known(of_all.training, "all"), of_all, "test")
     assert samples.labels is None and samples.quality.right_digit is None
-    of_one = load_reference("1", data, 0.0, "test")
+    of_one = load_reference(GanOptions(digit="1", data=data, validation=0.0), "test")
     samples = measure(Known(of_one.training, "1"), of_one, "test")
     assert samples.labels.tolist() == [1] * 10 and samples.quality.confidence is None
 
 
 def test_too_few_images_are_refused(data):
     with pytest.raises(ValueError, match="4 images to measure with, at least 6 needed"):
-        load_reference("1", data, 0.1, "validation")
+        load_reference(GanOptions(digit="1", data=data, validation=0.1), "validation")
 
 
 def evaluated(
@@ -117,7 +116,7 @@ def evaluated(
 
 
 def test_means_of_digits_come_first_then_seeds(tmp_path, reference):
-    def side(name: str, coverage: list[list[float]]) -> gan_runs.Side:
+    def side(name: str, coverage: list[list[float]]) -> Side:
         return {
             seed: [
                 evaluated(
@@ -130,7 +129,7 @@ def test_means_of_digits_come_first_then_seeds(tmp_path, reference):
         }  # fmt: skip
 
     own, twin = side("own", [[0.2, 0.4], [0.6, 0.8]]), side("twin", [[0.5, 0.7], [1.0, 1.0]])
-    found = evaluate_set.compare(own, twin, "validation")
+    found = compare(own, twin, "validation")
     assert found["digits"] == ["3", "5"] and found["split"] == "validation"
     mean = found["runs"]["mean"]["coverage"]
     assert mean["by_seed"] == pytest.approx([0.3, 0.7])
@@ -280,8 +279,8 @@ def test_what_cannot_be_evaluated(sets, evaluate, tmp_path, data):
 
 def test_two_runs_of_one_digit_and_seed_are_refused(sets, tmp_path):
     first = sets["gan"] / "seed0" / "0"
-    twice = gan_runs.find_runs([first, sets["gan"]])  # the same folder twice is one run
+    twice = find_runs([first, sets["gan"]])  # the same folder twice is one run
     assert {seed: sorted(of) for seed, of in twice.items()} == {0: ["0", "1"], 1: ["0", "1"]}
     copy = RunDirectory.create(tmp_path / "copy", "gan", RunDirectory.open(first).options)
     with pytest.raises(ValueError, match="digit 0 and seed 0 as"):
-        gan_runs.find_runs([first, copy.path])
+        find_runs([first, copy.path])

@@ -1,0 +1,96 @@
+"""``firstspike evaluate`` for classifiers: what they decide, when, and at what cost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from firstspike import models
+from firstspike.commands.evaluate import Evaluate
+from firstspike.commands.evaluate_figures import save_classifier_figures
+from firstspike.data import ImageSet
+from firstspike.evaluation.classifiers import ClassifierReport, evaluate_ann, evaluate_classifier
+from firstspike.models.quantized import quantize
+from firstspike.runs import files
+from firstspike.runs.directory import RunDirectory
+from firstspike.training.loading import load_classifier, load_trainer
+from firstspike.training.trainer import Trainer
+
+
+def evaluate(request: Evaluate) -> None:
+    """Measure the classifier of a run; metrics and figures go into the run's folder.
+
+    Raises:
+        ValueError: the run cannot be measured as asked.
+    """
+    if len(request.runs) > 1 or len(request.against) > 1:
+        raise ValueError(f"{request.runs[0]}: a classifier; evaluate one, --against one other")
+    run = RunDirectory.open(request.runs[0].expanduser())
+    trainer = load_trainer(run)
+    model = trainer.model
+    images = _unseen(trainer, run, request.split)
+    name = f"evaluation-{request.split}{'-int8' if request.quantized else ''}"
+    folder = request.out or run.path / name
+    if request.quantized:
+        model = _quantized(model, run)
+    if isinstance(model, models.Classifier):
+        report = _measure(model, images, request)
+        _draw(folder, report, model, images, request)
+        record = report.as_dict()
+    else:
+        record = evaluate_ann(model, images, mac_pj=request.mac_pj)
+    files.save_json(folder / "metrics.json", record)
+    print(json.dumps({k: v for k, v in record.items() if not isinstance(v, list)}, indent=2))
+    print(f"all of it, and figures: {folder}")
+
+
+def _quantized(model: nn.Sequential, run: RunDirectory) -> models.Classifier:
+    """The same spikes as of the int8 network, which has no layers to look into."""
+    if not isinstance(model, models.Classifier):
+        raise ValueError(f"--quantized {run.path}: does not spike; give a spiking classifier")
+    return quantize(model).as_float()
+
+
+def _measure(model: models.Classifier, images: ImageSet, request: Evaluate) -> ClassifierReport:
+    t_max = model.layers[0].t_max
+    return evaluate_classifier(model, images, t_max, add_pj=request.add_pj, mac_pj=request.mac_pj)
+
+
+def _draw(
+    folder: Path,
+    report: ClassifierReport,
+    model: models.Classifier,
+    images: ImageSet,
+    request: Evaluate,
+) -> None:
+    """Figures of a classifier, beside another one's if that is asked for."""
+    if not request.against:
+        save_classifier_figures(folder, report, model, images)
+        return
+    [against] = request.against
+    rival = load_classifier(RunDirectory.open(against))
+    if not isinstance(rival, models.Classifier):
+        raise ValueError(f"--against {against}: does not spike; give a spiking classifier")
+    beside: dict[str, Any] = _measure(rival, images, request).as_dict()
+    save_classifier_figures(
+        folder,
+        report,
+        model,
+        images,
+        beside,
+        compare_weight=rival.layers[0].weight,
+        names=(request.runs[0].name, against.name),
+    )
+
+
+def _unseen(trainer: Trainer, run: RunDirectory, split: str) -> ImageSet:
+    """The images that a run was not trained on: held out from its training set, or the test set."""
+    try:
+        images = trainer.load_unseen(trainer.config, split)
+        trainer.check(images)
+    except ValueError as error:
+        raise ValueError(f"{run.path}: {error}") from None
+    return images
