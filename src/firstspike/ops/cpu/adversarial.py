@@ -110,7 +110,7 @@ def _product(signals: Array, rows: Array) -> Array:
 
 
 @njit
-def _turn(images, latents, seed, rule, generator, discriminator, drawn, judged, low, high):  # type: ignore[no-untyped-def]
+def _turn(images, latents, seed, rule, generator, discriminator, drawn, judged, low, high):
     """Samples low..high-1 of images and drawn ones; see `judge`."""
     real = images.shape[0]
     found, first, times = _make_room(generator, discriminator, high - low)
@@ -126,7 +126,7 @@ def _turn(images, latents, seed, rule, generator, discriminator, drawn, judged, 
 
 
 @njit
-def _make_room(generator, discriminator, count):  # type: ignore[no-untyped-def]
+def _make_room(generator, discriminator, count):
     """For so many samples: events by steps, spike times of a hidden layer, and of the pixels."""
     pixels, hidden = discriminator.hidden_rows.shape
     longest = max(generator.hidden_rows.shape[0], pixels, hidden) + 1
@@ -140,7 +140,7 @@ def _make_room(generator, discriminator, count):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _draw(latents, rule, network, traces, low, found, first, times):  # type: ignore[no-untyped-def]
+def _draw(latents, rule, network, traces, low, found, first, times):
     """The pixels' spike times of some latents; traces from sample ``low`` on, with potentials as
     signals."""
     high = low + latents.shape[0]
@@ -163,7 +163,7 @@ def _draw(latents, rule, network, traces, low, found, first, times):  # type: ig
 
 
 @njit
-def _judge(times, real, batch, seed, rule, network, traces, low, found, first):  # type: ignore[no-untyped-def]
+def _judge(times, real, batch, seed, rule, network, traces, low, found, first):
     """Whether images pass for real ones; traces from sample ``low`` on.
 
     The first ``real`` of the batch should, or, if there are none, all.
@@ -187,7 +187,7 @@ def _judge(times, real, batch, seed, rule, network, traces, low, found, first): 
 
 
 @njit
-def _verdict(first, wanted, rule, network, traces, b):  # type: ignore[no-untyped-def]
+def _verdict(first, wanted, rule, network, traces, b):
     """Potentials of the outputs from the hidden spikes, and dL/dV of the one that means real."""
     rows, sent = network.output_rows, 0
     ahead = network.output_bias[1] - network.output_bias[0]
@@ -205,14 +205,14 @@ def _verdict(first, wanted, rule, network, traces, b):  # type: ignore[no-untype
 
 
 @njit
-def last_look(seed, b, rule):  # type: ignore[no-untyped-def]
+def last_look(seed, b, rule):
     """The step until which the discriminator sees the spikes of a sample."""
     share = np.float32(random_bits(seed, b) >> np.uint64(8)) / np.float32(1 << 24)
     return np.int64((rule.look_from + (rule.look_to - rule.look_from) * share) * rule.t_max)
 
 
 @njit
-def _sort(times, until, rule, k, items, found, room):  # type: ignore[no-untyped-def]
+def _sort(times, until, rule, k, items, found, room):
     """Sort the spikes of the k-th sample before step ``until``; returns their number.
 
     ``items`` gets the inputs in order; ``found`` where the events of each step end, that step, and
@@ -228,7 +228,7 @@ def _sort(times, until, rule, k, items, found, room):  # type: ignore[no-untyped
 
 
 @njit
-def _race(items, found, rows, bias, rule, first, potential):  # type: ignore[no-untyped-def]
+def _race(items, found, rows, bias, rule, first, potential):
     """First spikes of a layer, t_max where silent, and its potentials in the last step: [B, out].
 
     Tile by tile, and all samples of a tile, whose weights then stay in the cache.
@@ -251,7 +251,7 @@ def _race(items, found, rows, bias, rule, first, potential):  # type: ignore[no-
 
 
 @njit
-def _race_tile(rows, bias, low, never, threshold, events, first, potential):  # type: ignore[no-untyped-def]
+def _race_tile(rows, bias, low, never, threshold, events, first, potential):
     """The same of neurons low, low + 1, ..., as many as the vector ``never`` has lanes.
 
     Unlike `firstspike.ops.cpu.layer.advance`, it goes on when all have fired.
@@ -272,7 +272,7 @@ def _race_tile(rows, bias, low, never, threshold, events, first, potential):  # 
 
 
 @njit
-def _slope(potential, rule):  # type: ignore[no-untyped-def]
+def _slope(potential, rule):
     """Replace potentials in the last step by -dt/dV; see `firstspike.nn.final_gradient`."""
     zero, one, scale = np.float32(0), np.float32(1), np.float32(0.5) / rule.window
     for j in range(potential.shape[0]):

@@ -26,7 +26,7 @@ class Events(NamedTuple):
 
 
 @njit
-def make_room(inputs, rows):  # type: ignore[no-untyped-def]
+def make_room(inputs, rows):
     """`Events` for so many inputs, and weights of the dtype of ``rows``."""
     return Events(
         np.empty(inputs, np.int32),
@@ -39,7 +39,7 @@ def make_room(inputs, rows):  # type: ignore[no-untyped-def]
 
 
 @njit
-def sort_events(times, t_max, delay, room):  # type: ignore[no-untyped-def]
+def sort_events(times, t_max, delay, room):
     """One sample's spikes that arrive before t_max, by time and then by input index.
 
     Fills ``room.when`` and returns the input indices, followed by any index, and their number; the
@@ -51,7 +51,7 @@ def sort_events(times, t_max, delay, room):  # type: ignore[no-untyped-def]
 
 
 @njit
-def sort_times(t_max, delay, room):  # type: ignore[no-untyped-def]
+def sort_times(t_max, delay, room):
     """The same for the times that are in ``room.when`` already."""
     when, order = room.when, room.order
     count = 0
@@ -62,7 +62,7 @@ def sort_times(t_max, delay, room):  # type: ignore[no-untyped-def]
 
 
 @njit
-def sort_chosen(when, order, other, count, t_max, position):  # type: ignore[no-untyped-def]
+def sort_chosen(when, order, other, count, t_max, position):
     """Sort the first ``count`` indices in ``order`` by their times, those of one time as they are.
 
     A radix sort: stable counting sorts by one digit of the time after the other, the lowest first.
@@ -77,7 +77,7 @@ def sort_chosen(when, order, other, count, t_max, position):  # type: ignore[no-
 
 
 @njit
-def _to_integers(times, when, t_max):  # type: ignore[no-untyped-def]
+def _to_integers(times, when, t_max):
     """Fill ``when``; whether all ``times`` are whole steps in 0..t_max."""
     invalid = 0
     for i in range(times.shape[0]):
@@ -87,7 +87,7 @@ def _to_integers(times, when, t_max):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _sort_by_digit(when, source, target, count, shift, position):  # type: ignore[no-untyped-def]
+def _sort_by_digit(when, source, target, count, shift, position):
     """Stable counting sort of ``count`` inputs by some bits of their times."""
     mask = (1 << _DIGIT) - 1
     position[:] = 0
@@ -102,7 +102,7 @@ def _sort_by_digit(when, source, target, count, shift, position):  # type: ignor
 
 
 @njit
-def find_steps(when, order, low, high, delay, found, ends, steps):  # type: ignore[no-untyped-def]
+def find_steps(when, order, low, high, delay, found, ends, steps):
     """Group the events order[low:high] by the step at which they arrive.
 
     ``ends`` and ``steps`` hold ``found`` steps already, all of them earlier; returns how many then.

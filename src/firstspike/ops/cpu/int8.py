@@ -57,7 +57,7 @@ def classify(
 
 
 @njit
-def _classify(times, rows, biases, thresholds, t_max, delay, winners, decisions, spikes, additions):  # type: ignore[no-untyped-def]
+def _classify(times, rows, biases, thresholds, t_max, delay, winners, decisions, spikes, additions):
     layers = len(rows)
     outputs = rows[layers - 1].shape[1]
     widest = times.shape[1]
@@ -88,7 +88,7 @@ def _classify(times, rows, biases, thresholds, t_max, delay, winners, decisions,
 
 
 @njit
-def _enqueue(times, t_max, delay, queue, arrivals, queued):  # type: ignore[no-untyped-def]
+def _enqueue(times, t_max, delay, queue, arrivals, queued):
     """Counting sort by time of the inputs that arrive before t_max; other queues are emptied."""
     start = np.zeros(t_max + 1, np.int32)  # of each time's inputs in the queue
     for i in range(times.shape[0]):
@@ -106,7 +106,7 @@ def _enqueue(times, t_max, delay, queue, arrivals, queued):  # type: ignore[no-u
 
 
 @njit
-def _run(rows, thresholds, t_max, delay, potentials, queue, arrivals, queued):  # type: ignore[no-untyped-def]
+def _run(rows, thresholds, t_max, delay, potentials, queue, arrivals, queued):
     """One image's race. Returns the decision step and the additions; fills the queues."""
     layers = len(rows)
     taken = np.zeros(layers, np.int64)  # spikes of each layer's queue that are in its potentials
@@ -138,13 +138,13 @@ def _run(rows, thresholds, t_max, delay, potentials, queue, arrivals, queued):  
 
 
 @njit
-def _add(potential, row):  # type: ignore[no-untyped-def]
+def _add(potential, row):
     for j in range(potential.shape[0]):
         potential[j] += row[j]
 
 
 @njit
-def _fire(potential, threshold, arrival, count, queue, arrivals):  # type: ignore[no-untyped-def]
+def _fire(potential, threshold, arrival, count, queue, arrivals):
     """Queue the neurons above the threshold, in order, and take them out of the race."""
     for j in range(potential.shape[0]):
         if potential[j] > threshold:
@@ -155,7 +155,7 @@ def _fire(potential, threshold, arrival, count, queue, arrivals):  # type: ignor
 
 
 @njit
-def _highest(potential):  # type: ignore[no-untyped-def]
+def _highest(potential):
     """The largest potential: in most steps no neuron fires, which vectors find out."""
     highest = _FIRED
     for j in range(potential.shape[0]):

@@ -34,13 +34,13 @@ _FEW = 16  # of one in a layer that is narrower than that
 
 
 @njit
-def room_for(outputs):  # type: ignore[no-untyped-def]
+def room_for(outputs):
     """Length of the array of potentials that `advance` needs for so many neurons."""
     return -(-outputs // LANES) * LANES
 
 
 @njit
-def potential_of(potential, outputs, j):  # type: ignore[no-untyped-def]
+def potential_of(potential, outputs, j):
     """Neuron j's potential in the array that `advance` has left."""
     whole = outputs // LANES * LANES
     if outputs < LANES or j < whole:
@@ -49,7 +49,7 @@ def potential_of(potential, outputs, j):  # type: ignore[no-untyped-def]
 
 
 @njit
-def advance(weights, bias, bar, never, order, ends, steps, low, high, fresh, potentials, firsts):  # type: ignore[no-untyped-def]
+def advance(weights, bias, bar, never, order, ends, steps, low, high, fresh, potentials, firsts):
     """Take a layer of one sample through the steps low..high-1 of its input.
 
     The threshold is tested after the last event of a step; the first time at which it was exceeded
@@ -100,7 +100,7 @@ def advance(weights, bias, bar, never, order, ends, steps, low, high, fresh, pot
 
 
 @njit
-def _narrow(weights, bias, bar, never, order, ends, steps, low, high, fresh, potentials, firsts):  # type: ignore[no-untyped-def]
+def _narrow(weights, bias, bar, never, order, ends, steps, low, high, fresh, potentials, firsts):
     """The same for a narrow layer, a few at a time; lanes without a neuron hold anything."""
     outputs = bias.shape[0]
     spare = np.zeros(_FEW, bias.dtype)
@@ -132,7 +132,7 @@ def _narrow(weights, bias, bar, never, order, ends, steps, low, high, fresh, pot
 
 
 @njit
-def _load_some(array, start, count, spare):  # type: ignore[no-untyped-def]
+def _load_some(array, start, count, spare):
     """A vector that begins with ``count`` values of an array, which may be its last."""
     if start + _FEW <= array.shape[0]:
         return load(array, start, _FEW)
@@ -142,7 +142,7 @@ def _load_some(array, start, count, spare):  # type: ignore[no-untyped-def]
 
 
 @njit
-def choose(first, start, end, chosen):  # type: ignore[no-untyped-def]
+def choose(first, start, end, chosen):
     """Neurons that fired in the steps start..end-1, in order of their index; how many.
 
     Args:

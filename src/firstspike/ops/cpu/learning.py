@@ -92,7 +92,7 @@ def learn(network: Any, moments: Moments, traces: Traces, adam: Adam) -> None:
 
 
 @njit
-def _learn(network, moments, traces, adam, low, high):  # type: ignore[no-untyped-def]
+def _learn(network, moments, traces, adam, low, high):
     """The update of the weights of inputs low..high-1, and of as large a share of the hidden
     neurons' to the output. Biases belong to input 0."""
     signals, errors = traces.hidden_signals, traces.output_signals
@@ -112,7 +112,7 @@ def _learn(network, moments, traces, adam, low, high):  # type: ignore[no-untype
 
 
 @njit
-def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high):  # type: ignore[no-untyped-def]
+def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high):
     """Adam's step for the weights of inputs low..high-1, if they arrived in any sample.
 
     Args:
@@ -133,7 +133,7 @@ def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high): 
 
 
 @njit
-def _learn_bias(bias, means, squares, signals, adam):  # type: ignore[no-untyped-def]
+def _learn_bias(bias, means, squares, signals, adam):
     """The same for biases [out], whose input arrives in every sample."""
     gradient = np.zeros(bias.shape[0], np.float32)
     add_rows(gradient, signals, np.arange(signals.shape[0]), 0, signals.shape[0])
@@ -141,7 +141,7 @@ def _learn_bias(bias, means, squares, signals, adam):  # type: ignore[no-untyped
 
 
 @njit
-def _samples_of(items, counts, low, high):  # type: ignore[no-untyped-def]
+def _samples_of(items, counts, low, high):
     """For each of the inputs low..high-1, the samples in which it arrived, in order; how many."""
     samples = np.empty((high - low, items.shape[0]), np.int32)
     lengths = np.zeros(high - low, np.int32)
@@ -155,7 +155,7 @@ def _samples_of(items, counts, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _adam(row, mean, square, gradient, adam):  # type: ignore[no-untyped-def]
+def _adam(row, mean, square, gradient, adam):
     one = np.float32(1)
     for j in range(row.shape[0]):
         g = gradient[j]
@@ -166,7 +166,7 @@ def _adam(row, mean, square, gradient, adam):  # type: ignore[no-untyped-def]
 
 
 @njit
-def add_rows(total, rows, chosen, low, high):  # type: ignore[no-untyped-def]
+def add_rows(total, rows, chosen, low, high):
     """Add the rows chosen[low:high] one after the other, eight in a pass over ``total``.
 
     No row is named by itself: a view of an array takes as long as adding one does.

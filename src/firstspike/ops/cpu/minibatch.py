@@ -103,7 +103,7 @@ def race(
 
 
 @njit
-def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):  # type: ignore[no-untyped-def]
+def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):
     """Race samples low..high-1 of a batch to their decisions and fill their traces."""
     hidden, classes = network.output_rows.shape
     flags = np.zeros((hidden + 7) // 8 * 8, np.uint8)
@@ -134,7 +134,7 @@ def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):
 
 
 @njit
-def _run(events, count, noise, seed, rule, network, race):  # type: ignore[no-untyped-def]
+def _run(events, count, noise, seed, rule, network, race):
     """One race. Decision step, inputs and hidden spikes that had arrived, hidden neurons fired.
 
     Arrays go one by one to the functions called here: each tuple that is passed costs more time
@@ -177,7 +177,7 @@ def _run(events, count, noise, seed, rule, network, race):  # type: ignore[no-un
 
 
 @njit
-def _add_and_flag(potential, rows, i, bars, flags):  # type: ignore[no-untyped-def]
+def _add_and_flag(potential, rows, i, bars, flags):
     """Add the last row of a step, and flag the neurons that are then above their bars."""
     for j in range(potential.shape[0]):
         total = potential[j] + rows[i, j]
@@ -186,14 +186,14 @@ def _add_and_flag(potential, rows, i, bars, flags):  # type: ignore[no-untyped-d
 
 
 @njit
-def _flag(potential, bars, flags):  # type: ignore[no-untyped-def]
+def _flag(potential, bars, flags):
     """Which neurons are above their bars."""
     for j in range(potential.shape[0]):
         flags[j] = potential[j] > bars[j]
 
 
 @njit
-def _fire(flags, words, bars, silenced, seed, arrival, neurons, arrivals, fired):  # type: ignore[no-untyped-def]
+def _fire(flags, words, bars, silenced, seed, arrival, neurons, arrivals, fired):
     """Queue the flagged neurons, in order; none is flagged again."""
     for word in range(words.shape[0]):
         if words[word]:
@@ -207,7 +207,7 @@ def _fire(flags, words, bars, silenced, seed, arrival, neurons, arrivals, fired)
 
 
 @njit
-def _any_above(output, limit):  # type: ignore[no-untyped-def]
+def _any_above(output, limit):
     count = 0
     for k in range(output.shape[0]):
         count += output[k] > limit
@@ -215,7 +215,7 @@ def _any_above(output, limit):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _decided(output, threshold):  # type: ignore[no-untyped-def]
+def _decided(output, threshold):
     """The first output neuron above the threshold, or else the one with the largest potential."""
     for k in range(output.shape[0]):
         if output[k] > threshold:
@@ -224,7 +224,7 @@ def _decided(output, threshold):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _output_signal(output, label, is_first, decision, rule, signal):  # type: ignore[no-untyped-def]
+def _output_signal(output, label, is_first, decision, rule, signal):
     """dL/dV of the output neurons, see `firstspike.training.rules.decision.output_signal`."""
     top, total = output.max(), np.float32(0)
     for k in range(output.shape[0]):
@@ -237,7 +237,7 @@ def _output_signal(output, label, is_first, decision, rule, signal):  # type: ig
 
 
 @njit
-def _hidden_signal(error, columns, race, rule, signal):  # type: ignore[no-untyped-def]
+def _hidden_signal(error, columns, race, rule, signal):
     """dL/dV of the hidden neurons, see `firstspike.training.rules.decision.decision_gradients`."""
     potential, bars = race.potential, race.bars
     signal[:] = 0

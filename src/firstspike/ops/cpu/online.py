@@ -257,7 +257,7 @@ class _Spikes(NamedTuple):
 
 
 @njit
-def _train(times, labels, order, rows, rule, record):  # type: ignore[no-untyped-def]
+def _train(times, labels, order, rows, rule, record):
     """All samples; False if a time is invalid."""
     inputs, hidden = rows[0].shape
     classes = rows[1].shape[1]
@@ -293,7 +293,7 @@ def _train(times, labels, order, rows, rule, record):  # type: ignore[no-untyped
 
 
 @njit
-def _rescale(rows, scales, limit):  # type: ignore[no-untyped-def]
+def _rescale(rows, scales, limit):
     """Put scales below a limit into the rows."""
     for layer in range(2):
         if scales[layer] < limit:
@@ -302,7 +302,7 @@ def _rescale(rows, scales, limit):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _race(rows, thresholds, label, rule, potentials, spikes):  # type: ignore[no-untyped-def]
+def _race(rows, thresholds, label, rule, potentials, spikes):
     """Run both layers until no later output spike can have an error; fills the queues."""
     queue, arrivals, queued = spikes
     queued[1:] = 0
@@ -329,7 +329,7 @@ def _race(rows, thresholds, label, rule, potentials, spikes):  # type: ignore[no
 
 
 @njit
-def _add_arrivals(rows, layer, step, queue, arrivals, queued, taken, potential):  # type: ignore[no-untyped-def]
+def _add_arrivals(rows, layer, step, queue, arrivals, queued, taken, potential):
     """Add the weights of all spikes that have reached a layer by this step; count the additions."""
     start = k = taken[layer]
     while k < queued[layer] and arrivals[layer, k] <= step:
@@ -342,7 +342,7 @@ def _add_arrivals(rows, layer, step, queue, arrivals, queued, taken, potential):
 
 
 @njit
-def _fire(potential, threshold, arrival, count, arrivals, queue):  # type: ignore[no-untyped-def]
+def _fire(potential, threshold, arrival, count, arrivals, queue):
     """Queue the neurons above the threshold, in order, and take them out of the race."""
     crossed = 0
     for j in range(potential.shape[0]):
@@ -357,7 +357,7 @@ def _fire(potential, threshold, arrival, count, arrivals, queue):  # type: ignor
 
 
 @njit
-def _next_step(layers, queue, arrivals, queued, taken, t_max):  # type: ignore[no-untyped-def]
+def _next_step(layers, queue, arrivals, queued, taken, t_max):
     """The next step at which a spike arrives anywhere; t_max if none does."""
     step = t_max
     for layer in range(layers):
@@ -367,7 +367,7 @@ def _next_step(layers, queue, arrivals, queued, taken, t_max):  # type: ignore[n
 
 
 @njit
-def _note(record, n, when, spikes, output, potential, label, rule):  # type: ignore[no-untyped-def]
+def _note(record, n, when, spikes, output, potential, label, rule):
     """What the network decided, and how many spikes that took."""
     decision = output.min()
     spoke = decision < rule.t_max
@@ -386,7 +386,7 @@ def _note(record, n, when, spikes, output, potential, label, rule):  # type: ign
 
 
 @njit
-def _learn(rows, scales, label, rule, spikes, output, errors):  # type: ignore[no-untyped-def]
+def _learn(rows, scales, label, rule, spikes, output, errors):
     """One sample's update. ``errors`` of hidden neurons are in the order in which they fired."""
     error, hidden_error = errors[1, : output.shape[0]], errors[0, : spikes.queued[1]]
     _output_error(output, label, rule, error)
@@ -405,7 +405,7 @@ def _learn(rows, scales, label, rule, spikes, output, errors):  # type: ignore[n
 
 
 @njit
-def _output_error(output, label, rule, error):  # type: ignore[no-untyped-def]
+def _output_error(output, label, rule, error):
     """Spike times minus targets (Spiking-GAN, eq. 6-7 and 16; S4NN, eq. 7-8).
 
     An output neuron that the race did not wait for counts as silent, which has no error either.
@@ -420,7 +420,7 @@ def _output_error(output, label, rule, error):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _normalize(error, norm):  # type: ignore[no-untyped-def]
+def _normalize(error, norm):
     """Divide by the norm; whether there is any error."""
     total = 0.0
     for k in range(error.shape[0]):
@@ -431,7 +431,7 @@ def _normalize(error, norm):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _hidden_error(rows, spikes, output, error, hidden_error):  # type: ignore[no-untyped-def]
+def _hidden_error(rows, spikes, output, error, hidden_error):
     """Errors of the hidden neurons that fired (eq. 15)."""
     for q in range(spikes.queued[1]):
         row, arrival = rows[spikes.queue[1, q]], spikes.arrivals[1, q]
@@ -443,7 +443,7 @@ def _hidden_error(rows, spikes, output, error, hidden_error):  # type: ignore[no
 
 
 @njit
-def _update_output(rows, spikes, output, change):  # type: ignore[no-untyped-def]
+def _update_output(rows, spikes, output, change):
     """Add each output neuron's change to its weights from spikes that had reached it."""
     for q in range(spikes.queued[1]):
         row, arrival = rows[spikes.queue[1, q]], spikes.arrivals[1, q]
@@ -453,7 +453,7 @@ def _update_output(rows, spikes, output, change):  # type: ignore[no-untyped-def
 
 
 @njit
-def _update_hidden(rows, spikes, delay, change):  # type: ignore[no-untyped-def]
+def _update_hidden(rows, spikes, delay, change):
     """The same for the hidden neurons that have one; they are in order of their spikes."""
     learners = np.empty(change.shape[0], np.int32)
     changes = np.empty(change.shape[0], rows.dtype)
