@@ -19,8 +19,8 @@ class Events(NamedTuple):
 
     when: Array  # times of all inputs as integers [in], int32
     order: Array  # inputs in order of their spikes [in + 1], int32
-    other: Array  # used by the sort
-    position: Array  # likewise
+    other: Array  # for the sort, like ``order``
+    position: Array  # for the sort: where the next of each digit goes
     ends: Array  # for each step at which spikes arrive, where its events end in the order [in + 1]
     steps: Array  # that step [in + 1], in the dtype of the weights
 
@@ -52,7 +52,7 @@ def sort_events(times, t_max, delay, room):
 
 @njit
 def sort_times(t_max, delay, room):
-    """The same for the times that are in ``room.when`` already."""
+    """`sort_events` for times that are in ``room.when`` already, and are valid."""
     when, order = room.when, room.order
     count = 0
     for i in range(when.shape[0]):  # no branch: whether a pixel is lit is hard to predict

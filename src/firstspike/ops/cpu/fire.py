@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from firstspike.ops.cpu import LANES
 from firstspike.ops.cpu.events import find_steps, make_room, njit, sort_events
-from firstspike.ops.cpu.layer import LANES, advance, room_for
+from firstspike.ops.cpu.layer import advance, room_for
 from firstspike.ops.cpu.threads import in_parts
 from firstspike.ops.cpu.vectors import (
     add,
@@ -131,7 +132,7 @@ def _narrow(array: Array, columns: int) -> Array:
 
 @njit
 def _forward(times, rows, bias, threshold, t_max, delay, fired):
-    """Fills ``fired``, one sample after the other; False if a time is invalid."""
+    """Fills ``fired`` (eq. 1-2), one sample after the other; False if a time is invalid."""
     room = make_room(times.shape[1], rows)
     potential = np.empty(room_for(rows.shape[1]), rows.dtype)
     weights, ends, steps = rows.reshape(-1), room.ends, room.steps
@@ -153,7 +154,7 @@ def _low(tile, tiles, outputs):
 
 @njit
 def _pass_errors(grad, fired, t_max, pull, error, last, latest, grad_bias):
-    """The part of the error that passes a neuron, and minus its sum over the batch.
+    """The part of the error that passes a neuron (eq. 11), and minus its sum over the batch.
 
     ``error`` and ``last`` [tiles, B, lanes] are the error and the spike time of each neuron, tile
     after tile. In the first tile, neurons that are also in the second one have no error.
@@ -209,16 +210,17 @@ def _contributions(times, latest, delay, low, high):
 
 @njit
 def _subtract_error(loss, error, last, place, arrival):
-    """Take one sample's errors off where the input contributed."""
+    """Take one sample's errors off where the input contributed (eq. 14)."""
     contributed = at_least(load(last, place, loss), spread(arrival, loss))
     return where(contributed, subtract(loss, load(error, place, loss)), loss)
 
 
 @njit
 def _weight_gradient(times, error, last, latest, delay, low, high, grad_rows):
-    """dL/dw of the inputs low..high-1, a tile of neurons in registers and all samples of it in L1.
+    """dL/dw of the inputs low..high-1 (eq. 13-14).
 
-    Even and odd contributions are added up apart, so that additions need not wait for each other.
+    A tile of neurons is in registers and all samples of it in L1. Even and odd
+    contributions are added up apart, so that additions need not wait for each other.
     """
     samples, arrivals, starts = _contributions(times, latest, delay, low, high)
     tiles, outputs = error.shape[0], grad_rows.shape[1]
@@ -242,7 +244,8 @@ def _weight_gradient(times, error, last, latest, delay, low, high, grad_rows):
 
 @njit
 def _time_gradient(times, rows, error, last, latest, delay, low, high, grad_times):
-    """dL/dt of the samples low..high-1: sums over j of dL/dt_j w_ji where input i contributed."""
+    """dL/dt of the samples low..high-1 (eq. 15): sums over j of dL/dt_j w_ji where input i
+    contributed."""
     tiles, batch, _ = error.shape
     inputs, outputs = rows.shape
     weights, errors, lasts = rows.ravel(), error.ravel(), last.ravel()

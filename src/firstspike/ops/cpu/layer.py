@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from firstspike.ops.cpu import LANES
 from firstspike.ops.cpu.events import njit
 from firstspike.ops.cpu.vectors import (
     add,
@@ -29,8 +30,7 @@ from firstspike.ops.cpu.vectors import (
     where,
 )
 
-LANES = 64  # neurons of a tile
-_FEW = 16  # of one in a layer that is narrower than that
+_FEW = 16  # neurons of a tile in a layer that has fewer than `LANES`
 
 
 @njit
@@ -50,7 +50,7 @@ def potential_of(potential, outputs, j):
 
 @njit
 def advance(weights, bias, bar, never, order, ends, steps, low, high, fresh, potentials, firsts):
-    """Take a layer of one sample through the steps low..high-1 of its input.
+    """Take a layer of one sample through the steps low..high-1 of its input (eq. 1-2).
 
     The threshold is tested after the last event of a step; the first time at which it was exceeded
     is the smallest. A tile is left when all its neurons have fired.
@@ -101,7 +101,11 @@ def advance(weights, bias, bar, never, order, ends, steps, low, high, fresh, pot
 
 @njit
 def _narrow(weights, bias, bar, never, order, ends, steps, low, high, fresh, potentials, firsts):
-    """The same for a narrow layer, a few at a time; lanes without a neuron hold anything."""
+    """`advance` for fewer than `LANES` neurons, a few at a time (eq. 1-2).
+
+    Lanes without a neuron hold anything. They are why the loop stands here again: a vector may
+    reach beyond the end of the weights, which `advance` need not look out for.
+    """
     outputs = bias.shape[0]
     spare = np.zeros(_FEW, bias.dtype)
     alone = high == 0 or steps[0] > 0

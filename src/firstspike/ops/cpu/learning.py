@@ -26,8 +26,9 @@ class Traces(NamedTuple):
         inputs, input_counts: int32 [B, in] and [B], inputs that arrived at the hidden layer.
         spikes, spike_counts: int32 [B, hidden] and [B], hidden neurons that did at the output.
         hidden_signals: float32 [B, hidden], dL/dV of the hidden layer.
-        output_signals: float32 [B, out], likewise of the output layer.
-        outcome: float32 [B, figures], what else there is to tell of each sample.
+        output_signals: float32 [B, out], dL/dV of the output layer.
+        outcome: float32 [B, figures], what else there is to tell of each sample; the kernels that
+            fill it name its columns.
     """
 
     inputs: Array
@@ -115,6 +116,8 @@ def _learn(network, moments, traces, adam, low, high):
 def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high):
     """Adam's step for the weights of inputs low..high-1, if they arrived in any sample.
 
+    It stands for plain descent, eq. 8; the gradient is that of eq. 14, with other signals.
+
     Args:
         rows, means, squares: weights and their moments, [in, out], updated in place.
         items, counts: inputs that arrived in each sample, [B, in] and [B].
@@ -134,7 +137,7 @@ def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high):
 
 @njit
 def _learn_bias(bias, means, squares, signals, adam):
-    """The same for biases [out], whose input arrives in every sample."""
+    """Adam's step for biases [out], whose input arrives in every sample."""
     gradient = np.zeros(bias.shape[0], np.float32)
     add_rows(gradient, signals, np.arange(signals.shape[0]), 0, signals.shape[0])
     _adam(bias, means, squares, gradient, adam)

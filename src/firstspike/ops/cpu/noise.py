@@ -70,7 +70,7 @@ def is_silenced(seed, neuron, silenced):
 @njit
 def new_events(inputs, t_max):
     """Buffers for images of so many pixels; one more, where the last black pixel is written."""
-    return (
+    return Events(
         np.empty(inputs + 1, np.int32),
         np.empty(inputs + 1, np.int32),
         np.empty(inputs + 1, np.int32),

@@ -36,7 +36,7 @@ class _State(NamedTuple):
     """One sample's race; the first index of an array is the layer, 0 for the first one."""
 
     potentials: Array  # see `firstspike.ops.cpu.layer.advance`
-    firsts: Array  # likewise
+    firsts: Array  # see there
     order: Array  # neurons of the layer before (or inputs), in the order of their spikes
     ends: Array  # for each step at which such spikes arrive, where they end in the order
     steps: Array  # that step
@@ -47,7 +47,7 @@ class _State(NamedTuple):
 def race(
     images: Array, codes: Array, network: Network, t_max: int, delay: int
 ) -> tuple[Array, Array, Array, Array]:
-    """Run each sample until its first output spike, or to the end.
+    """Run each sample until its first output spike, or to the end (eq. 1-2).
 
     Args:
         images: [B, in], indices into ``codes``.
