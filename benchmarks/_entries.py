@@ -9,6 +9,7 @@ import _rivals
 import torch
 from _rivals import Network, Rival
 from _table import Entries, Function
+from _trained import layers
 from torch import Tensor, nn
 
 import firstspike as fs
@@ -50,8 +51,8 @@ def inference(model: Classifier, quantized: QuantizedClassifier, images: Tensor)
 
 def _network(model: Classifier) -> Network:
     first = model.layers[0]
-    weights = [layer.weight.detach().clone().contiguous() for layer in model.layers]
-    biases = [layer.bias.detach().clone() for layer in model.layers]
+    weights = [weight.detach().clone().contiguous() for weight, _ in layers(model)]
+    biases = [bias.detach().clone() for _, bias in layers(model)]
     return Network(weights, biases, first.threshold, first.t_max)
 
 
@@ -113,18 +114,18 @@ def training(model: Classifier) -> Entries:
     """
     train = fs.load_mnist("train")
     batches = zip(
-        *(part.split(TRAINING_BATCH) for part in (train.images, train.labels)), strict=True
+        train.images.split(TRAINING_BATCH), train.labels.split(TRAINING_BATCH), strict=True
     )
     upcoming, rng = itertools.cycle(batches), torch.Generator().manual_seed(0)
-    recipe, layers = SpikingTraining(ClassifierConfig()), fs.models.classifier()
-    for network in (recipe.model, layers):
+    recipe, plain = SpikingTraining(ClassifierConfig()), fs.models.classifier()
+    for network in (recipe.model, plain):
         network.load_state_dict(model.state_dict())
     images, labels = next(upcoming)
     dense = ann_classifier()
     return {
         "firstspike, default recipe": lambda: recipe.step(*next(upcoming), rng),
         "firstspike, gradients of the paper": _step(
-            [*layers.parameters()], lambda: -layers(fs.encode(images.flatten(1))) / 10, labels
+            [*plain.parameters()], lambda: -plain(fs.encode(images.flatten(1))) / 10, labels
         ),
         DENSE: _step([*dense.parameters()], lambda: _scores(dense, images), labels),
         "SpikingJelly": _surrogate_step(_rivals.spikingjelly_spikes, model, images, labels),

@@ -32,7 +32,7 @@ def seconds_per_addition(bytes_of_weights: int) -> float:
 
 
 @njit
-def _add_rows(weights, total, passes):  # type: ignore[no-untyped-def]
+def _add_rows(weights, total, passes):
     for _ in range(passes):
         held = spread(total[0], LANES)
         for at in range(0, weights.shape[0], LANES):

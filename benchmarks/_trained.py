@@ -34,12 +34,21 @@ def round_to_exact_sums(model: Classifier) -> None:
 
     All libraries then see the same potentials, in whatever order they add.
     """
-    parameters = [torch.cat([layer.weight, layer.bias[:, None]], dim=1) for layer in model.layers]
+    parameters = [torch.cat([weight, bias[:, None]], dim=1) for weight, bias in layers(model)]
     largest = max(p.abs().sum(dim=1).max().item() for p in parameters)
     grid = 2.0 ** (math.ceil(math.log2(largest)) + 1 - 24)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_((parameter / grid).round() * grid)
+
+
+def layers(model: Classifier) -> list[tuple[Tensor, Tensor]]:
+    """Weight [out, in] and bias [out] of each layer."""
+    pairs: list[tuple[Tensor, Tensor]] = []
+    for layer in model.layers:
+        assert layer.bias is not None
+        pairs.append((layer.weight, layer.bias))
+    return pairs
 
 
 def activity(decided: Classification, labels: Tensor) -> dict[str, float]:

@@ -41,8 +41,10 @@ from firstspike.training.classifier import AnnTraining, ClassifierTraining, Spik
 from firstspike.training.config import AnnClassifierConfig, ClassifierConfig
 
 Array = NDArray[Any]
+Rows = tuple[Tensor, Tensor]  # transposed weights of the hidden and of the output layer
 IMAGES = fs.load_mnist("train")
 PARTS = ("online", "step", "classify")
+TIMED = 10_000  # images of online learning, again and again
 
 
 def main() -> None:
@@ -63,6 +65,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch")
     parser.add_argument("--repeats", type=int, default=30, help="turns")
     parser.add_argument("--images", type=int, default=10, help="that NumPy learns in one call")
+    parser.add_argument(
+        "--before", type=int, default=20_000, help="images of online learning before it is timed"
+    )
     parser.add_argument("--batch", type=int, default=100, help="images in a training step")
     parser.add_argument("--epochs", type=int, default=3, help="before a training step is timed")
     parser.add_argument("--cpu", action="store_true", help="CPU time of the thread, not wall time")
@@ -73,35 +78,41 @@ def _options() -> argparse.Namespace:
 
 
 def online(options: argparse.Namespace, clock: Callable[[], float]) -> dict[str, Any]:
-    """Microseconds per training image, after 20,000 images of training and at the start."""
-    times, labels = fs.encode(IMAGES.images[:30_000].flatten(1)), IMAGES.labels[:30_000]
-    settings = OnlineSettings()
-    fresh = [torch.rand(784, 400) * 2.5, torch.rand(400, 10) * 5.0]
-    trained = [rows.clone() for rows in fresh]
-    train_epoch(times, labels, torch.arange(20_000), *trained, settings)
+    """Microseconds per training image, after some images of training and at the start."""
+    before, seen = options.before, options.before + TIMED
+    times, labels = fs.encode(IMAGES.images[:seen].flatten(1)), IMAGES.labels[:seen]
+    fresh = torch.rand(784, 400) * 2.5, torch.rand(400, 10) * 5.0
+    trained = _copy(fresh)
+    train_epoch(times, labels, torch.arange(before), *trained, OnlineSettings())
+    times, labels = times[before:], labels[before:]
     return {
         "from the start": _online(times, labels, fresh, options, clock),
-        "after 20,000 images": _online(times, labels, trained, options, clock),
+        f"after {before:,} images": _online(times, labels, trained, options, clock),
     }
+
+
+def _copy(rows: Rows) -> Rows:
+    hidden, output = rows
+    return hidden.clone(), output.clone()
 
 
 def _online(
     times: Tensor,
     labels: Tensor,
-    rows: list[Tensor],
+    rows: Rows,
     options: argparse.Namespace,
     clock: Callable[[], float],
 ) -> dict[str, Any]:
     settings = OnlineSettings()
     _check_against_numpy(times, labels, rows, settings)
-    ours, theirs = [x.clone() for x in rows], NumpyS4NN(rows, settings)
-    position = {"event-driven": 20_000, "numpy": 20_000}
+    ours, theirs = _copy(rows), NumpyS4NN(rows, settings)
+    position = {"event-driven": 0, "numpy": 0}
     count = {"event-driven": 100 * options.images, "numpy": options.images}
 
     def upcoming(who: str) -> Tensor:
-        """The next images in turn; the same ones come again after 10,000."""
+        """The next images in turn; after the last comes the first."""
         start, position[who] = position[who], position[who] + count[who]
-        return 20_000 + torch.arange(start, position[who]) % 10_000
+        return torch.arange(start, position[who]) % len(times)
 
     def learn_numpy() -> None:
         for n in upcoming("numpy").tolist():
@@ -132,7 +143,7 @@ class NumpyS4NN:
     before the update, and for float32, which is faster. Weights are [out, in].
     """
 
-    def __init__(self, rows: list[Tensor], settings: OnlineSettings) -> None:
+    def __init__(self, rows: Rows, settings: OnlineSettings) -> None:
         self.weights = [part.numpy().T.copy() for part in rows]
         self.settings = settings
         self.rasters = [np.zeros((len(part), settings.t_max + 1), np.float32) for part in rows]
@@ -178,11 +189,11 @@ def _unit(error: Array) -> Array:
 
 
 def _check_against_numpy(
-    times: Tensor, labels: Tensor, rows: list[Tensor], settings: OnlineSettings, count: int = 30
+    times: Tensor, labels: Tensor, rows: Rows, settings: OnlineSettings, count: int = 30
 ) -> None:
     """Both learn from the same images: same decision steps, same weights to rounding."""
-    ours, theirs = [x.clone() for x in rows], NumpyS4NN(rows, settings)
-    for n in range(20_000, 20_000 + count):
+    ours, theirs = _copy(rows), NumpyS4NN(rows, settings)
+    for n in range(count):
         stats = train_epoch(times, labels, torch.tensor([n]), *ours, settings)
         assert int(stats.decisions) == theirs.learn(times[n].numpy(), int(labels[n])), n
         for mine, weight in zip(ours, theirs.weights, strict=True):

@@ -47,7 +47,7 @@ def main() -> None:
     test = fs.load_mnist("test")
     parts: dict[str, Entries] = {}
     if "inference" in options.parts:
-        for count in BATCHES:
+        for count in options.batches:
             entries = _entries.inference(model, quantized, test.images[:count])
             parts[f"inference, batch {count}"] = entries
     if "training" in options.parts:
@@ -79,6 +79,7 @@ def _options() -> argparse.Namespace:
         "--run", type=Path, help="of `firstspike train classifier`; or the bundled one"
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--batches", nargs="+", type=int, default=BATCHES, help="of inference")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch")
     parser.add_argument("--repeats", type=int, default=15, help="turns")
     parser.add_argument("--cpu", action="store_true", help="CPU time of the thread, not wall time")

@@ -75,7 +75,8 @@ def _options() -> argparse.Namespace:
 
 def _curve(axis: str, repeats: int, clock: Callable[[], float]) -> dict[str, dict[str, float]]:
     """The columns of one table, for each value of ``axis``."""
-    points = {value: Point(dataclasses.replace(Setting(), **{axis: value})) for value in AXES[axis]}
+    changes: list[tuple[float, dict[str, Any]]] = [(value, {axis: value}) for value in AXES[axis]]
+    points = {value: Point(dataclasses.replace(Setting(), **change)) for value, change in changes}
     functions = {
         f"{value:g} {name}": function
         for value, point in points.items()

@@ -17,6 +17,7 @@ from firstspike.coding import (
     noise_times,
     rate_encode,
     seen_until,
+    shade_times,
     spike_train,
 )
 from firstspike.data import load_mnist
@@ -32,6 +33,12 @@ def test_encode_is_the_floor_of_the_exact_quotient(t_max):
     times = encode(ALL_PIXELS, t_max)
     assert times.dtype == torch.float32
     assert times.tolist() == expected
+
+
+@pytest.mark.parametrize("t_max", [1, 256, 1000])
+def test_shades_are_those_of_encode(t_max):
+    assert shade_times(t_max).dtype == np.int32
+    assert shade_times(t_max).tolist() == encode(ALL_PIXELS, t_max).tolist()
 
 
 @settings(deadline=None)

@@ -11,6 +11,7 @@ Spike-count coding (the same section and fig. 3) spends ``I`` spikes on the same
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,13 @@ def encode(images: ImageLike, t_max: int = T_MAX) -> Tensor:
     rounding = min(0.5, 2 * torch.finfo(pixels.dtype).eps * t_max)
     exact = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
     return torch.floor((1 - exact) * t_max + rounding).float()
+
+
+@functools.cache
+def shade_times(t_max: int = T_MAX) -> NDArray[np.int32]:
+    """Spike time of each value of an 8-bit pixel, int32 [256]: `encode` as a table for kernels."""
+    shades = torch.arange(_LEVELS + 1, dtype=torch.uint8)
+    return encode(shades, t_max).numpy().astype(np.int32)
 
 
 def decode(times: Tensor, t_max: int = T_MAX) -> Tensor:

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 import firstspike as fs
+from firstspike.coding import shade_times
 from firstspike.ops.cpu.noise import is_silenced, make_noise, new_events, sort_pixels
 
 T_MAX = 256
-CODES = fs.encode(torch.arange(256, dtype=torch.uint8)).int().numpy()
+CODES = shade_times()
 IMAGES = fs.load_mnist("train").images[:30].numpy()
 
 

@@ -389,6 +389,16 @@ def test_a_forked_process_has_threads_of_its_own():
     )
 
 
+def test_a_system_that_does_not_fork():
+    run_python(
+        "import os, torch\n"
+        "if hasattr(os, 'register_at_fork'):\n"
+        "    del os.register_at_fork\n"
+        "from firstspike.ops import fire\n"
+        "assert fire(torch.zeros(8, 3), torch.ones(4, 3), impl='numba').eq(1).all()\n"
+    )
+
+
 TIMES, WEIGHT = torch.zeros(2, 3), torch.zeros(4, 3)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -11,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from firstspike.coding import ImageLike, encode
+from firstspike.coding import ImageLike, encode, shade_times
 from firstspike.metrics import decide, spike_stats
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential, weight_range
 
@@ -73,7 +71,7 @@ class Classifier(FirstSpikeSequential):
             weight = layers[0].weight
             return self._by_layers(encode(pixels, t_max).flatten(1).to(weight))
         if pixels.dtype == torch.uint8:
-            codes = _times_of_shades(t_max)
+            codes = shade_times(t_max)
         else:
             pixels, codes = encode(pixels, t_max).int(), np.arange(t_max + 1, dtype=np.int32)
         from firstspike.ops.cpu.race import race  # Numba takes a second to import
@@ -125,12 +123,6 @@ class Classifier(FirstSpikeSequential):
         return Classification(
             classes, stats.decision.long(), stats.spikes, stats.synaptic_operations
         )
-
-
-@functools.cache
-def _times_of_shades(t_max: int) -> NDArray[np.int32]:
-    """Spike time of each value of an 8-bit pixel [256]."""
-    return encode(torch.arange(256, dtype=torch.uint8), t_max).numpy().astype(np.int32)
 
 
 def spiking_network(sizes: Sequence[int], **layer: Any) -> FirstSpikeSequential:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firstspike.coding import ImageLike, encode
+from firstspike.coding import ImageLike, encode, shade_times
 from firstspike.models import Classification, Classifier
 from firstspike.nn import FirstSpikeLinear
 
@@ -44,8 +44,7 @@ class QuantizedClassifier:
 
     def __init__(self, layers: list[QuantizedLayer], t_max: int, delay: int) -> None:
         self.layers, self.t_max, self.delay = layers, t_max, delay
-        shades = torch.arange(256, dtype=torch.uint8)
-        self._time_of_shade = encode(shades, t_max).numpy().astype(np.int32)
+        self._time_of_shade = shade_times(t_max)
 
     def classify(self, images: ImageLike) -> Classification:
         """Decide on images, as `Classifier.classify` does.

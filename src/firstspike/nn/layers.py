@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from firstspike.ops import Impl, Silent, fire
+from firstspike.ops import Silent, fire
 from firstspike.times import T_MAX, check_t_max
 
 Normalize = Literal["l1", "l2"]
@@ -65,7 +65,7 @@ class FirstSpikeLinear(nn.Module):
         window: float = 1.0,
         normalize: Normalize | None = None,
         init: tuple[float, float] | None = None,
-        impl: Impl = "auto",
+        impl: str = "auto",
     ) -> None:
         super().__init__()
         check_t_max(t_max)
@@ -87,7 +87,7 @@ class FirstSpikeLinear(nn.Module):
         self.init = (
             weight_range(in_features, 1.5 * threshold, 2.0 * threshold) if init is None else init
         )
-        self.impl: Impl = impl
+        self.impl = impl
         self.weight = nn.Parameter(torch.empty(in_features, out_features).t())
         self.bias = nn.Parameter(torch.empty(out_features)) if bias else None
         self.reset_parameters()

@@ -16,13 +16,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from firstspike.times import check_times
+
 _CHUNK = 1 << 24  # contributions held at once in the backward pass; bounds the memory, 128 MB
 
 
 def forward(
     times: Tensor, weight: Tensor, bias: Tensor | None, threshold: float, t_max: int, delay: int
 ) -> Tensor:
-    """Spike times [B, out] of inputs ``times`` [B, in] through ``weight`` [out, in]."""
+    """Spike times [B, out] of inputs ``times`` [B, in] through ``weight`` [out, in] (eq. 1-2).
+
+    Raises:
+        ValueError: ``times`` are not spike times.
+    """
+    check_times(times, t_max)
     batch, inputs = times.shape
     rows = weight.t()
     arrival, order = (times + delay).sort(dim=1, stable=True)

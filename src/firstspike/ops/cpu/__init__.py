@@ -1,1 +1,3 @@
-"""Event-driven kernels for CPUs (Numba)."""
+"""Event-driven kernels for CPUs (Numba, which only the modules in here import)."""
+
+LANES = 64  # neurons of a tile, whose potentials a kernel keeps in vector registers

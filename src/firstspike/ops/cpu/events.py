@@ -19,14 +19,14 @@ class Events(NamedTuple):
 
     when: Array  # times of all inputs as integers [in], int32
     order: Array  # inputs in order of their spikes [in + 1], int32
-    other: Array  # used by the sort
-    position: Array  # likewise
+    other: Array  # for the sort, like ``order``
+    position: Array  # for the sort: where the next of each digit goes
     ends: Array  # for each step at which spikes arrive, where its events end in the order [in + 1]
     steps: Array  # that step [in + 1], in the dtype of the weights
 
 
 @njit
-def make_room(inputs, rows):  # type: ignore[no-untyped-def]
+def make_room(inputs, rows):
     """`Events` for so many inputs, and weights of the dtype of ``rows``."""
     return Events(
         np.empty(inputs, np.int32),
@@ -39,7 +39,7 @@ def make_room(inputs, rows):  # type: ignore[no-untyped-def]
 
 
 @njit
-def sort_events(times, t_max, delay, room):  # type: ignore[no-untyped-def]
+def sort_events(times, t_max, delay, room):
     """One sample's spikes that arrive before t_max, by time and then by input index.
 
     Fills ``room.when`` and returns the input indices, followed by any index, and their number; the
@@ -51,8 +51,8 @@ def sort_events(times, t_max, delay, room):  # type: ignore[no-untyped-def]
 
 
 @njit
-def sort_times(t_max, delay, room):  # type: ignore[no-untyped-def]
-    """The same for the times that are in ``room.when`` already."""
+def sort_times(t_max, delay, room):
+    """`sort_events` for times that are in ``room.when`` already, and are valid."""
     when, order = room.when, room.order
     count = 0
     for i in range(when.shape[0]):  # no branch: whether a pixel is lit is hard to predict
@@ -62,7 +62,7 @@ def sort_times(t_max, delay, room):  # type: ignore[no-untyped-def]
 
 
 @njit
-def sort_chosen(when, order, other, count, t_max, position):  # type: ignore[no-untyped-def]
+def sort_chosen(when, order, other, count, t_max, position):
     """Sort the first ``count`` indices in ``order`` by their times, those of one time as they are.
 
     A radix sort: stable counting sorts by one digit of the time after the other, the lowest first.
@@ -77,7 +77,7 @@ def sort_chosen(when, order, other, count, t_max, position):  # type: ignore[no-
 
 
 @njit
-def _to_integers(times, when, t_max):  # type: ignore[no-untyped-def]
+def _to_integers(times, when, t_max):
     """Fill ``when``; whether all ``times`` are whole steps in 0..t_max."""
     invalid = 0
     for i in range(times.shape[0]):
@@ -87,7 +87,7 @@ def _to_integers(times, when, t_max):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _sort_by_digit(when, source, target, count, shift, position):  # type: ignore[no-untyped-def]
+def _sort_by_digit(when, source, target, count, shift, position):
     """Stable counting sort of ``count`` inputs by some bits of their times."""
     mask = (1 << _DIGIT) - 1
     position[:] = 0
@@ -102,7 +102,7 @@ def _sort_by_digit(when, source, target, count, shift, position):  # type: ignor
 
 
 @njit
-def find_steps(when, order, low, high, delay, found, ends, steps):  # type: ignore[no-untyped-def]
+def find_steps(when, order, low, high, delay, found, ends, steps):
     """Group the events order[low:high] by the step at which they arrive.
 
     ``ends`` and ``steps`` hold ``found`` steps already, all of them earlier; returns how many then.

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from firstspike.ops.cpu import LANES
 from firstspike.ops.cpu.events import find_steps, make_room, njit, sort_events
-from firstspike.ops.cpu.layer import LANES, advance, room_for
+from firstspike.ops.cpu.layer import advance, room_for
 from firstspike.ops.cpu.threads import in_parts
 from firstspike.ops.cpu.vectors import (
     add,
@@ -33,62 +35,77 @@ from firstspike.ops.cpu.vectors import (
     total,
     where,
 )
+from firstspike.times import check_times
 
 Array = NDArray[Any]
 
 
 def forward(
-    times: Array, rows: Array, bias: Array, threshold: float, t_max: int, delay: int
-) -> Array | None:
-    """Spike times [B, out] of inputs ``times`` [B, in] through ``rows`` [in, out].
+    times: Tensor, weight: Tensor, bias: Tensor | None, threshold: float, t_max: int, delay: int
+) -> Tensor:
+    """Spike times [B, out] of inputs ``times`` [B, in] through ``weight`` [out, in] (eq. 1-2).
 
-    All arrays have one dtype, float32 or float64, and are C-contiguous. None if ``times`` are not
-    spike times, which the sorting finds out for free.
+    All tensors have one dtype, float32 or float64.
+
+    Raises:
+        ValueError: ``times`` are not spike times, which the sorting finds out for free.
     """
-    fired = _aligned((len(times), rows.shape[1]), rows.dtype)
+    when, rows = times.contiguous().numpy(), weight.t().contiguous().numpy()
+    start = weight.new_zeros(weight.shape[0]) if bias is None else bias.contiguous()
+    own_bias = start.numpy()
+    fired = _aligned((len(when), rows.shape[1]), rows.dtype)
 
     def samples(part: slice) -> bool:
-        return _forward(times[part], rows, bias, threshold, t_max, delay, fired[part])
+        return _forward(when[part], rows, own_bias, threshold, t_max, delay, fired[part])
 
-    valid = in_parts(samples, len(times), rows.size * len(times))
-    return fired if all(valid) else None
+    valid = in_parts(samples, len(when), rows.size * len(when))
+    if not all(valid):
+        check_times(times, t_max)
+    return torch.from_numpy(fired)
 
 
 def backward(
-    grad: Array,
-    times: Array,
-    rows: Array,
-    fired: Array,
+    grad: Tensor,
+    times: Tensor,
+    weight: Tensor,
+    fired: Tensor,
     t_max: int,
     delay: int,
-    pull: bool,
+    silent: str,
     need_times: bool,
-) -> tuple[Array, Array, Array]:
-    """Gradients for times [B, in] (empty unless needed), rows [in, out] and bias [out]."""
-    (batch, inputs), outputs = times.shape, rows.shape[1]
-    grad, rows, fired = _widen(grad), _widen(rows), _widen(fired)
-    grad_times = np.zeros(times.shape if need_times else (0, inputs), times.dtype)
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients for times [B, in], weight [out, in] and bias [out] (eq. 11-15).
+
+    ``grad`` and ``fired`` are [B, out]; the gradient for times is empty unless ``need_times``.
+    """
+    when, own_rows = times.contiguous().numpy(), weight.t().contiguous().numpy()
+    (batch, inputs), outputs = when.shape, own_rows.shape[1]
+    rows = _widen(own_rows)
+    grad_times = np.zeros(when.shape if need_times else (0, inputs), when.dtype)
     grad_rows = _aligned(rows.shape, rows.dtype)
     grad_bias = np.empty(rows.shape[1], rows.dtype)
     tiles = -(-rows.shape[1] // LANES)
     error = _aligned((tiles, batch, LANES), rows.dtype)
     last = _aligned((tiles, batch, LANES), rows.dtype)
-    latest = np.empty(batch, times.dtype)
-    _pass_errors(grad, fired, t_max, pull, error, last, latest, grad_bias)
+    latest = np.empty(batch, when.dtype)
+    errors, spikes = _widen(grad.contiguous().numpy()), _widen(fired.numpy())
+    _pass_errors(errors, spikes, t_max, silent == "pull", error, last, latest, grad_bias)
     np.minimum(latest, t_max - 1 + delay, out=latest)  # of silent neurons, silent inputs' arrival
 
     def some_inputs(part: slice) -> None:
         low, high, _ = part.indices(inputs)
-        _weight_gradient(times, error, last, latest, delay, low, high, grad_rows)
+        _weight_gradient(when, error, last, latest, delay, low, high, grad_rows)
 
     def some_samples(part: slice) -> None:
         low, high, _ = part.indices(batch)
-        _time_gradient(times, rows, error, last, latest, delay, low, high, grad_times)
+        _time_gradient(when, rows, error, last, latest, delay, low, high, grad_times)
 
     in_parts(some_inputs, inputs, rows.size * batch)
     if need_times:
         in_parts(some_samples, batch, rows.size * batch)
-    return grad_times, _narrow(grad_rows, outputs), _narrow(grad_bias, outputs)
+    gradients = grad_times, _narrow(grad_rows, outputs), _narrow(grad_bias, outputs)
+    of_times, of_rows, of_bias = map(torch.from_numpy, gradients)
+    return of_times, of_rows.t(), of_bias
 
 
 def _aligned(shape: tuple[int, ...], dtype: Any) -> Array:
@@ -114,8 +131,8 @@ def _narrow(array: Array, columns: int) -> Array:
 
 
 @njit
-def _forward(times, rows, bias, threshold, t_max, delay, fired):  # type: ignore[no-untyped-def]
-    """Fills ``fired``, one sample after the other; False if a time is invalid."""
+def _forward(times, rows, bias, threshold, t_max, delay, fired):
+    """Fills ``fired`` (eq. 1-2), one sample after the other; False if a time is invalid."""
     room = make_room(times.shape[1], rows)
     potential = np.empty(room_for(rows.shape[1]), rows.dtype)
     weights, ends, steps = rows.reshape(-1), room.ends, room.steps
@@ -130,14 +147,14 @@ def _forward(times, rows, bias, threshold, t_max, delay, fired):  # type: ignore
 
 
 @njit
-def _low(tile, tiles, outputs):  # type: ignore[no-untyped-def]
+def _low(tile, tiles, outputs):
     """First neuron of a tile. The first tile may overlap the second, the others do not."""
     return max(0, outputs - (tiles - tile) * LANES)
 
 
 @njit
-def _pass_errors(grad, fired, t_max, pull, error, last, latest, grad_bias):  # type: ignore[no-untyped-def]
-    """The part of the error that passes a neuron, and minus its sum over the batch.
+def _pass_errors(grad, fired, t_max, pull, error, last, latest, grad_bias):
+    """The part of the error that passes a neuron (eq. 11), and minus its sum over the batch.
 
     ``error`` and ``last`` [tiles, B, lanes] are the error and the spike time of each neuron, tile
     after tile. In the first tile, neurons that are also in the second one have no error.
@@ -171,7 +188,7 @@ def _pass_errors(grad, fired, t_max, pull, error, last, latest, grad_bias):  # t
 
 
 @njit
-def _contributions(times, latest, delay, low, high):  # type: ignore[no-untyped-def]
+def _contributions(times, latest, delay, low, high):
     """Of each of the inputs low..high-1, in which samples it may contribute, and its arrival there.
 
     Those of the k-th input are at starts[k]..starts[k + 1] - 1.
@@ -192,17 +209,18 @@ def _contributions(times, latest, delay, low, high):  # type: ignore[no-untyped-
 
 
 @njit
-def _subtract_error(loss, error, last, place, arrival):  # type: ignore[no-untyped-def]
-    """Take one sample's errors off where the input contributed."""
+def _subtract_error(loss, error, last, place, arrival):
+    """Take one sample's errors off where the input contributed (eq. 14)."""
     contributed = at_least(load(last, place, loss), spread(arrival, loss))
     return where(contributed, subtract(loss, load(error, place, loss)), loss)
 
 
 @njit
-def _weight_gradient(times, error, last, latest, delay, low, high, grad_rows):  # type: ignore[no-untyped-def]
-    """dL/dw of the inputs low..high-1, a tile of neurons in registers and all samples of it in L1.
+def _weight_gradient(times, error, last, latest, delay, low, high, grad_rows):
+    """dL/dw of the inputs low..high-1 (eq. 13-14).
 
-    Even and odd contributions are added up apart, so that additions need not wait for each other.
+    A tile of neurons is in registers and all samples of it in L1. Even and odd
+    contributions are added up apart, so that additions need not wait for each other.
     """
     samples, arrivals, starts = _contributions(times, latest, delay, low, high)
     tiles, outputs = error.shape[0], grad_rows.shape[1]
@@ -225,8 +243,9 @@ def _weight_gradient(times, error, last, latest, delay, low, high, grad_rows):  
 
 
 @njit
-def _time_gradient(times, rows, error, last, latest, delay, low, high, grad_times):  # type: ignore[no-untyped-def]
-    """dL/dt of the samples low..high-1: sums over j of dL/dt_j w_ji where input i contributed."""
+def _time_gradient(times, rows, error, last, latest, delay, low, high, grad_times):
+    """dL/dt of the samples low..high-1 (eq. 15): sums over j of dL/dt_j w_ji where input i
+    contributed."""
     tiles, batch, _ = error.shape
     inputs, outputs = rows.shape
     weights, errors, lasts = rows.ravel(), error.ravel(), last.ravel()

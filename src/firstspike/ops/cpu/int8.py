@@ -1,7 +1,7 @@
 """Classification with 8-bit weights and 32-bit integer potentials (CPU, Numba).
 
-As `firstspike.ops.cpu.race`: all layers of an image share one clock, and the first output spike
-ends it. Integer sums are exact, so that neither order nor width of the additions can change a
+All layers of an image share one clock (`firstspike.ops.cpu.clock`), and the first output spike ends
+it. Integer sums are exact, so that neither order nor width of the additions can change a
 spike; a row of weights takes a quarter of the memory traffic of float32.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from firstspike.ops.cpu.clock import new_spikes, next_step, take_step
 from firstspike.ops.cpu.events import njit
 from firstspike.ops.cpu.threads import in_parts
 
@@ -30,7 +31,7 @@ def classify(
     t_max: int,
     delay: int,
 ) -> tuple[Array, Array, Array, Array]:
-    """Run each image until its first output spike, or to the end.
+    """Run each image until its first output spike, or to the end (eq. 1-2).
 
     Args:
         times: input spike times [B, in], int32 in 0..t_max, C-contiguous.
@@ -57,29 +58,26 @@ def classify(
 
 
 @njit
-def _classify(times, rows, biases, thresholds, t_max, delay, winners, decisions, spikes, additions):  # type: ignore[no-untyped-def]
+def _classify(times, rows, biases, thresholds, t_max, delay, winners, decisions, spikes, additions):
     layers = len(rows)
     outputs = rows[layers - 1].shape[1]
     widest = times.shape[1]
     for row in rows:
         widest = max(widest, row.shape[1])
     potentials = np.empty((layers, widest), np.int32)
-    queue = np.empty((layers + 1, widest), np.int32)  # who fired, in the input and in each layer
-    arrivals = np.empty((layers + 1, widest), np.int32)  # when that reaches the next layer
-    queued = np.empty(layers + 1, np.int64)
+    race = new_spikes(layers, widest)
     for b in range(times.shape[0]):
-        _enqueue(times[b], t_max, delay, queue[0], arrivals[0], queued)
+        race.queued[:], race.taken[:] = 0, 0
+        race.queued[0] = _enqueue(times[b], t_max, delay, race.queue[0], race.arrivals[0])
         for layer in range(layers):
             potentials[layer, : rows[layer].shape[1]] = biases[layer]
-        decision, additions[b] = _run(
-            rows, thresholds, t_max, delay, potentials, queue, arrivals, queued
-        )
+        decision, additions[b] = _run(rows, thresholds, t_max, delay, potentials, race)
         if decision < t_max:
-            winners[b] = queue[layers, 0]
+            winners[b] = race.queue[layers, 0]
         else:
             winners[b] = np.argmax(potentials[layers - 1, :outputs])
         decisions[b] = decision
-        spikes[b, 1:] = queued[1:]
+        spikes[b, 1:] = race.queued[1:]
         last = np.int32(min(decision, t_max - 1))
         seen = np.int32(0)
         for i in range(times.shape[1]):
@@ -88,8 +86,8 @@ def _classify(times, rows, biases, thresholds, t_max, delay, winners, decisions,
 
 
 @njit
-def _enqueue(times, t_max, delay, queue, arrivals, queued):  # type: ignore[no-untyped-def]
-    """Counting sort by time of the inputs that arrive before t_max; other queues are emptied."""
+def _enqueue(times, t_max, delay, queue, arrivals):
+    """Counting sort by time of the inputs that arrive before t_max; their number."""
     start = np.zeros(t_max + 1, np.int32)  # of each time's inputs in the queue
     for i in range(times.shape[0]):
         start[times[i]] += 1
@@ -101,63 +99,19 @@ def _enqueue(times, t_max, delay, queue, arrivals, queued):  # type: ignore[no-u
         if time < t_max - delay:
             queue[start[time]], arrivals[start[time]] = i, time + delay
             start[time] += 1
-    queued[:] = 0
-    queued[0] = count
-
-
-@njit
-def _run(rows, thresholds, t_max, delay, potentials, queue, arrivals, queued):  # type: ignore[no-untyped-def]
-    """One image's race. Returns the decision step and the additions; fills the queues."""
-    layers = len(rows)
-    taken = np.zeros(layers, np.int64)  # spikes of each layer's queue that are in its potentials
-    additions = 0
-    step = 0  # the biases are tested first
-    while step < t_max:
-        for layer in range(layers):
-            potential = potentials[layer, : rows[layer].shape[1]]
-            low = high = taken[layer]
-            while high < queued[layer] and arrivals[layer, high] <= step:
-                high += 1
-            if high == low and step > 0:
-                continue
-            for k in range(low, high):
-                _add(potential, rows[layer][queue[layer, k]])
-            taken[layer], additions = high, additions + (high - low) * potential.shape[0]
-            if _highest(potential) > thresholds[layer]:
-                after = queue[layer + 1], arrivals[layer + 1]
-                queued[layer + 1] = _fire(
-                    potential, thresholds[layer], step + delay, queued[layer + 1], *after
-                )
-        if queued[layers]:
-            return step, additions
-        step = t_max
-        for layer in range(layers):
-            if taken[layer] < queued[layer]:
-                step = min(step, arrivals[layer, taken[layer]])
-    return t_max, additions
-
-
-@njit
-def _add(potential, row):  # type: ignore[no-untyped-def]
-    for j in range(potential.shape[0]):
-        potential[j] += row[j]
-
-
-@njit
-def _fire(potential, threshold, arrival, count, queue, arrivals):  # type: ignore[no-untyped-def]
-    """Queue the neurons above the threshold, in order, and take them out of the race."""
-    for j in range(potential.shape[0]):
-        if potential[j] > threshold:
-            queue[count], arrivals[count] = j, arrival
-            count += 1
-            potential[j] = _FIRED
     return count
 
 
 @njit
-def _highest(potential):  # type: ignore[no-untyped-def]
-    """The largest potential: in most steps no neuron fires, which vectors find out."""
-    highest = _FIRED
-    for j in range(potential.shape[0]):
-        highest = max(highest, potential[j])
-    return highest
+def _run(rows, thresholds, t_max, delay, potentials, spikes):
+    """One image's race (eq. 1-2). Returns the decision step and the additions; fills the queues."""
+    queue, arrivals, queued, taken = spikes
+    additions = step = 0  # the biases are tested first
+    while step < t_max:
+        additions += take_step(
+            rows, thresholds, _FIRED, step, delay, potentials, queue, arrivals, queued, taken
+        )
+        if queued[taken.shape[0]]:
+            return step, additions
+        step = next_step(arrivals, queued, taken, t_max)
+    return t_max, additions

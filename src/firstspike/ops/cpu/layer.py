@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from firstspike.ops.cpu import LANES
 from firstspike.ops.cpu.events import njit
 from firstspike.ops.cpu.vectors import (
     add,
@@ -29,18 +30,17 @@ from firstspike.ops.cpu.vectors import (
     where,
 )
 
-LANES = 64  # neurons of a tile
-_FEW = 16  # of one in a layer that is narrower than that
+_FEW = 16  # neurons of a tile in a layer that has fewer than `LANES`
 
 
 @njit
-def room_for(outputs):  # type: ignore[no-untyped-def]
+def room_for(outputs):
     """Length of the array of potentials that `advance` needs for so many neurons."""
     return -(-outputs // LANES) * LANES
 
 
 @njit
-def potential_of(potential, outputs, j):  # type: ignore[no-untyped-def]
+def potential_of(potential, outputs, j):
     """Neuron j's potential in the array that `advance` has left."""
     whole = outputs // LANES * LANES
     if outputs < LANES or j < whole:
@@ -49,8 +49,8 @@ def potential_of(potential, outputs, j):  # type: ignore[no-untyped-def]
 
 
 @njit
-def advance(weights, bias, bar, never, order, ends, steps, low, high, fresh, potentials, firsts):  # type: ignore[no-untyped-def]
-    """Take a layer of one sample through the steps low..high-1 of its input.
+def advance(weights, bias, bar, never, order, ends, steps, low, high, fresh, potentials, firsts):
+    """Take a layer of one sample through the steps low..high-1 of its input (eq. 1-2).
 
     The threshold is tested after the last event of a step; the first time at which it was exceeded
     is the smallest. A tile is left when all its neurons have fired.
@@ -100,8 +100,12 @@ def advance(weights, bias, bar, never, order, ends, steps, low, high, fresh, pot
 
 
 @njit
-def _narrow(weights, bias, bar, never, order, ends, steps, low, high, fresh, potentials, firsts):  # type: ignore[no-untyped-def]
-    """The same for a narrow layer, a few at a time; lanes without a neuron hold anything."""
+def _narrow(weights, bias, bar, never, order, ends, steps, low, high, fresh, potentials, firsts):
+    """`advance` for fewer than `LANES` neurons, a few at a time (eq. 1-2).
+
+    Lanes without a neuron hold anything. They are why the loop stands here again: a vector may
+    reach beyond the end of the weights, which `advance` need not look out for.
+    """
     outputs = bias.shape[0]
     spare = np.zeros(_FEW, bias.dtype)
     alone = high == 0 or steps[0] > 0
@@ -132,7 +136,7 @@ def _narrow(weights, bias, bar, never, order, ends, steps, low, high, fresh, pot
 
 
 @njit
-def _load_some(array, start, count, spare):  # type: ignore[no-untyped-def]
+def _load_some(array, start, count, spare):
     """A vector that begins with ``count`` values of an array, which may be its last."""
     if start + _FEW <= array.shape[0]:
         return load(array, start, _FEW)
@@ -142,7 +146,7 @@ def _load_some(array, start, count, spare):  # type: ignore[no-untyped-def]
 
 
 @njit
-def choose(first, start, end, chosen):  # type: ignore[no-untyped-def]
+def choose(first, start, end, chosen):
     """Neurons that fired in the steps start..end-1, in order of their index; how many.
 
     Args:

@@ -26,8 +26,9 @@ class Traces(NamedTuple):
         inputs, input_counts: int32 [B, in] and [B], inputs that arrived at the hidden layer.
         spikes, spike_counts: int32 [B, hidden] and [B], hidden neurons that did at the output.
         hidden_signals: float32 [B, hidden], dL/dV of the hidden layer.
-        output_signals: float32 [B, out], likewise of the output layer.
-        outcome: float32 [B, figures], what else there is to tell of each sample.
+        output_signals: float32 [B, out], dL/dV of the output layer.
+        outcome: float32 [B, figures], what else there is to tell of each sample; the kernels that
+            fill it name its columns.
     """
 
     inputs: Array
@@ -92,7 +93,7 @@ def learn(network: Any, moments: Moments, traces: Traces, adam: Adam) -> None:
 
 
 @njit
-def _learn(network, moments, traces, adam, low, high):  # type: ignore[no-untyped-def]
+def _learn(network, moments, traces, adam, low, high):
     """The update of the weights of inputs low..high-1, and of as large a share of the hidden
     neurons' to the output. Biases belong to input 0."""
     signals, errors = traces.hidden_signals, traces.output_signals
@@ -112,8 +113,10 @@ def _learn(network, moments, traces, adam, low, high):  # type: ignore[no-untype
 
 
 @njit
-def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high):  # type: ignore[no-untyped-def]
+def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high):
     """Adam's step for the weights of inputs low..high-1, if they arrived in any sample.
+
+    It stands for plain descent, eq. 8; the gradient is that of eq. 14, with other signals.
 
     Args:
         rows, means, squares: weights and their moments, [in, out], updated in place.
@@ -133,15 +136,15 @@ def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high): 
 
 
 @njit
-def _learn_bias(bias, means, squares, signals, adam):  # type: ignore[no-untyped-def]
-    """The same for biases [out], whose input arrives in every sample."""
+def _learn_bias(bias, means, squares, signals, adam):
+    """Adam's step for biases [out], whose input arrives in every sample."""
     gradient = np.zeros(bias.shape[0], np.float32)
     add_rows(gradient, signals, np.arange(signals.shape[0]), 0, signals.shape[0])
     _adam(bias, means, squares, gradient, adam)
 
 
 @njit
-def _samples_of(items, counts, low, high):  # type: ignore[no-untyped-def]
+def _samples_of(items, counts, low, high):
     """For each of the inputs low..high-1, the samples in which it arrived, in order; how many."""
     samples = np.empty((high - low, items.shape[0]), np.int32)
     lengths = np.zeros(high - low, np.int32)
@@ -155,7 +158,7 @@ def _samples_of(items, counts, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _adam(row, mean, square, gradient, adam):  # type: ignore[no-untyped-def]
+def _adam(row, mean, square, gradient, adam):
     one = np.float32(1)
     for j in range(row.shape[0]):
         g = gradient[j]
@@ -166,7 +169,7 @@ def _adam(row, mean, square, gradient, adam):  # type: ignore[no-untyped-def]
 
 
 @njit
-def add_rows(total, rows, chosen, low, high):  # type: ignore[no-untyped-def]
+def add_rows(total, rows, chosen, low, high):
     """Add the rows chosen[low:high] one after the other, eight in a pass over ``total``.
 
     No row is named by itself: a view of an array takes as long as adding one does.

@@ -1,10 +1,11 @@
 """Minibatch training of a classifier at its decision step, event by event (CPU, Numba).
 
 The rule is that of `firstspike.training.rules.decision.decision_gradients`, its reference in plain
-PyTorch. It needs a sample only until its first output spike, so both layers race on one clock as in
-`firstspike.ops.cpu.race` and nothing later is computed. The hidden potentials go on after a neuron
-has fired: what the surrogate gradient asks for, "the potential at the decision, had it not fired",
-is then there already. `firstspike.ops.cpu.learning` makes the update.
+PyTorch. It needs a sample only until its first output spike, so both layers race on one clock and
+nothing later is computed. The hidden potentials go on after a neuron has fired: what the surrogate
+gradient asks for, "the potential at the decision, had it not fired", is then there already. That,
+and spikes left out at random, is what neither `firstspike.ops.cpu.race` nor
+`firstspike.ops.cpu.clock` does. `firstspike.ops.cpu.learning` makes the update.
 
 Samples are shared out to threads; each number is computed by one thread in a fixed order. Sums are
 float32 in the order of `firstspike.ops.reference`: bias, then events by time and index.
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from firstspike.ops.cpu.clock import any_above
 from firstspike.ops.cpu.events import njit
 from firstspike.ops.cpu.learning import Traces, add_rows
 from firstspike.ops.cpu.noise import Noise, is_silenced, new_events, random_bits, sort_pixels
@@ -24,7 +26,8 @@ from firstspike.ops.cpu.threads import in_parts
 
 Array = NDArray[Any]
 
-FIGURES = 3  # of each sample, see `race`
+RIGHT, DECISION, SPIKES = range(3)  # columns of the outcome, see `race`
+FIGURES = 3
 
 
 class Rule(NamedTuple):
@@ -81,8 +84,9 @@ def race(
         rule: of the network and of its error.
         seed: of the noise, below 2**32.
         network: weights.
-        traces: written; signals are those at the decision, and the outcome [B, `FIGURES`] tells
-            whether that was right, its step, and the spikes until then.
+        traces: written; signals are those at the decision, and the outcome tells whether
+            that was right (column `RIGHT`), its step (`DECISION`), and the spikes until then
+            (`SPIKES`).
 
     Raises:
         ValueError: the images or labels do not fit the network.
@@ -103,7 +107,7 @@ def race(
 
 
 @njit
-def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):  # type: ignore[no-untyped-def]
+def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):
     """Race samples low..high-1 of a batch to their decisions and fill their traces."""
     hidden, classes = network.output_rows.shape
     flags = np.zeros((hidden + 7) // 8 * 8, np.uint8)
@@ -121,12 +125,12 @@ def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):
         own = random_bits(seed, b)
         count = sort_pixels(images[b], codes, noise, own, rule.t_max, rule.delay, events)
         decision, arrived, sent, fired = _run(events, count, noise, own, rule, network, race)
-        traces.inputs[b, :arrived] = events[0][:arrived]
+        traces.inputs[b, :arrived] = events.inputs[:arrived]
         traces.spikes[b, :sent] = race.neurons[:sent]
         traces.input_counts[b], traces.spike_counts[b] = arrived, sent
         right = _decided(race.output, rule.threshold) == labels[b]
-        traces.outcome[b, 0], traces.outcome[b, 1] = right, decision
-        traces.outcome[b, 2] = arrived + fired
+        traces.outcome[b, RIGHT], traces.outcome[b, DECISION] = right, decision
+        traces.outcome[b, SPIKES] = arrived + fired
         spoke = decision < rule.t_max
         error, signal = traces.output_signals[b], traces.hidden_signals[b]
         _output_signal(race.output, labels[b], right and spoke, decision, rule, error)
@@ -134,13 +138,14 @@ def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):
 
 
 @njit
-def _run(events, count, noise, seed, rule, network, race):  # type: ignore[no-untyped-def]
-    """One race. Decision step, inputs and hidden spikes that had arrived, hidden neurons fired.
+def _run(events, count, noise, seed, rule, network, race):
+    """One race (eq. 1-2). Decision step, inputs and hidden spikes that had arrived, hidden neurons
+    fired.
 
     Arrays go one by one to the functions called here: each tuple that is passed costs more time
     than most of them take.
     """
-    inputs, times = events[0], events[1]
+    inputs, times = events.inputs, events.arrivals
     potential, bars, flags, words, neurons, arrivals, output = race
     hidden_rows, output_rows = network.hidden_rows, network.output_rows
     potential[:], output[:] = network.hidden_bias, network.output_bias
@@ -166,7 +171,7 @@ def _run(events, count, noise, seed, rule, network, race):  # type: ignore[no-un
             sent += 1
         if sent > start or step == 0:
             add_rows(output, output_rows, neurons, start, sent)
-            if _any_above(output, threshold):
+            if any_above(output, threshold):
                 return step, arrived, sent, fired
         step = t_max
         if arrived < count:
@@ -177,7 +182,7 @@ def _run(events, count, noise, seed, rule, network, race):  # type: ignore[no-un
 
 
 @njit
-def _add_and_flag(potential, rows, i, bars, flags):  # type: ignore[no-untyped-def]
+def _add_and_flag(potential, rows, i, bars, flags):
     """Add the last row of a step, and flag the neurons that are then above their bars."""
     for j in range(potential.shape[0]):
         total = potential[j] + rows[i, j]
@@ -186,14 +191,14 @@ def _add_and_flag(potential, rows, i, bars, flags):  # type: ignore[no-untyped-d
 
 
 @njit
-def _flag(potential, bars, flags):  # type: ignore[no-untyped-def]
+def _flag(potential, bars, flags):
     """Which neurons are above their bars."""
     for j in range(potential.shape[0]):
         flags[j] = potential[j] > bars[j]
 
 
 @njit
-def _fire(flags, words, bars, silenced, seed, arrival, neurons, arrivals, fired):  # type: ignore[no-untyped-def]
+def _fire(flags, words, bars, silenced, seed, arrival, neurons, arrivals, fired):
     """Queue the flagged neurons, in order; none is flagged again."""
     for word in range(words.shape[0]):
         if words[word]:
@@ -207,15 +212,7 @@ def _fire(flags, words, bars, silenced, seed, arrival, neurons, arrivals, fired)
 
 
 @njit
-def _any_above(output, limit):  # type: ignore[no-untyped-def]
-    count = 0
-    for k in range(output.shape[0]):
-        count += output[k] > limit
-    return count > 0
-
-
-@njit
-def _decided(output, threshold):  # type: ignore[no-untyped-def]
+def _decided(output, threshold):
     """The first output neuron above the threshold, or else the one with the largest potential."""
     for k in range(output.shape[0]):
         if output[k] > threshold:
@@ -224,8 +221,11 @@ def _decided(output, threshold):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _output_signal(output, label, is_first, decision, rule, signal):  # type: ignore[no-untyped-def]
-    """dL/dV of the output neurons, see `firstspike.training.rules.decision.output_signal`."""
+def _output_signal(output, label, is_first, decision, rule, signal):
+    """dL/dV of the output neurons, in place of eq. 16.
+
+    See `firstspike.training.rules.decision.output_signal`.
+    """
     top, total = output.max(), np.float32(0)
     for k in range(output.shape[0]):
         signal[k] = np.exp((output[k] - top) / np.float32(rule.temperature))
@@ -237,8 +237,11 @@ def _output_signal(output, label, is_first, decision, rule, signal):  # type: ig
 
 
 @njit
-def _hidden_signal(error, columns, race, rule, signal):  # type: ignore[no-untyped-def]
-    """dL/dV of the hidden neurons, see `firstspike.training.rules.decision.decision_gradients`."""
+def _hidden_signal(error, columns, race, rule, signal):
+    """dL/dV of the hidden neurons, a surrogate for eq. 11 and 15.
+
+    See `firstspike.training.rules.decision.decision_gradients`.
+    """
     potential, bars = race.potential, race.bars
     signal[:] = 0
     for k in range(error.shape[0]):

@@ -53,7 +53,7 @@ class Events(NamedTuple):
 
 
 @njit
-def random_bits(seed, place):  # type: ignore[no-untyped-def]
+def random_bits(seed, place):
     """32 random bits for a seed and a place: Wellons' lowbias32 hash of their sum."""
     x = (np.uint64(seed) + np.uint64(place) * _ODD) & _BITS
     x = ((x ^ (x >> np.uint64(16))) * np.uint64(0x7FEB352D)) & _BITS
@@ -62,15 +62,15 @@ def random_bits(seed, place):  # type: ignore[no-untyped-def]
 
 
 @njit
-def is_silenced(seed, neuron, silenced):  # type: ignore[no-untyped-def]
+def is_silenced(seed, neuron, silenced):
     """Whether a hidden neuron's spike is left out, of which 1/65536 times ``silenced`` are."""
     return np.int64(random_bits(seed, _SILENCE + neuron) >> np.uint64(16)) < silenced
 
 
 @njit
-def new_events(inputs, t_max):  # type: ignore[no-untyped-def]
+def new_events(inputs, t_max):
     """Buffers for images of so many pixels; one more, where the last black pixel is written."""
-    return (
+    return Events(
         np.empty(inputs + 1, np.int32),
         np.empty(inputs + 1, np.int32),
         np.empty(inputs + 1, np.int32),
@@ -80,7 +80,7 @@ def new_events(inputs, t_max):  # type: ignore[no-untyped-def]
 
 
 @njit
-def sort_pixels(image, codes, noise, seed, t_max, delay, events):  # type: ignore[no-untyped-def]
+def sort_pixels(image, codes, noise, seed, t_max, delay, events):
     """The spikes of an image that arrive before t_max, by time and then by input.
 
     Args:
@@ -119,7 +119,7 @@ def sort_pixels(image, codes, noise, seed, t_max, delay, events):  # type: ignor
 
 
 @njit
-def _find_pixels(image, shift, seed, pixels):  # type: ignore[no-untyped-def]
+def _find_pixels(image, shift, seed, pixels):
     """The pixels of a moved image that are not black, in order, and their values; their number."""
     height, width = image.shape
     bits, span = random_bits(seed, _SHIFT), np.uint64(2 * shift + 1)

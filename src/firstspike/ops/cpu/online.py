@@ -5,12 +5,12 @@ A network of two layers without bias learns from one image after the other, by t
 2106.15420, section 2.4-2.5). Both descend the squared distance of the output spikes from targets
 that depend on the first of them; they differ in the targets (`firstspike.losses`).
 
-The cost follows the spikes. A sample's layers share one clock, as in `firstspike.ops.cpu.race`, and
-the race ends when no later output spike can have an error: with S4NN's targets soon after the
-first, with the aggressive ones when all output neurons have fired. Only neurons with an error
-learn, and only from the spikes that had reached them. L2 decay would touch every weight for every
-sample: instead, a layer's weights are ``scale * rows``, decay shrinks the scale, and the potentials
-of ``rows`` are compared with ``threshold / scale``.
+The cost follows the spikes. A sample's layers share one clock (`firstspike.ops.cpu.clock`), and the
+race ends when no later output spike can have an error: with S4NN's targets soon after the first,
+with the aggressive ones when all output neurons have fired. Only neurons with an error learn, and
+only from the spikes that had reached them. L2 decay would touch every weight for every sample:
+instead, a layer's weights are ``scale * rows``, decay shrinks the scale, and the potentials of
+``rows`` are compared with ``threshold / scale``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from firstspike.ops.cpu.clock import new_spikes, next_step, take_step
 from firstspike.ops.cpu.events import make_room, njit, sort_events
 from firstspike.times import T_MAX, check_t_max, check_times
 
@@ -248,25 +249,15 @@ class _Record(NamedTuple):
     hidden_firing: np.ndarray
 
 
-class _Spikes(NamedTuple):
-    """Who fired in the input, hidden and output layer, in order; when that arrives; how many."""
-
-    queue: np.ndarray
-    arrivals: np.ndarray
-    queued: np.ndarray
-
-
 @njit
-def _train(times, labels, order, rows, rule, record):  # type: ignore[no-untyped-def]
+def _train(times, labels, order, rows, rule, record):
     """All samples; False if a time is invalid."""
     inputs, hidden = rows[0].shape
     classes = rows[1].shape[1]
     widest = max(inputs, hidden, classes)
     room = make_room(inputs, rows[0])
     potentials = np.empty((2, widest), rows[0].dtype)
-    spikes = _Spikes(
-        np.empty((3, widest), np.int32), np.empty((3, widest), np.int64), np.empty(3, np.int64)
-    )
+    spikes = new_spikes(2, widest)
     output = np.empty(classes, np.float64)
     errors = np.empty((2, max(hidden, classes)), np.float64)
     scales = np.ones(2)
@@ -293,7 +284,7 @@ def _train(times, labels, order, rows, rule, record):  # type: ignore[no-untyped
 
 
 @njit
-def _rescale(rows, scales, limit):  # type: ignore[no-untyped-def]
+def _rescale(rows, scales, limit):
     """Put scales below a limit into the rows."""
     for layer in range(2):
         if scales[layer] < limit:
@@ -302,72 +293,28 @@ def _rescale(rows, scales, limit):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _race(rows, thresholds, label, rule, potentials, spikes):  # type: ignore[no-untyped-def]
-    """Run both layers until no later output spike can have an error; fills the queues."""
-    queue, arrivals, queued = spikes
-    queued[1:] = 0
+def _race(rows, thresholds, label, rule, potentials, spikes):
+    """Run both layers until no later output spike can have an error; fills the queues (eq. 1-2)."""
+    queue, arrivals, queued, taken = spikes
+    queued[1:], taken[:] = 0, 0
     potentials[:] = 0.0
-    taken = np.zeros(2, np.int64)
-    step = _next_step(2, queue, arrivals, queued, taken, rule.t_max)
+    out = potentials.dtype.type(-np.inf)
+    step = next_step(arrivals, queued, taken, rule.t_max)
     while step < rule.t_max:
-        for layer in range(2):
-            start = taken[layer]
-            potential = potentials[layer, : rows[layer].shape[1]]
-            _add_arrivals(rows[layer], layer, step, queue, arrivals, queued, taken, potential)
-            if taken[layer] > start:
-                after = arrivals[layer + 1], queue[layer + 1]
-                queued[layer + 1] = _fire(
-                    potential, thresholds[layer], step + rule.delay, queued[layer + 1], *after
-                )
-        step = _next_step(2, queue, arrivals, queued, taken, rule.t_max)
+        take_step(
+            rows, thresholds, out, step, rule.delay, potentials, queue, arrivals, queued, taken
+        )
+        step = next_step(arrivals, queued, taken, rule.t_max)
         if queued[2] == rows[1].shape[1]:
             return
-        wanted_fired = potentials[1, label] == -np.inf
+        wanted_fired = potentials[1, label] == out
         first = arrivals[2, 0] - rule.delay
         if wanted_fired and not rule.aggressive and step >= first + rule.gamma:
             return  # S4NN leaves other neurons alone that come so late
 
 
 @njit
-def _add_arrivals(rows, layer, step, queue, arrivals, queued, taken, potential):  # type: ignore[no-untyped-def]
-    """Add the weights of all spikes that have reached a layer by this step; count the additions."""
-    start = k = taken[layer]
-    while k < queued[layer] and arrivals[layer, k] <= step:
-        row = rows[queue[layer, k]]
-        for j in range(potential.shape[0]):
-            potential[j] += row[j]
-        k += 1
-    taken[layer] = k
-    return (k - start) * potential.shape[0]
-
-
-@njit
-def _fire(potential, threshold, arrival, count, arrivals, queue):  # type: ignore[no-untyped-def]
-    """Queue the neurons above the threshold, in order, and take them out of the race."""
-    crossed = 0
-    for j in range(potential.shape[0]):
-        crossed += potential[j] > threshold
-    if crossed:
-        for j in range(potential.shape[0]):
-            if potential[j] > threshold:
-                queue[count], arrivals[count] = j, arrival
-                count += 1
-                potential[j] = -np.inf
-    return count
-
-
-@njit
-def _next_step(layers, queue, arrivals, queued, taken, t_max):  # type: ignore[no-untyped-def]
-    """The next step at which a spike arrives anywhere; t_max if none does."""
-    step = t_max
-    for layer in range(layers):
-        if taken[layer] < queued[layer]:
-            step = min(step, arrivals[layer, taken[layer]])
-    return step
-
-
-@njit
-def _note(record, n, when, spikes, output, potential, label, rule):  # type: ignore[no-untyped-def]
+def _note(record, n, when, spikes, output, potential, label, rule):
     """What the network decided, and how many spikes that took."""
     decision = output.min()
     spoke = decision < rule.t_max
@@ -386,8 +333,8 @@ def _note(record, n, when, spikes, output, potential, label, rule):  # type: ign
 
 
 @njit
-def _learn(rows, scales, label, rule, spikes, output, errors):  # type: ignore[no-untyped-def]
-    """One sample's update. ``errors`` of hidden neurons are in the order in which they fired."""
+def _learn(rows, scales, label, rule, spikes, output, errors):
+    """One sample's update (eq. 8). ``errors`` of hidden neurons are in order of their spikes."""
     error, hidden_error = errors[1, : output.shape[0]], errors[0, : spikes.queued[1]]
     _output_error(output, label, rule, error)
     wrong = _normalize(error, rule.norm)
@@ -405,7 +352,7 @@ def _learn(rows, scales, label, rule, spikes, output, errors):  # type: ignore[n
 
 
 @njit
-def _output_error(output, label, rule, error):  # type: ignore[no-untyped-def]
+def _output_error(output, label, rule, error):
     """Spike times minus targets (Spiking-GAN, eq. 6-7 and 16; S4NN, eq. 7-8).
 
     An output neuron that the race did not wait for counts as silent, which has no error either.
@@ -420,8 +367,8 @@ def _output_error(output, label, rule, error):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _normalize(error, norm):  # type: ignore[no-untyped-def]
-    """Divide by the norm; whether there is any error."""
+def _normalize(error, norm):
+    """Divide by the norm (section 2.5); whether there is any error."""
     total = 0.0
     for k in range(error.shape[0]):
         total += error[k] ** 2 if norm == 2 else abs(error[k])
@@ -431,7 +378,7 @@ def _normalize(error, norm):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _hidden_error(rows, spikes, output, error, hidden_error):  # type: ignore[no-untyped-def]
+def _hidden_error(rows, spikes, output, error, hidden_error):
     """Errors of the hidden neurons that fired (eq. 15)."""
     for q in range(spikes.queued[1]):
         row, arrival = rows[spikes.queue[1, q]], spikes.arrivals[1, q]
@@ -443,8 +390,8 @@ def _hidden_error(rows, spikes, output, error, hidden_error):  # type: ignore[no
 
 
 @njit
-def _update_output(rows, spikes, output, change):  # type: ignore[no-untyped-def]
-    """Add each output neuron's change to its weights from spikes that had reached it."""
+def _update_output(rows, spikes, output, change):
+    """Add each output neuron's change to its weights from spikes that had reached it (eq. 14)."""
     for q in range(spikes.queued[1]):
         row, arrival = rows[spikes.queue[1, q]], spikes.arrivals[1, q]
         for k in range(output.shape[0]):
@@ -453,8 +400,11 @@ def _update_output(rows, spikes, output, change):  # type: ignore[no-untyped-def
 
 
 @njit
-def _update_hidden(rows, spikes, delay, change):  # type: ignore[no-untyped-def]
-    """The same for the hidden neurons that have one; they are in order of their spikes."""
+def _update_hidden(rows, spikes, delay, change):
+    """Add the hidden neurons' changes to their weights from input spikes that had reached them.
+
+    Eq. 8 and 14, for neurons that have a change; they are in order of their spikes.
+    """
     learners = np.empty(change.shape[0], np.int32)
     changes = np.empty(change.shape[0], rows.dtype)
     fired = np.empty(change.shape[0], np.int64)

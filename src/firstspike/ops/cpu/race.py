@@ -36,7 +36,7 @@ class _State(NamedTuple):
     """One sample's race; the first index of an array is the layer, 0 for the first one."""
 
     potentials: Array  # see `firstspike.ops.cpu.layer.advance`
-    firsts: Array  # likewise
+    firsts: Array  # see there
     order: Array  # neurons of the layer before (or inputs), in the order of their spikes
     ends: Array  # for each step at which such spikes arrive, where they end in the order
     steps: Array  # that step
@@ -47,7 +47,7 @@ class _State(NamedTuple):
 def race(
     images: Array, codes: Array, network: Network, t_max: int, delay: int
 ) -> tuple[Array, Array, Array, Array]:
-    """Run each sample until its first output spike, or to the end.
+    """Run each sample until its first output spike, or to the end (eq. 1-2).
 
     Args:
         images: [B, in], indices into ``codes``.
@@ -76,7 +76,7 @@ def race(
 
 
 @njit
-def _race(images, codes, weights, biases, thresholds, t_max, delay, results, low, high):  # type: ignore[no-untyped-def]
+def _race(images, codes, weights, biases, thresholds, t_max, delay, results, low, high):
     """Samples low..high-1."""
     winners, decisions, spikes, additions = results
     network = (weights, biases, thresholds)
@@ -94,7 +94,7 @@ def _race(images, codes, weights, biases, thresholds, t_max, delay, results, low
 
 
 @njit
-def _make_state(inputs, biases):  # type: ignore[no-untyped-def]
+def _make_state(inputs, biases):
     layers, widest = len(biases), inputs
     for bias in biases:
         widest = max(widest, bias.shape[0])
@@ -111,7 +111,7 @@ def _make_state(inputs, biases):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _run(network, t_max, delay, room, queue, state):  # type: ignore[no-untyped-def]
+def _run(network, t_max, delay, room, queue, state):
     """One sample's race from the times in ``room``; returns the decision step."""
     weights, biases, thresholds = network
     layers, last = len(weights), biases[len(biases) - 1].shape[0]
@@ -154,7 +154,7 @@ def _run(network, t_max, delay, room, queue, state):  # type: ignore[no-untyped-
 
 
 @njit
-def _end_of_lap(ends, steps, found, done, never):  # type: ignore[no-untyped-def]
+def _end_of_lap(ends, steps, found, done, never):
     """The step that the next lap does not reach."""
     before = ends[done - 1] if done else 0
     high = done
@@ -164,7 +164,7 @@ def _end_of_lap(ends, steps, found, done, never):  # type: ignore[no-untyped-def
 
 
 @njit
-def _sort_spikes(first, count, t_max, queue):  # type: ignore[no-untyped-def]
+def _sort_spikes(first, count, t_max, queue):
     """Order the neurons queue.order[:count] by their spikes."""
     for k in range(count):
         queue.when[queue.order[k]] = np.int32(first[queue.order[k]])
@@ -172,7 +172,7 @@ def _sort_spikes(first, count, t_max, queue):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _append(spikes, count, delay, when, order, ends, steps, found):  # type: ignore[no-untyped-def]
+def _append(spikes, count, delay, when, order, ends, steps, found):
     """Append spikes to the input of a layer; the number of steps that it then has."""
     low = ends[found - 1] if found else 0
     for k in range(count):
@@ -181,7 +181,7 @@ def _append(spikes, count, delay, when, order, ends, steps, found):  # type: ign
 
 
 @njit
-def _winner(biases, decision, t_max, state):  # type: ignore[no-untyped-def]
+def _winner(biases, decision, t_max, state):
     """The first of the output neurons that fired first; or else that of the largest potential."""
     last = len(biases) - 1
     outputs = biases[last].shape[0]
@@ -196,7 +196,7 @@ def _winner(biases, decision, t_max, state):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _count_spikes(biases, limit, when, state, spikes):  # type: ignore[no-untyped-def]
+def _count_spikes(biases, limit, when, state, spikes):
     """Spikes of the input and of each layer up to and including a step."""
     spikes[0] = _count_until(limit, when)
     for layer in range(len(biases)):
@@ -205,7 +205,7 @@ def _count_spikes(biases, limit, when, state, spikes):  # type: ignore[no-untype
 
 
 @njit
-def _count_until(limit, times):  # type: ignore[no-untyped-def]
+def _count_until(limit, times):
     count = np.int32(0)
     for j in range(times.shape[0]):
         count += np.int32(times[j] <= limit)
@@ -213,7 +213,7 @@ def _count_until(limit, times):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _count_additions(biases, decision, state):  # type: ignore[no-untyped-def]
+def _count_additions(biases, decision, state):
     """Weights of the spikes that have arrived by the decision step."""
     additions = 0
     for layer in range(len(biases)):

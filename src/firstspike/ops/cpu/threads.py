@@ -27,7 +27,8 @@ def _forget_threads() -> None:
     _pool = ThreadPoolExecutor(os.cpu_count())
 
 
-os.register_at_fork(after_in_child=_forget_threads)  # a child process has none of its parent's
+if hasattr(os, "register_at_fork"):  # where processes fork: a child has no threads of its parent
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 def in_parts(work: Callable[[slice], Result], count: int, cost: int) -> list[Result]:

@@ -31,7 +31,7 @@ class Vector(types.Type):
 
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager, kind):  # type: ignore[no-untyped-def]
+    def __init__(self, manager, kind):
         truth = kind.dtype is types.boolean
         element = ir.IntType(1) if truth else manager.lookup(kind.dtype).get_value_type()
         super().__init__(manager, kind, ir.VectorType(element, kind.lanes))
@@ -44,12 +44,12 @@ def _means(plain: Function) -> Callable[[Function], Function]:
     return intrinsic(prefer_literal=True)
 
 
-def _plain(kind):  # type: ignore[no-untyped-def]
+def _plain(kind):
     """The type of a value that Numba knows at compile time."""
     return getattr(kind, "literal_type", kind)
 
 
-def _place(context, builder, signature, values, kind):  # type: ignore[no-untyped-def]
+def _place(context, builder, signature, values, kind):
     """Pointer to a vector in an array: the first two arguments are the array and the index."""
     data = context.make_array(signature.args[0])(context, builder, values[0]).data
     place = builder.gep(data, [values[1]])
@@ -57,26 +57,26 @@ def _place(context, builder, signature, values, kind):  # type: ignore[no-untype
 
 
 @_means(lambda array, start, like: array[start : start + _lanes(like)].copy())
-def load(typing, array, start, like):  # type: ignore[no-untyped-def]
+def load(typing, array, start, like):
     """Values from ``array[start]`` on, as many as ``like`` has or says."""
     kind = Vector(array.dtype, _lanes(like))
 
-    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, values):
         place = _place(context, builder, signature, values, kind)
         return builder.load(place, align=array.dtype.bitwidth // 8)
 
     return kind(array, types.intp, like), code
 
 
-def _store(array, start, vector):  # type: ignore[no-untyped-def]
+def _store(array, start, vector):
     array[start : start + len(vector)] = vector
 
 
 @_means(_store)
-def store(typing, array, start, vector):  # type: ignore[no-untyped-def]
+def store(typing, array, start, vector):
     """Write ``vector`` to ``array[start]`` and on."""
 
-    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, values):
         place = _place(context, builder, signature, values, vector)
         builder.store(values[2], place, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
@@ -84,7 +84,7 @@ def store(typing, array, start, vector):  # type: ignore[no-untyped-def]
     return types.none(array, types.intp, vector), code
 
 
-def _lanes(like):  # type: ignore[no-untyped-def]
+def _lanes(like):
     """The number of lanes of a vector, or the number itself; of values or of their types."""
     if isinstance(like, Vector):
         return like.lanes
@@ -94,11 +94,11 @@ def _lanes(like):  # type: ignore[no-untyped-def]
 
 
 @_means(lambda value, like: np.full(_lanes(like), value))
-def spread(typing, value, like):  # type: ignore[no-untyped-def]
+def spread(typing, value, like):
     """One value in all lanes, as many as ``like`` has or says."""
     kind = Vector(_plain(value), _lanes(like))
 
-    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, values):
         nothing = ir.Constant(context.get_value_type(kind), ir.Undefined)
         index = ir.VectorType(ir.IntType(32), kind.lanes)
         one = builder.insert_element(nothing, values[0], ir.IntType(32)(0))
@@ -110,7 +110,7 @@ def spread(typing, value, like):  # type: ignore[no-untyped-def]
 def _lanewise(plain: Function, emit: Function, compares: bool = False) -> Function:
     """A function of two vectors, lane by lane: ``emit(builder, a, b)``."""
 
-    def typed(typing, a, b):  # type: ignore[no-untyped-def]
+    def typed(typing, a, b):
         kind = Vector(types.boolean, a.lanes) if compares else a
         return kind(a, b), lambda context, builder, signature, values: emit(builder, *values)
 
@@ -131,20 +131,20 @@ minimum = _lanewise(
 
 
 @_means(np.where)
-def where(typing, chosen, a, b):  # type: ignore[no-untyped-def]
+def where(typing, chosen, a, b):
     """``a`` in the lanes that are chosen, ``b`` in the others."""
 
-    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, values):
         return builder.select(*values)
 
     return a(chosen, a, b), code
 
 
 @_means(np.all)
-def all_of(typing, truth):  # type: ignore[no-untyped-def]
+def all_of(typing, truth):
     """Whether all lanes are true."""
 
-    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, values):
         bits = ir.IntType(truth.lanes)
         return builder.icmp_unsigned("==", builder.bitcast(values[0], bits), ir.Constant(bits, -1))
 
@@ -152,10 +152,10 @@ def all_of(typing, truth):  # type: ignore[no-untyped-def]
 
 
 @_means(lambda truth: sum(1 << int(lane) for lane in np.flatnonzero(truth)))
-def bits(typing, truth):  # type: ignore[no-untyped-def]
+def bits(typing, truth):
     """The lanes, 64 at most, as the bits of an integer."""
 
-    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, values):
         whole = builder.bitcast(values[0], ir.IntType(truth.lanes))
         return builder.zext(whole, ir.IntType(64)) if truth.lanes < 64 else whole
 
@@ -163,10 +163,10 @@ def bits(typing, truth):  # type: ignore[no-untyped-def]
 
 
 @_means(lambda word: (int(word) & -int(word)).bit_length() - 1)
-def lowest(typing, word):  # type: ignore[no-untyped-def]
+def lowest(typing, word):
     """The place of the lowest bit that is set in a word that is not 0."""
 
-    def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, values):
         return builder.cttz(values[0], ir.IntType(1)(1))
 
     return types.intp(types.uint64), code
@@ -175,8 +175,8 @@ def lowest(typing, word):  # type: ignore[no-untyped-def]
 def _reduction(plain: Function, name: str, *start: float) -> Function:
     """One number from all lanes, by LLVM's ``vector.reduce``, in an order fixed when compiled."""
 
-    def typed(typing, vector):  # type: ignore[no-untyped-def]
-        def code(context, builder, signature, values):  # type: ignore[no-untyped-def]
+    def typed(typing, vector):
+        def code(context, builder, signature, values):
             lane = context.get_value_type(vector.dtype)
             whole = context.get_value_type(vector)
             before = [ir.Constant(lane, value) for value in start]

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from firstspike.nn import FirstSpikeSequential
+from firstspike.ops.cpu import LANES
 from firstspike.training.config import GanConfig
 from firstspike.training.rules.event_adam import EventAdam, rows
 
-MIN_HIDDEN = 64  # neurons that the kernels work on at once
+MIN_HIDDEN = LANES  # the kernels take so many neurons at once
 
 
 class AdversarialLearner:
@@ -33,10 +34,7 @@ class AdversarialLearner:
         bias_limit: float,
         config: GanConfig,
     ) -> None:
-        from firstspike.ops.cpu import (
-            adversarial,
-            learning,  # Numba takes a second to import
-        )
+        from firstspike.ops.cpu import adversarial, learning  # Numba takes a second to import
 
         layer = networks["generator"].layers[0]
         floats = (layer.threshold, layer.window, config.look_from, config.look_to)
@@ -78,9 +76,9 @@ class AdversarialLearner:
         self._kernels.judge(real[:0], others, 2 * seed + 1, *rest, fake)
         self._kernels.pass_back(generator, discriminator, drawn, fake)
         self._learn("generator", drawn)
-        loss, _ = both.outcome.mean(axis=0).tolist()
-        won = both.outcome[:, 1].reshape(2, count).mean(axis=1).tolist()
-        return [2 * loss, float(fake.outcome[:, 0].mean()), *won]
+        loss, won = self._kernels.LOSS, self._kernels.WON
+        losses = [2 * float(both.outcome.mean(axis=0)[loss]), float(fake.outcome[:, loss].mean())]
+        return losses + both.outcome[:, won].reshape(2, count).mean(axis=1).tolist()
 
     def _learn(self, name: str, traces: Any) -> None:
         learning, network, adam = self._learning, self._networks[name], self._adams[name]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from firstspike.coding import encode
+from firstspike.coding import shade_times
 from firstspike.metrics import decide
 from firstspike.models import Classifier
 from firstspike.training.config import ClassifierConfig
@@ -98,10 +98,7 @@ class DecisionLearner:
     def __init__(
         self, model: Classifier, optimizer: torch.optim.Adam, config: ClassifierConfig
     ) -> None:
-        from firstspike.ops.cpu import (
-            learning,
-            minibatch,  # Numba takes a second to import
-        )
+        from firstspike.ops.cpu import learning, minibatch  # Numba takes a second to import
         from firstspike.ops.cpu.noise import make_noise
 
         first, last = model.layers
@@ -114,7 +111,7 @@ class DecisionLearner:
         )
         self._moments = learning.Moments(*self._adam.moments)
         self._learning, self._kernels = learning, minibatch
-        self._codes = encode(torch.arange(256, dtype=torch.uint8), config.t_max).int().numpy()
+        self._codes = shade_times(config.t_max)
         self._noise = make_noise(config.shift, config.jitter, config.dropout)
         self._rule = minibatch.Rule(
             config.t_max,

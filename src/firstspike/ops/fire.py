@@ -1,0 +1,97 @@
+"""`fire`: what it means, and the check of its arguments."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from torch import Tensor
+
+from firstspike.ops import backends, dispatch
+from firstspike.times import T_MAX, check_t_max
+
+Silent = Literal["zero", "pull"]
+Impl = Literal["auto", "reference", "numba"]  # the package's own, for options
+
+
+def fire(
+    times: Tensor,
+    weight: Tensor,
+    *,
+    threshold: float = 1.0,
+    t_max: int = T_MAX,
+    bias: Tensor | None = None,
+    delay: int = 1,
+    silent: Silent = "zero",
+    impl: str = "auto",
+) -> Tensor:
+    """First spike times of a layer of integrate-and-fire neurons (arXiv 2106.15420, eq. 1-2).
+
+    Neuron j's potential at step t is ``bias[j]`` plus the sum of ``weight[j, i]`` over the inputs
+    with ``times[b, i] + delay <= t``; it spikes at the first step in 0..t_max-1 at which that is
+    strictly above ``threshold``, and never again. Step synapses: a weight counts in full from the
+    arrival of its spike on. Sums are taken in the dtype of the weights, one after the other.
+
+    The gradient is the paper's approximation (eq. 11-15): dt/dV = -1 where the neuron fired,
+    dV/dw_ji = 1 and dV/dt_i = -w_ji where input i contributed, that is, arrived by the time of the
+    spike. It has no second derivative.
+
+    Args:
+        times: input spike times in steps, [B, in], whole values in 0..t_max; t_max is silence and
+            contributes nothing.
+        weight: [out, in], of the dtype of ``times``. Fastest on a CPU if ``weight.t()`` is
+            contiguous.
+        threshold: potential that must be exceeded.
+        t_max: number of time steps.
+        bias: potential from step 0 on, [out], or None.
+        delay: steps from an input spike to its effect, 0 or more. 1 makes "contributed" and
+            "came before" the same set, as in S4NN's code; 0 is the paper to the letter.
+        silent: what a neuron that did not fire passes back: ``"zero"``, nothing; ``"pull"``, only
+            gradients that ask it to fire earlier, as if it had fired at t_max.
+        impl: ``"reference"`` (plain PyTorch, any device), ``"numba"`` (event-driven, CPU, float32
+            or float64), the name of another backend (`firstspike.ops.backends`), or ``"auto"``: the
+            fastest that fits. They give the same spike times, and gradients that differ by
+            rounding.
+
+    Returns:
+        Spike times [B, out] in steps, of the dtype and on the device of ``times``; t_max is
+        silence.
+
+    Raises:
+        ValueError: an argument does not fit; the message names it.
+    """
+    _check(times, weight, bias, t_max, delay, silent)
+    return dispatch.call(
+        times, weight, bias, float(threshold), t_max, delay, silent, backends.choose(impl, times)
+    )
+
+
+def _check(
+    times: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    t_max: int,
+    delay: int,
+    silent: str,
+) -> None:
+    check_t_max(t_max)
+    if times.ndim != 2:
+        raise ValueError(f"times must be [B, in], got shape {list(times.shape)}")
+    if not times.dtype.is_floating_point:
+        raise ValueError(f"times must be a floating-point tensor, got {times.dtype}")
+    if weight.ndim != 2 or weight.shape[1] != times.shape[1]:
+        raise ValueError(
+            f"weight must be [out, in] with in = {times.shape[1]} as in times, "
+            f"got shape {list(weight.shape)}"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias must be [out] = [{weight.shape[0]}], got {list(bias.shape)}")
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is not None and (tensor.dtype, tensor.device) != (times.dtype, times.device):
+            raise ValueError(
+                f"{name} must be {times.dtype} on {times.device} like times, "
+                f"got {tensor.dtype} on {tensor.device}"
+            )
+    if isinstance(delay, bool) or not isinstance(delay, int) or delay < 0:
+        raise ValueError(f"delay must be a whole number of steps, 0 or more, got {delay}")
+    if silent not in get_args(Silent):
+        raise ValueError(f"silent must be one of {get_args(Silent)}, got {silent!r}")
