@@ -1,5 +1,11 @@
 """Layers of neurons that spike at most once, for `torch.nn.Sequential` and any optimiser."""
 
+from firstspike.nn.connections import (
+    FirstSpikeConv2d,
+    FirstSpikeConvTranspose2d,
+    Residual,
+    SpikingLayer,
+)
 from firstspike.nn.layers import (
     FirstSpikeLinear,
     FirstSpikeSequential,
@@ -9,13 +15,30 @@ from firstspike.nn.layers import (
     normalize_error,
     weight_range,
 )
+from firstspike.nn.network import SpikingNetwork, Trace, fold, window_norm
+from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron
+from firstspike.nn.pools import EarliestPool2d, MeanPool2d, SpikeDropout
 
 __all__ = [
+    "EarliestPool2d",
+    "FirstSpikeConv2d",
+    "FirstSpikeConvTranspose2d",
     "FirstSpikeLinear",
     "FirstSpikeSequential",
     "LayerGradient",
+    "MeanPool2d",
+    "Neuron",
     "Normalize",
+    "RampNeuron",
+    "Residual",
+    "SpikeDropout",
+    "SpikingLayer",
+    "SpikingNetwork",
+    "StepNeuron",
+    "Trace",
     "final_gradient",
+    "fold",
     "normalize_error",
     "weight_range",
+    "window_norm",
 ]

@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from firstspike.nn.connections import Patches, SpikingLayer
+from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, neuron_of
 from firstspike.ops import Silent, fire
 from firstspike.times import T_MAX, check_t_max
 
@@ -16,10 +18,11 @@ Normalize = Literal["l1", "l2"]
 LayerGradient = Literal["temporal", "final"]
 
 
-class FirstSpikeLinear(nn.Module):
-    """A fully connected layer of integrate-and-fire neurons that spike at most once.
+class FirstSpikeLinear(SpikingLayer):
+    """A fully connected layer of neurons that spike at most once.
 
-    Spiking-GAN (arXiv 2106.15420), eq. 1-2 forward and eq. 11-15 backward; see `firstspike.fire`.
+    With step neurons those of Spiking-GAN (arXiv 2106.15420), eq. 1-2 forward and eq. 11-15
+    backward, see `firstspike.fire`; with ramp neurons see `firstspike.nn.RampNeuron`.
 
     Args:
         in_features: neurons of the layer before.
@@ -35,9 +38,13 @@ class FirstSpikeLinear(nn.Module):
         window: of ``"final"``, in units of the potential.
         normalize: divide each sample's error dL/dt by its L1 norm (paper section 2.5) or L2 norm
             (S4NN) before use, or None.
-        init: weights start uniform in (low, high). By default a `weight_range` of drift 1.5 and
-            spread 2 thresholds, with which neurons fire neither all at once nor never.
+        init: weights start uniform in (low, high). By default, for step neurons, a `weight_range`
+            of drift 1.5 and spread 2 thresholds, with which neurons fire neither all at once nor
+            never; for ramp neurons as in `torch.nn.init.kaiming_normal_`.
         impl: implementation of `fire`.
+        neuron: ``"step"``, ``"ramp"``, or a `RampNeuron` with options of its own. Of the options
+            above, ramp neurons know ``threshold`` only.
+        norm: of the potentials of ramp neurons in training, in place of the bias.
 
     Shape:
         input: spike times [B, in_features], whole values in 0..t_max; output: [B, out_features].
@@ -66,6 +73,8 @@ class FirstSpikeLinear(nn.Module):
         normalize: Normalize | None = None,
         init: tuple[float, float] | None = None,
         impl: str = "auto",
+        neuron: str | Neuron = "step",
+        norm: nn.Module | None = None,
     ) -> None:
         super().__init__()
         check_t_max(t_max)
@@ -88,17 +97,44 @@ class FirstSpikeLinear(nn.Module):
             weight_range(in_features, 1.5 * threshold, 2.0 * threshold) if init is None else init
         )
         self.impl = impl
+        self._own = None if neuron == "step" else neuron_of(neuron, threshold=threshold)
+        if norm is not None and not isinstance(self._own, RampNeuron):
+            raise ValueError("norm is for ramp neurons: a step neuron has no window to measure in")
+        self.norm, self._drawn = norm, init is None and self._own is not None
         self.weight = nn.Parameter(torch.empty(in_features, out_features).t())
-        self.bias = nn.Parameter(torch.empty(out_features)) if bias else None
+        self.bias = nn.Parameter(torch.empty(out_features)) if bias and norm is None else None
         self.reset_parameters()
+
+    @property
+    def neuron(self) -> Neuron:  # type: ignore[override]
+        """Of the layer, as its attributes are now."""
+        if self._own is not None:
+            return self._own
+        return StepNeuron(self.threshold, self.delay, self.silent, self.impl)
 
     def reset_parameters(self) -> None:
         """Draw the weights anew; biases start at 0."""
-        nn.init.uniform_(self.weight, *self.init)
+        if self._drawn:
+            nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        else:
+            nn.init.uniform_(self.weight, *self.init)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
+    def linear(self, values: Tensor, weight: Tensor) -> Tensor:
+        return nn.functional.linear(values, weight)
+
+    def patches(self, times: Tensor) -> Patches:
+        return times, self.weight, lambda fired: fired
+
+    def drive(self, levels: Tensor) -> Tensor:
+        if self.norm is None and self.bias is not None:
+            return nn.functional.linear(levels, self.weight, self.bias * self.t_max)
+        return super().drive(levels)
+
     def forward(self, times: Tensor) -> Tensor:
+        if self._own is not None:
+            return self._own.times(self, times)
         if self.gradient == "final" and torch.is_grad_enabled():
             with torch.no_grad():
                 fired = self._fire(times)
@@ -127,12 +163,16 @@ class FirstSpikeLinear(nn.Module):
         gradient, ``dV/dt_i = -w_ji`` for every input, also for those that did not arrive: as if
         each came or stayed away by a little.
         """
+        if self._own is not None:
+            return super().final_potential(times)
         arrived: Tensor = _Arrived.apply(times, self.t_max - self.delay)
         arrived = arrived.to(self.weight.dtype)
         rows = self.weight.t()  # as it is stored, so that its gradient comes in the same order
         return arrived @ rows if self.bias is None else torch.addmm(self.bias, arrived, rows)
 
     def extra_repr(self) -> str:
+        if self._own is not None:
+            return f"{self.in_features}, {self.out_features}, {self.told()}"
         return (
             f"{self.in_features}, {self.out_features}, bias={self.bias is not None}, "
             f"threshold={self.threshold}, t_max={self.t_max}, delay={self.delay}, "
@@ -156,10 +196,10 @@ class FirstSpikeSequential(nn.Sequential):
     def check(self) -> None:
         """Raise ValueError unless these layers make one network."""
         for number, module in enumerate(self):
-            if not isinstance(module, FirstSpikeLinear):
+            if not isinstance(module, FirstSpikeLinear) or module.neuron.windowed:
                 raise ValueError(
-                    f"layers must be FirstSpikeLinear, but layer {number} is a "
-                    f"{type(module).__name__}; put it into a torch.nn.Sequential of your own"
+                    f"layers must be FirstSpikeLinear of step neurons, but layer {number} is a "
+                    f"{type(module).__name__}; use a SpikingNetwork"
                 )
         for number, (before, layer) in enumerate(itertools.pairwise(self.layers), 1):
             for name in ("t_max", "delay"):

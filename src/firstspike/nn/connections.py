@@ -1,0 +1,345 @@
+"""Layers of any linear map: dense, convolution, transposed convolution, and branches that join.
+
+Each layer takes spike times and gives spike times, local to its window (`firstspike.nn.neurons`). A
+network of ramp neurons handles spikes as levels, ``t_max - t``, and converts at its borders only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, neuron_of
+from firstspike.times import T_MAX, check_t_max
+
+Patches = tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]
+
+
+class SpikingLayer(nn.Module):
+    """What all layers of neurons have in common; a base for layers of one's own.
+
+    A layer has ``weight``, ``bias`` (or None), and `linear`, its map without the bias.
+
+    Attributes:
+        neuron: step or ramp.
+        t_max: number of time steps of a window.
+        norm: batch normalisation of the potentials of ramp neurons in training, or None;
+            `firstspike.nn.fold` moves it into weights and biases.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    neuron: Neuron
+    t_max: int
+    norm: nn.Module | None
+    pool: int = 1
+
+    def set_up(
+        self, neuron: str | Neuron, t_max: int, norm: nn.Module | None, pool: int = 1, **step: Any
+    ) -> None:
+        """Keep what the neurons need. ValueError if it does not fit."""
+        if pool < 1:
+            raise ValueError(f"pool must be at least 1, got {pool}")
+        self.pool = pool
+        check_t_max(t_max)
+        self.t_max = int(t_max)
+        self.neuron = neuron_of(neuron, **step)
+        if norm is not None and not isinstance(self.neuron, RampNeuron):
+            raise ValueError("norm is for ramp neurons: a step neuron has no window to measure in")
+        self.norm = norm
+
+    def forward(self, times: Tensor) -> Tensor:
+        """Spike times, local to this layer's window, of those of the layer before."""
+        sent = self.neuron.times(self, times)
+        if self.pool > 1 and not self.neuron.windowed:
+            return -functional.max_pool2d(-sent, self.pool)
+        return sent
+
+    def unpooled(self, times: Tensor) -> Tensor:
+        """Spike times of all neurons, also of those that are not the earliest of their block."""
+        pool, self.pool = self.pool, 1
+        try:
+            return self.neuron.times(self, times)
+        finally:
+            self.pool = pool
+
+    def linear(self, values: Tensor, weight: Tensor) -> Tensor:
+        """The map of these values through these weights, without a bias."""
+        raise NotImplementedError
+
+    def patches(self, times: Tensor) -> Patches:
+        """For step neurons: the inputs of each neuron [M, in], weights [out, in], and the way back.
+
+        The way back takes spike times [M, out] to the layer's own shape.
+        """
+        raise NotImplementedError
+
+    def drive(self, levels: Tensor) -> Tensor:
+        """Potentials in steps, ``t_max * V``, when the window of the inputs closes.
+
+        Args:
+            levels: of the inputs.
+        """
+        if self.norm is None:
+            drive = self._earliest(self.linear(levels, self.weight))
+            return drive if self.bias is None else drive + self._shaped(self.bias * self.t_max)
+        # Statistics are kept in potentials, so that they hold for any number of steps.
+        potential = self._earliest(self.linear(levels, self.weight / self.t_max))
+        return self.norm(potential) * self.t_max
+
+    def _earliest(self, drive: Tensor) -> Tensor:
+        """Of each block the largest potential, which spikes first: the same as pooling spikes."""
+        return functional.max_pool2d(drive, self.pool) if self.pool > 1 else drive
+
+    def levels(self, levels: Tensor) -> Tensor:
+        """Levels of ramp neurons, of those of the layer before."""
+        assert isinstance(self.neuron, RampNeuron)
+        return self.neuron.levels(self.drive(levels), self.t_max)
+
+    def final_potential(self, times: Tensor) -> Tensor:
+        """Potentials when all inputs have come, had nothing fired; they decide where none did."""
+        if isinstance(self.neuron, RampNeuron):
+            return self.drive(self.t_max - times) / self.t_max
+        assert isinstance(self.neuron, StepNeuron)
+        arrived = (times < self.t_max - self.neuron.delay).to(self.weight.dtype)
+        potential = self.linear(arrived, self.weight)
+        return potential if self.bias is None else potential + self._shaped(self.bias)
+
+    def fan_out(self, shape: tuple[int, ...]) -> Tensor:
+        """Neurons that each input reaches, that is, its synapses.
+
+        Args:
+            shape: of one sample of the inputs, without the batch.
+        """
+        inputs = torch.zeros((1, *shape), device=self.weight.device, requires_grad=True)
+        with torch.enable_grad():
+            reached = self.linear(inputs, torch.ones_like(self.weight, dtype=inputs.dtype)).sum()
+        return torch.autograd.grad(reached, inputs)[0][0].round().long()
+
+    def _shaped(self, bias: Tensor) -> Tensor:
+        """A bias that fits potentials [B, out, ...]."""
+        dense = self.weight.ndim == 2
+        return bias if dense else bias.view(-1, *[1] * (self.weight.ndim - 2))
+
+    def told(self) -> str:
+        """What `extra_repr` says of the neurons."""
+        return f"neuron={self.neuron}, t_max={self.t_max}"
+
+
+class FirstSpikeConv2d(SpikingLayer, nn.Conv2d):
+    """A convolution of neurons that spike at most once.
+
+    Args:
+        in_channels: of the layer before.
+        out_channels: of this layer.
+        kernel_size: as of `torch.nn.Conv2d`; so are ``stride``, ``padding`` (with silence),
+            ``dilation`` and ``groups``.
+        bias: whether each channel has a trained potential of its own.
+        neuron: ``"step"``, ``"ramp"``, or a neuron with options of its own.
+        norm: of the potentials of ramp neurons in training: a module such as `window_norm` gives,
+            which then stands for the bias.
+        pool: sides of blocks of neurons of which only the earliest spike goes on, as through an
+            `EarliestPool2d` behind the layer.
+        t_max: number of time steps of a window.
+        step: options of `StepNeuron`; ``threshold`` also of `RampNeuron`.
+
+    Shape:
+        input: spike times [B, in_channels, H, W]; output: [B, out_channels, H', W'].
+
+    Raises:
+        ValueError: an argument does not fit.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        *,
+        bias: bool = True,
+        neuron: str | Neuron = "step",
+        norm: nn.Module | None = None,
+        pool: int = 1,
+        t_max: int = T_MAX,
+        **step: Any,
+    ) -> None:
+        nn.Conv2d.__init__(
+            self,
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias and norm is None,
+        )
+        self.set_up(neuron, t_max, norm, pool, **step)
+
+    def linear(self, values: Tensor, weight: Tensor) -> Tensor:
+        return functional.conv2d(
+            values, weight, None, self.stride, self.padding, self.dilation, self.groups
+        )
+
+    def patches(self, times: Tensor) -> Patches:
+        """Patches by unfolding; inputs outside of the image are silent."""
+        if self.groups != 1:
+            raise ValueError(f"groups must be 1 for step neurons, got {self.groups}")
+        assert not isinstance(self.padding, str)
+        down, right = (int(side) for side in self.padding)
+        padded = functional.pad(times, (right, right, down, down), value=self.t_max)
+        options = {"dilation": self.dilation, "stride": self.stride}
+        patches = functional.unfold(padded, self.kernel_size, **options)
+        batch, inputs, places = patches.shape
+        heights, widths = (
+            (size - span * (kernel - 1) - 1) // stride + 1
+            for size, span, kernel, stride in zip(
+                padded.shape[2:], self.dilation, self.kernel_size, self.stride, strict=True
+            )
+        )
+
+        def restore(fired: Tensor) -> Tensor:
+            return fired.unflatten(0, (batch, places)).mT.unflatten(2, (heights, widths))
+
+        return patches.mT.reshape(-1, inputs), self.weight.flatten(1), restore
+
+    def extra_repr(self) -> str:
+        return f"{nn.Conv2d.extra_repr(self)}, {self.told()}"
+
+
+class FirstSpikeConvTranspose2d(SpikingLayer, nn.ConvTranspose2d):
+    """A transposed convolution of neurons that spike at most once; as `FirstSpikeConv2d`.
+
+    Args:
+        in_channels: of the layer before.
+        out_channels: of this layer.
+        kernel_size: as of `torch.nn.ConvTranspose2d`; so are ``stride``, ``padding`` and
+            ``output_padding``.
+        bias: whether each channel has a trained potential of its own.
+        neuron: ``"step"``, ``"ramp"``, or a neuron with options of its own.
+        norm: of the potentials of ramp neurons in training, in place of the bias.
+        t_max: number of time steps of a window.
+        step: options of `StepNeuron`; ``threshold`` also of `RampNeuron`.
+
+    Raises:
+        ValueError: an argument does not fit.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        output_padding: int | tuple[int, int] = 0,
+        *,
+        bias: bool = True,
+        neuron: str | Neuron = "step",
+        norm: nn.Module | None = None,
+        t_max: int = T_MAX,
+        **step: Any,
+    ) -> None:
+        sizes = in_channels, out_channels, kernel_size, stride, padding, output_padding
+        nn.ConvTranspose2d.__init__(self, *sizes, bias=bias and norm is None)
+        self.set_up(neuron, t_max, norm, **step)
+
+    def linear(self, values: Tensor, weight: Tensor) -> Tensor:
+        assert not isinstance(self.padding, str)
+        return functional.conv_transpose2d(
+            values,
+            weight,
+            None,
+            self.stride,
+            self.padding,
+            self.output_padding,
+        )
+
+    def patches(self, times: Tensor) -> Patches:
+        """As a convolution of the inputs with silence between and around them."""
+        assert not isinstance(self.padding, str)
+        (high, wide), (tall, broad) = self.stride, self.kernel_size
+        (down, right), (below, beside) = self.padding, self.output_padding
+        batch, channels, height, width = times.shape
+        size = (height - 1) * high + 1, (width - 1) * wide + 1
+        spread = times.new_full((batch, channels, *size), self.t_max)
+        spread[:, :, ::high, ::wide] = times
+        top, left = tall - 1 - int(down), broad - 1 - int(right)
+        sides = [left, left + int(beside), top, top + int(below)]
+        padded = functional.pad(spread, sides, value=self.t_max)
+        patches = functional.unfold(padded, (tall, broad))
+        places = padded.shape[2] - tall + 1, padded.shape[3] - broad + 1
+        weight = self.weight.flip(2, 3).transpose(0, 1).flatten(1)
+
+        def restore(fired: Tensor) -> Tensor:
+            return fired.unflatten(0, (batch, -1)).mT.unflatten(2, places)
+
+        return patches.mT.reshape(-1, patches.shape[1]), weight, restore
+
+    def forward(self, times: Tensor, output_size: Any = None) -> Tensor:
+        return SpikingLayer.forward(self, times)
+
+    def extra_repr(self) -> str:
+        return f"{nn.ConvTranspose2d.extra_repr(self)}, {self.told()}"
+
+
+class Residual(nn.Module):
+    """Layers of ramp neurons, the last of which also adds the spikes of the first's inputs.
+
+    A branch of its own for the shortcut is a connection without neurons: `torch.nn.Conv2d` and the
+    like, without a bias; without one, every input adds its own time, with a weight of 1.
+
+    Args:
+        layers: ramp layers in a row; the last one's neurons join both branches.
+        shortcut: linear module for the inputs, or None.
+
+    Raises:
+        ValueError: there is no layer, or the last one has no ramp neurons.
+    """
+
+    def __init__(self, *layers: nn.Module, shortcut: nn.Module | None = None) -> None:
+        super().__init__()
+        last = layers[-1] if layers else None
+        if not isinstance(last, SpikingLayer) or not isinstance(last.neuron, RampNeuron):
+            raise ValueError(
+                "layers must end with a layer of ramp neurons, which join the branches"
+            )
+        self.body, self.last, self.shortcut = nn.Sequential(*layers[:-1]), last, shortcut
+        self.t_max = last.t_max
+
+    @property
+    def neuron(self) -> Neuron:
+        """Of the join."""
+        return self.last.neuron
+
+    def drive(self, levels: Tensor) -> Tensor:
+        """Potentials of the join, in steps."""
+        inner = levels
+        for module in self.body:
+            inner = in_levels(module, inner)
+        beside = levels if self.shortcut is None else self.shortcut(levels)
+        return self.last.drive(inner) + beside
+
+    def levels(self, levels: Tensor) -> Tensor:
+        """Levels of the join, of those of the inputs."""
+        neuron = self.last.neuron
+        assert isinstance(neuron, RampNeuron)
+        return neuron.levels(self.drive(levels), self.t_max)
+
+    def forward(self, times: Tensor) -> Tensor:
+        return self.t_max - self.levels(self.t_max - times)
+
+
+def in_levels(module: nn.Module, levels: Tensor) -> Tensor:
+    """A module of a ramp network on levels; those that only move spikes take them as they are."""
+    step = getattr(module, "levels", None)
+    moved: Tensor = module(levels) if step is None else step(levels)
+    return moved

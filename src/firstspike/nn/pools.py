@@ -1,0 +1,122 @@
+"""What moves or joins spikes without neurons of its own: pools and dropout."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from firstspike.nn.neurons import RampNeuron
+from firstspike.times import T_MAX, check_t_max
+
+
+class EarliestPool2d(nn.Module):
+    """The earliest spike of each block: maximum pooling in the language of times.
+
+    Args:
+        kernel_size: sides of a block.
+        stride: from block to block; by default ``kernel_size``.
+        t_max: number of time steps, which is silence.
+
+    Shape:
+        input: spike times [B, C, H, W]; output: [B, C, H', W'], as of `torch.nn.MaxPool2d`.
+    """
+
+    def __init__(self, kernel_size: int, stride: int | None = None, t_max: int = T_MAX) -> None:
+        super().__init__()
+        check_t_max(t_max)
+        if kernel_size < 1:
+            raise ValueError(f"kernel_size must be at least 1, got {kernel_size}")
+        self.kernel_size, self.stride, self.t_max = kernel_size, stride or kernel_size, t_max
+
+    def levels(self, levels: Tensor) -> Tensor:
+        """Of levels, the largest."""
+        return functional.max_pool2d(levels, self.kernel_size, self.stride)
+
+    def forward(self, times: Tensor) -> Tensor:
+        return self.t_max - self.levels(self.t_max - times)
+
+    def extra_repr(self) -> str:
+        return f"{self.kernel_size}, stride={self.stride}, t_max={self.t_max}"
+
+
+class MeanPool2d(nn.Module):
+    """Ramp neurons with equal fixed weights on a block: they fire at the mean of its times.
+
+    Args:
+        kernel_size: sides of a block.
+        stride: from block to block; by default ``kernel_size``.
+        t_max: number of time steps of a window.
+
+    Shape:
+        input: spike times [B, C, H, W]; output: [B, C, H', W'], as of `torch.nn.AvgPool2d`. The
+        mean is of ``t_max - t``, silence being 0, and rounded to the later step.
+    """
+
+    def __init__(self, kernel_size: int, stride: int | None = None, t_max: int = T_MAX) -> None:
+        super().__init__()
+        check_t_max(t_max)
+        if kernel_size < 1:
+            raise ValueError(f"kernel_size must be at least 1, got {kernel_size}")
+        self.kernel_size, self.stride, self.t_max = kernel_size, stride or kernel_size, t_max
+        # A block's sum against a threshold of its size: whole numbers, and no rounding before.
+        self.neuron = RampNeuron(float(kernel_size**2))
+
+    def drive(self, levels: Tensor) -> Tensor:
+        """Sums of blocks."""
+        return functional.avg_pool2d(levels, self.kernel_size, self.stride, divisor_override=1)
+
+    def levels(self, levels: Tensor) -> Tensor:
+        """Means of blocks, rounded down."""
+        return self.neuron.levels(self.drive(levels), self.t_max)
+
+    def forward(self, times: Tensor) -> Tensor:
+        return self.t_max - self.levels(self.t_max - times)
+
+    def fan_out(self, shape: tuple[int, ...]) -> Tensor:
+        """Blocks that each input of one sample, of this shape, belongs to."""
+        inputs = torch.zeros((1, *shape), requires_grad=True)
+        with torch.enable_grad():
+            reached = self.drive(inputs).sum()
+        return torch.autograd.grad(reached, inputs)[0][0].round().long()
+
+    def extra_repr(self) -> str:
+        return f"{self.kernel_size}, stride={self.stride}, t_max={self.t_max}"
+
+
+class SpikeDropout(nn.Module):
+    """Spikes that are left out at random in training; those that stay come as they are.
+
+    Times cannot be scaled up as dropout's values are, so at inference, where all spikes come,
+    potentials are larger than in training by ``1 / (1 - p)``: with ``rescale`` the gradient path
+    works on scaled levels, as `torch.nn.Dropout` does, and nothing differs at inference.
+
+    Args:
+        p: share of spikes left out.
+        t_max: number of time steps, which is silence.
+        rescale: in networks of ramp neurons, scale the levels that stay by ``1 / (1 - p)``.
+    """
+
+    def __init__(self, p: float, t_max: int = T_MAX, *, rescale: bool = True) -> None:
+        super().__init__()
+        check_t_max(t_max)
+        if not 0 <= p < 1:
+            raise ValueError(f"p must lie in 0..1, below 1, got {p}")
+        self.p, self.t_max, self.rescale = p, t_max, rescale
+
+    def levels(self, levels: Tensor) -> Tensor:
+        """Levels, some of which are 0."""
+        if not self.training or not self.p:
+            return levels
+        if self.rescale:
+            return functional.dropout(levels, self.p)
+        return levels * (torch.rand_like(levels) >= self.p)
+
+    def forward(self, times: Tensor) -> Tensor:
+        if not self.training or not self.p:
+            return times
+        left_out = torch.rand_like(times) < self.p
+        return times.masked_fill(left_out, self.t_max)
+
+    def extra_repr(self) -> str:
+        return f"{self.p}, t_max={self.t_max}"
