@@ -70,8 +70,12 @@ def figures_of(stats: dict[str, float]) -> str:
         parts.append(f"held out {stats['validation_set_accuracy']:.1%}")
     if "validation_set_spikes" in stats:
         step, spikes = stats["validation_set_decision_step"], stats["validation_set_spikes"]
+        parts.append(f"step {step:.0f} · spikes {spikes:.0f}")
+    if "validation_set_hidden_firing" in stats:
         firing, dead = stats["validation_set_hidden_firing"], stats["validation_set_dead_hidden"]
-        parts.append(f"step {step:.0f} · spikes {spikes:.0f} · hidden {firing:.0f} dead {dead:.0f}")
+        parts.append(f"hidden {firing:.0f} dead {dead:.0f}")
+    if "validation_set_spikes_a_neuron" in stats:
+        parts.append(f"{stats['validation_set_spikes_a_neuron']:.2f} a neuron")
     if "generator_spikes" in stats:
         generator, discriminator = stats["generator_spikes"], stats["discriminator_spikes"]
         parts.append(f"spikes/image G {generator:.0f} D {discriminator:.0f}")

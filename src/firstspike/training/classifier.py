@@ -70,6 +70,10 @@ class SpikingTraining(ClassifierTraining):
 
     @classmethod
     def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
+        if config.neuron == "ramp":
+            from firstspike.training.deep import RampTraining
+
+            return RampTraining(config, shape)
         return (OnlineTraining if config.gradient == "online" else SpikingTraining)(config, shape)
 
     def build(self) -> None:
@@ -204,6 +208,14 @@ class AnnTraining(ClassifierTraining):
     """The dense twin: ReLU and cross-entropy, on pixels in 0..1."""
 
     model: nn.Sequential
+
+    @classmethod
+    def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
+        if config.network != "dense":
+            from firstspike.training.deep import DenseTraining
+
+            return DenseTraining(config, shape)
+        return cls(config, shape)
 
     def build(self) -> None:
         sizes = len(self.shape.classes), self.shape.pixels

@@ -6,16 +6,17 @@ A *recipe* is a named set of defaults; options given by the user replace single 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from firstspike.times import T_MAX, check_t_max
-from firstspike.training.options import LARGEST_SEED, Options, RuleOptions, above, within
+from firstspike.training.options import LARGEST_SEED, Options, RuleOptions, above, added, within
 
 Recipe = Literal["best", "paper"]
 Decay = Literal["none", "generator", "both"]
 Loss = Literal["aggressive", "s4nn", "cross-entropy"]
-Gradient = Literal["decision", "temporal", "online"]
+Gradient = Literal["decision", "temporal", "online", "exact"]
 Norm = Literal["none", "l1", "l2"]
 WIDEST = 1 << 17  # neurons of a layer: with MNIST's images, weights of 400 MB
 
@@ -23,6 +24,7 @@ _LOSSES: dict[Gradient, tuple[Loss, ...]] = {
     "decision": ("aggressive",),
     "temporal": ("aggressive", "s4nn", "cross-entropy"),
     "online": ("aggressive", "s4nn"),
+    "exact": ("cross-entropy",),
 }
 
 
@@ -231,17 +233,62 @@ class ClassifierOptions(DataOptions):
     """Passes over the training images."""
     batch: int = within(100, 1)
     """Images in one step of training."""
+    network: str = added("dense", before="dense")
+    """Layers: dense, one of as many neurons as hidden says; cnn, deep; or a line of your own such
+    as 784-400-10 or 24c3p2-48c3 (see docs/networks.md)."""
     hidden: int = within(400, 1, WIDEST)
-    """Hidden neurons."""
+    """Hidden neurons of the network dense."""
     lr: float = above(1e-3)
-    """Learning rate at the start; it falls to 0 along a cosine."""
+    """Largest learning rate; it falls to 0 along a cosine."""
     shift: int = within(1, 0, 512)
     """Pixels by which images move at random in training."""
 
 
 @dataclass(frozen=True)
-class AnnClassifierConfig(ClassifierOptions):
+class LoopOptions(RuleOptions):
+    """Of `firstspike.training.rules.exact`."""
+
+    augment: str = added("none", before="none")
+    """Exact gradient: how training images are varied: none, shift, affine, mirror, flip, or what
+    was registered with firstspike.data.augment."""
+    window: float = above(1.0)
+    """Exact gradient: standard deviations of a potential between silence and the threshold."""
+    start: float = added(-0.5, before=-0.5)
+    """Exact gradient: mean potential at the start, in standard deviations; lower is sparser."""
+    smoothing: float = within(0.05, 0.0, 0.9, before=0.05)
+    """Exact gradient: label smoothing."""
+    weight_decay: float = within(0.02, 0.0, before=0.02)
+    """Exact gradient: AdamW's decay of weights."""
+    dropout: float = within(0.05, 0.0, 0.95)
+    """Share of hidden spikes that are left out in training."""
+    sparsity: float = within(0.003, 0.0)
+    """Price of hidden spikes, which asks for fewer of them."""
+
+
+@dataclass(frozen=True)
+class ExactOptions(LoopOptions):
+    """Of ramp neurons."""
+
+    when: ClassVar = {"neuron": ("ramp",)}
+
+
+@dataclass(frozen=True)
+class TwinOptions(LoopOptions):
+    """Of dense twins that learn in the loop of ramp neurons, which all but ``dense`` do."""
+
+    when: ClassVar = {"network": ("others than dense",)}
+
+    @classmethod
+    def is_chosen(cls, options: Options) -> bool:
+        return getattr(options, "network", "dense") != "dense"
+
+
+@dataclass(frozen=True)
+class AnnClassifierConfig(TwinOptions, ClassifierOptions):
     """Options of the dense twin of the classifier."""
+
+    def recipe_defaults(self) -> Self:
+        return ann_classifier_defaults({"network": self.network})  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -315,27 +362,41 @@ class ClassifierConfig(
     EarlinessOptions,
     RelativeOptions,
     OnlineOptions,
+    ExactOptions,
     TimeOptions,
     ClassifierOptions,
 ):
     """Options of the classifier (section 3.1)."""
+
+    neuron: Literal["step", "ramp"] = added("step", before="step")
+    """Neurons that add up what has come and decide early (step; the paper's), or that compute with
+    time in networks of any depth (ramp)."""
 
     recipe: Recipe = "best"
     """Set of defaults: the best that we found, or the rule that the loss was published with."""
     loss: Loss = "aggressive"
     """Of the output spike times: aggressive TTFS, S4NN's relative target, or cross-entropy."""
     gradient: Gradient = "decision"
-    """A surrogate gradient at the decision step, the paper's temporal backpropagation, or the
-    latter one image at a time with plain descent, as in S4NN."""
+    """Of step neurons a surrogate at the decision step, the paper's temporal backpropagation, or
+    the latter one image at a time with plain descent, as in S4NN; of ramp neurons the exact one."""
     jitter: float = within(4.0, 0.0)
     """Standard deviation, in steps, of the noise on input spikes in training."""
 
     def recipe_defaults(self) -> Self:
-        return CLASSIFIER_RECIPES[self.recipe, self.loss]  # type: ignore[return-value]
+        names = ("neuron", "network", "recipe", "loss")
+        chosen = {name: getattr(self, name) for name in names}
+        return classifier_defaults(chosen)  # type: ignore[return-value]
 
     def check(self) -> None:
         super().check()
         self.check_clock()
+        if (self.neuron == "ramp") != (self.gradient == "exact"):
+            wanted = "exact" if self.neuron == "ramp" else "decision, temporal or online"
+            raise ValueError(f"gradient must be {wanted} with neuron {self.neuron}")
+        if self.neuron == "step" and self.network != "dense":
+            raise ValueError("network must be dense with neuron step: its rules know two layers")
+        if self.neuron == "ramp" and (self.delay, self.shift) != (1, 0):
+            raise ValueError("delay and shift do nothing with neuron ramp: see t_max and augment")
         if self.loss not in _LOSSES[self.gradient]:
             losses = " or ".join(_LOSSES[self.gradient])
             raise ValueError(
@@ -358,3 +419,47 @@ CLASSIFIER_RECIPES: dict[tuple[Recipe, Loss], ClassifierConfig] = {
         recipe="paper", loss="cross-entropy", gradient="temporal"
     ),
 }
+
+# Of ramp neurons and their dense twins (docs/experiments.md).
+_LOOP: dict[str, Any] = {
+    "lr": 4e-3,
+    "batch": 128,
+    "epochs": 30,
+    "shift": 0,
+    "augment": "affine",
+    "dropout": 0.0,
+    "sparsity": 0.0,
+}
+_CONVOLUTIONAL: dict[str, Any] = {"epochs": 4}
+
+
+def _loop_defaults(network: str) -> dict[str, Any]:
+    dense = network == "dense" or all(word.isdecimal() for word in network.split("-"))
+    return {"network": network, **_LOOP, **({} if dense else _CONVOLUTIONAL)}
+
+
+def classifier_defaults(chosen: Mapping[str, Any]) -> ClassifierConfig:
+    """The defaults of a spiking classifier beside these choices of neuron, network and recipe."""
+    if chosen.get("neuron") != "ramp":
+        recipe = CLASSIFIER_RECIPES[chosen.get("recipe", "best"), chosen.get("loss", "aggressive")]
+        return dataclasses.replace(recipe, network=chosen.get("network", "dense"))
+    loop = _loop_defaults(chosen.get("network", "dense"))
+    return ClassifierConfig(
+        neuron="ramp",
+        gradient="exact",
+        loss="cross-entropy",
+        recipe=chosen.get("recipe", "best"),
+        t_max=64,
+        jitter=0.0,
+        **loop,
+    )
+
+
+def ann_classifier_defaults(chosen: Mapping[str, Any]) -> AnnClassifierConfig:
+    """The defaults of a dense classifier: of the paper's size, or in the loop of ramp neurons."""
+    network = chosen.get("network", "dense")
+    return (
+        AnnClassifierConfig()
+        if network == "dense"
+        else AnnClassifierConfig(**_loop_defaults(network))
+    )

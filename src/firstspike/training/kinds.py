@@ -13,18 +13,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
 
 from firstspike.training.config import (
-    CLASSIFIER_RECIPES,
     GAN_RECIPES,
     AnnClassifierConfig,
     AnnGanConfig,
     ClassifierConfig,
     GanConfig,
+    ann_classifier_defaults,
+    classifier_defaults,
 )
 from firstspike.training.options import Options
 
@@ -44,7 +45,7 @@ class Kind:
         evaluate: what ``firstspike evaluate`` calls with its request about runs of this kind, as
             ``"module:function"`` or itself; None if there is nothing to measure.
         choices: the options that decide the defaults of the others.
-        recipes: these defaults, by the values of ``choices``.
+        recipes: these defaults, by the values of ``choices``, or a function of a mapping of them.
         run_name: of a new run, filled with ``kind`` and its options.
         known_by: options that tell runs apart at first sight, with words around them.
         differ_in: options in which runs that belong together may differ.
@@ -61,7 +62,9 @@ class Kind:
     trainer: Any
     evaluate: Any = None
     choices: tuple[str, ...] = ()
-    recipes: Mapping[Any, Options] = field(default_factory=dict)
+    recipes: Mapping[Any, Options] | Callable[[Mapping[str, Any]], Options] = field(
+        default_factory=dict
+    )
     run_name: str = "{kind}-seed{seed}"
     known_by: Mapping[str, str] = field(default_factory=lambda: {"seed": "seed {}"})
     differ_in: tuple[str, ...] = ("seed",)
@@ -72,6 +75,8 @@ class Kind:
 
     def defaults(self, chosen: Mapping[str, Any] | None = None) -> Options:
         """The defaults beside these choices; choices that are not given are the usual ones."""
+        if callable(self.recipes):
+            return self.recipes(chosen or {})
         if not self.recipes:
             return self.config()
         usual = next(iter(self.recipes.values()))
@@ -173,10 +178,16 @@ CLASSIFIER = register(
         config=ClassifierConfig,
         trainer="firstspike.training.classifier:SpikingTraining",
         evaluate="firstspike.commands.evaluate_classifier:evaluate",
-        choices=("recipe", "loss"),
-        recipes=CLASSIFIER_RECIPES,
+        choices=("neuron", "network", "recipe", "loss"),
+        recipes=classifier_defaults,
         run_name="{kind}-{hidden}-seed{seed}",
-        known_by={"loss": "{}", "hidden": "{} hidden", "seed": "seed {}"},
+        known_by={
+            "neuron": "{}",
+            "loss": "{}",
+            "network": "{}",
+            "hidden": "{} hidden",
+            "seed": "seed {}",
+        },
         demo="race",
         role="{loss}-{hidden}",
     )
@@ -189,9 +200,9 @@ ANN_CLASSIFIER = register(
         help="The dense twin of the classifier: the same sizes, ReLU.",
         config=AnnClassifierConfig,
         trainer="firstspike.training.classifier:AnnTraining",
-        choices=(),
-        recipes={},
-        known_by={"hidden": "{} hidden", "seed": "seed {}"},
+        choices=("network",),
+        recipes=ann_classifier_defaults,
+        known_by={"network": "{}", "hidden": "{} hidden", "seed": "seed {}"},
         spikes=False,
         demo=None,
         role="ann-{hidden}",

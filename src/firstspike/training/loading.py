@@ -27,9 +27,7 @@ def load_run(path: str | os.PathLike[str]) -> Any:
         ValueError: there is no run, no checkpoint, or one of another architecture.
     """
     run = RunDirectory.open(path)
-    trainer = load_trainer(run)
-    networks = list(trainer.networks.values())
-    return networks[0] if len(networks) == 1 else trainer
+    return load_trainer(run).result()
 
 
 def build_trainer(run: RunDirectory) -> Trainer:
@@ -67,5 +65,5 @@ def load_classifier(run: RunDirectory) -> nn.Sequential:
     """The network of a run of a classifier. ValueError if it is none, or as for `load_run`."""
     if kinds.find(run.kind, run.path).draws:
         raise ValueError(f"{run.path}: a {run.kind} run; give the run of a classifier")
-    model: nn.Sequential = load_trainer(run).model
+    model: nn.Sequential = load_trainer(run).result()
     return model

@@ -161,6 +161,11 @@ class Trainer:
         """What the summary of a run tells besides what was measured last."""
         return {}
 
+    def result(self) -> Any:
+        """What training is for: a single network as it is used; of several, all of this."""
+        networks = list(self.networks.values())
+        return networks[0] if len(networks) == 1 else self
+
     def restored(self, run: Any, *names: str) -> Self:
         """This, with the weights of a run's checkpoint; of the named networks only, if any."""
         chosen = {name: self.networks[name] for name in names or self.networks}

@@ -1,0 +1,163 @@
+"""Classifiers of any depth: ramp neurons, and their dense twins in the same loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from firstspike.coding import jittered
+from firstspike.data import Parts
+from firstspike.data.augment import preset
+from firstspike.metrics import accuracy
+from firstspike.models import networks
+from firstspike.models.networks import NetworkClassifier
+from firstspike.training.classifier import ClassifierTraining
+from firstspike.training.config import LoopOptions
+from firstspike.training.rules.exact import exact_loss, parameter_groups, rate_at, scores_and_level
+from firstspike.training.trainer import Stats
+
+FITTED = 5000  # training images that decide the window of the output layer
+BATCH = 500  # images at a time where nothing is learned
+
+
+class DeepTraining(ClassifierTraining):
+    """What networks of ramp neurons and their dense twins share; see the subclasses."""
+
+    t_max: int | None = None
+
+    @property
+    def line(self) -> str:
+        """The network as a line of text; ``dense`` is one hidden layer of ``hidden`` neurons."""
+        config = self.config
+        return str(config.hidden) if config.network == "dense" else config.network
+
+    def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        if any(isinstance(module, nn.Conv2d) for module in self.model.modules()):
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.options = self.config.part(LoopOptions)
+        groups = parameter_groups(self.model, self.options.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, self.config.lr, betas=(0.9, 0.99), fused=True)
+        self.steps, self.done = 1, 0
+        return {"model": self.optimizer}
+
+    def watch(self, parts: Parts) -> Any:
+        self.fitted = parts.training.images[:FITTED]
+        self.steps = max(1, -(-len(parts.training) // self.config.batch))
+        return super().watch(parts)
+
+    def start_epoch(self, epoch: int) -> None:
+        self.done = (epoch - 1) * self.steps
+
+    def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
+        rate = self.config.lr * rate_at(self.done / (self.steps * self.config.epochs))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.done += 1
+        if len(images) == 1:  # nothing to take statistics of
+            return {"train_loss": 0.0, "train_accuracy": 0.0}
+        values = preset(self.options.augment)(images, rng)
+        seed = int(torch.randint(2**31, (), generator=rng))
+        self.model.train()
+        with torch.random.fork_rng(devices=[]):  # of dropout
+            torch.manual_seed(seed)
+            scores, level = scores_and_level(self.model, self.encoded(values, rng), self.t_max)
+        smoothing, sparsity = self.options.smoothing, self.options.sparsity
+        loss = exact_loss(scores, labels, level, smoothing, sparsity)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        right = (scores.argmax(dim=1) == labels).float().mean()
+        return {"train_loss": float(loss.detach()), "train_accuracy": float(right)}
+
+    def encoded(self, values: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """What the first layer takes of images [B, C, H, W] in 0..1."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def scores(self, images: Tensor) -> Tensor:
+        """Scores [N, classes] of uint8 images, as trained, in evaluation mode."""
+        self.model.eval()
+        plain = preset("none")
+        parts = images.split(BATCH)
+        inputs = (self.encoded(plain(part, torch.Generator())) for part in parts)
+        return torch.cat([scores_and_level(self.model, one, self.t_max)[0] for one in inputs])
+
+
+class RampTraining(DeepTraining):
+    """A classifier of ramp neurons.
+
+    Attributes:
+        model: as it is trained, with normalisation, and the output window of the last epoch.
+    """
+
+    model: NetworkClassifier
+
+    def build(self) -> None:
+        config: Any = self.config
+        self.t_max = config.t_max
+        self.model = networks.spiking(
+            self.line,
+            self.shape,
+            t_max=config.t_max,
+            window=config.window,
+            start=config.start,
+            dropout=config.dropout,
+        )
+        self.model.register_buffer("output_window", torch.tensor([0.0, 1.0]))
+
+    def encoded(self, values: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        # As `firstspike.encode`: a pixel of 1/255 spikes in the last step, rounding left out.
+        assert self.t_max is not None
+        levels = (values * self.t_max - 1e-4).ceil_()
+        jitter = getattr(self.config, "jitter", 0.0)
+        if rng is None or not jitter:
+            return levels
+        return self.t_max - jittered(self.t_max - levels, jitter, self.t_max, rng)
+
+    def finish_epoch(self, rng: torch.Generator) -> None:
+        low, high = networks.output_window(self.scores(self.fitted))
+        self.model.output_window.copy_(torch.tensor([low, high]))  # type: ignore[operator]
+
+    def result(self) -> NetworkClassifier:
+        """The network as it is used: see `firstspike.models.networks.deployed`."""
+        low, high = self.model.output_window.tolist()  # type: ignore[operator]
+        return networks.deployed(self.model, low, high).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def measure(self, images: Tensor, labels: Tensor) -> Stats:
+        network, t_max = self.result(), self.model.t_max
+        found, fired, neurons = [], 0.0, 0
+        for part in images.split(BATCH):
+            times = network.times_of(part)
+            layers = network.layer_times(times)
+            found.append((layers[-1], network.potentials(times)))
+            fired += sum(float((layer < t_max).sum()) for layer in layers[:-1]) + len(part)
+            neurons = sum(layer[0].numel() for layer in layers)
+        output, potentials = (torch.cat([*parts]) for parts in zip(*found, strict=True))
+        right = accuracy(output, labels, potentials, t_max)
+        step = (network.windows - 1) * t_max + output.amin(dim=1).mean()
+        return {
+            "accuracy": right.strict,
+            "ties_accuracy": right.ties,
+            "decision_step": float(step),
+            "spikes": fired / len(images),
+            "spikes_a_neuron": fired / len(images) / neurons,
+        }
+
+
+class DenseTraining(DeepTraining):
+    """The dense twin, in the same loop."""
+
+    def build(self) -> None:
+        config: Any = self.config
+        self.model = networks.dense_twin(self.line, self.shape, dropout=config.dropout)
+
+    def encoded(self, values: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        return values
+
+    @torch.no_grad()
+    def measure(self, images: Tensor, labels: Tensor) -> Stats:
+        right = self.scores(images).argmax(dim=1) == labels
+        return {"accuracy": float(right.float().mean())}

@@ -1,0 +1,65 @@
+"""Backpropagation through ramp neurons, for which eq. 10-15 hold exactly; and through ReLU.
+
+The loss is the cross-entropy of the output neurons' potentials: the order of potentials is that of
+first spikes. What the neurons of the paper cannot do without surrogates, these do as their dense
+twins: one optimiser, one loop and one schedule serve both.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from firstspike.nn.connections import in_levels
+
+WARM_UP = 0.2  # share of the steps in which the learning rate rises
+
+
+def parameter_groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Weights, which decay, and biases, which do not."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    weights = [parameter for parameter in learning if parameter.ndim > 1]
+    biases = [parameter for parameter in learning if parameter.ndim < 2]
+    return [{"params": weights, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}]
+
+
+def rate_at(done: float) -> float:
+    """Share of the learning rate at a point of training, 0..1: up, then half a cosine."""
+    if done < WARM_UP:
+        return done / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+
+
+def scores_and_level(
+    network: nn.Module, inputs: Tensor, t_max: int | None
+) -> tuple[Tensor, Tensor]:
+    """Scores of a network in training, and the mean level of its hidden neurons in 0..1.
+
+    Args:
+        network: modules in a row, the last of which is a layer.
+        inputs: levels 0..t_max of spikes; for a dense network, values in 0..1.
+        t_max: of a network of ramp neurons; None for a dense one.
+
+    Returns:
+        Potentials or scores [B, classes], and a number.
+    """
+    *hidden, last = network.children()
+    levels, total, layers = inputs, inputs.new_zeros(()), 0
+    for module in hidden:
+        levels = in_levels(module, levels)
+        if getattr(module, "neuron", None) is not None or isinstance(module, nn.ReLU):
+            total, layers = total + levels.mean(), layers + 1
+    if t_max is None:
+        return last(levels), total / max(1, layers)
+    return last.drive(levels) / t_max, total / (t_max * max(1, layers))  # type: ignore[operator]
+
+
+def exact_loss(
+    scores: Tensor, labels: Tensor, level: Tensor, smoothing: float, sparsity: float
+) -> Tensor:
+    """Cross-entropy of the scores, and a price on what hidden neurons say."""
+    loss = functional.cross_entropy(scores, labels, label_smoothing=smoothing)
+    return loss + sparsity * level if sparsity else loss
