@@ -1,0 +1,226 @@
+"""The relativistic paired loss with zero-centred gradient penalties, for two-layer networks.
+
+Huang et al., "The GAN is dead; long live the GAN!" (R3GAN, arXiv 2501.05441): the discriminator
+learns to give each image a higher score than the sample beside it, ``softplus(s(sample) -
+s(image))``, and pays ``gamma / 2`` times the squared gradient of its scores by images and by
+samples. The penalties need the derivative of a gradient. That of ramp neurons is exact (eq. 11-15
+hold without an approximation), and in two layers all of it can be written down: `paired_step` does,
+`reference_losses` says by autograd what it computes.
+
+A network is ``output(hidden(x))``, two `torch.nn.Linear`; between them come ramps or ReLU. Values
+are potentials: a ramp neuron of threshold T says one of the values 0..T, in steps of T / t_max.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from firstspike.nn import RampNeuron
+
+
+class Neurons(NamedTuple):
+    """What the neurons of a game are.
+
+    Args:
+        t_max: steps of a window; 0 for the dense twin, which has ReLU and tanh.
+        generator: threshold of the generator's hidden neurons.
+        discriminator: threshold of the discriminator's hidden neurons.
+        leak: slope of the gradient outside the window of the generator's output neurons.
+    """
+
+    t_max: int
+    generator: float = 8.0
+    discriminator: float = 16.0
+    leak: float = 0.02
+
+
+class Game(NamedTuple):
+    """Two networks of two linear layers each, and their neurons.
+
+    Args:
+        generator: from latents to images.
+        discriminator: from images to one score, or to two neurons, fake and real, whose difference
+            is twice the score.
+        neurons: of both.
+        pixels: inputs of the discriminator that are an image; what follows tells the class.
+    """
+
+    generator: nn.Sequential
+    discriminator: nn.Sequential
+    neurons: Neurons
+    pixels: int
+
+
+def hidden_of(potential: Tensor, threshold: float, t_max: int) -> tuple[Tensor, Tensor]:
+    """Values of hidden neurons, and the derivative by their potentials (0 or 1)."""
+    if not t_max:
+        values = potential.clamp(min=0)
+        return values, (potential > 0).to(potential.dtype)
+    inside = ((potential > 0) & (potential < threshold)).to(potential.dtype)
+    values = potential.mul(t_max / threshold).floor_().clamp_(0, t_max).mul_(threshold / t_max)
+    return values, inside
+
+
+def pixels_of(potential: Tensor, neurons: Neurons) -> tuple[Tensor, Tensor]:
+    """Pixels in -1..1 of the generator's output neurons, and the derivative by their potentials."""
+    if not neurons.t_max:
+        pixels = potential.tanh()
+        return pixels, 1 - pixels * pixels
+    inside = ((potential > 0) & (potential < 1)).to(potential.dtype)
+    slope = inside.mul_(1 - neurons.leak).add_(neurons.leak).mul_(2)
+    levels = potential.mul(neurons.t_max).floor_().clamp_(0, neurons.t_max)
+    return levels.mul_(2 / neurons.t_max).sub_(1), slope
+
+
+def signs(outputs: int, like: Tensor) -> Tensor:
+    """How the outputs make a score: half of real minus fake, or the only one."""
+    return like.new_tensor([-0.5, 0.5]) if outputs == 2 else like.new_ones(1)
+
+
+def draw(game: Game, latents: Tensor) -> Tensor:
+    """Samples in -1..1 of latents as the generator's hidden layer takes them."""
+    hidden, output = linear_layers(game.generator)
+    neurons = game.neurons
+    values, _ = hidden_of(hidden(latents), neurons.generator, neurons.t_max)
+    return pixels_of(output(values), neurons)[0]
+
+
+def score(game: Game, seen: Tensor) -> Tensor:
+    """How real the discriminator takes images for, [N]."""
+    hidden, output = linear_layers(game.discriminator)
+    neurons = game.neurons
+    values, _ = hidden_of(hidden(seen), neurons.discriminator, neurons.t_max)
+    judged: Tensor = output(values)
+    return judged @ signs(judged.shape[1], judged)
+
+
+@torch.no_grad()
+def paired_step(
+    game: Game,
+    optimizers: dict[str, torch.optim.Optimizer],
+    real: Tensor,
+    latents: Tensor,
+    *,
+    gamma: float,
+) -> Tensor:
+    """One turn of the discriminator, then one of the generator, on the same samples.
+
+    Args:
+        game: the networks; their parameters are updated.
+        optimizers: of ``"generator"`` and ``"discriminator"``.
+        real: images in -1..1 with what tells their class, [N, pixels + labels].
+        latents: as the generator takes them, with the same classes, [N, latents + labels].
+        gamma: of the penalties; 0 leaves them out of this step.
+
+    Returns:
+        Means: the discriminator's loss without penalties, the generator's, and how often it is
+        right about images and about samples, as by the mean of all scores.
+    """
+    neurons, count = game.neurons, len(real)
+    g_hidden, g_output = linear_layers(game.generator)
+    d_hidden, d_output = linear_layers(game.discriminator)
+    sign = signs(d_output.out_features, real)
+
+    drawn, g_inside = hidden_of(g_hidden(latents), neurons.generator, neurons.t_max)
+    pixels, g_slope = pixels_of(g_output(drawn), neurons)
+    seen = torch.cat([real, torch.cat([pixels, real[:, game.pixels :]], dim=1)])
+    values, inside = hidden_of(d_hidden(seen), neurons.discriminator, neurons.t_max)
+    scores = d_output(values) @ sign
+    of_real, of_fake = scores[:count], scores[count:]
+
+    push = torch.sigmoid(of_fake - of_real) / count  # dL/ds of samples, and minus that of images
+    error = torch.cat([-push, push])[:, None] * sign
+    signal = (error @ d_output.weight).mul_(inside)
+    grads = [signal.t() @ seen, signal.sum(dim=0), error.t() @ values, error.sum(dim=0)]
+    if gamma:
+        # The gradient of a score by its image is (inside * w) @ hidden, w the output weights.
+        weight = d_hidden.weight[:, : game.pixels]
+        reach = inside * (sign @ d_output.weight)
+        slopes = (reach @ weight).mul_(gamma / count)
+        grads[0][:, : game.pixels] += reach.t() @ slopes
+        grads[2] += sign[:, None] * (slopes @ weight.t()).mul_(inside).sum(dim=0)
+    _descend(optimizers["discriminator"], game.discriminator, grads)
+
+    # The generator answers to the discriminator that has just learned; images keep their scores.
+    values, inside = hidden_of(d_hidden(seen[count:]), neurons.discriminator, neurons.t_max)
+    again = d_output(values) @ sign
+    error = (-torch.sigmoid(of_real - again) / count)[:, None] * sign
+    signal = (error @ d_output.weight).mul_(inside)
+    signal = (signal @ d_hidden.weight[:, : game.pixels]).mul_(g_slope)
+    below = (signal @ g_output.weight).mul_(g_inside)
+    grads = [below.t() @ latents, below.sum(dim=0), signal.t() @ drawn, signal.sum(dim=0)]
+    _descend(optimizers["generator"], game.generator, grads)
+
+    middle = scores.mean()
+    losses = functional.softplus(of_fake - of_real), functional.softplus(of_real - again)
+    won = (of_real > middle).to(scores.dtype), (of_fake < middle).to(scores.dtype)
+    return torch.stack([row.mean() for row in (*losses, *won)])
+
+
+def reference_losses(
+    game: Game, real: Tensor, latents: Tensor, gamma: float
+) -> tuple[Tensor, Tensor]:
+    """The losses of discriminator and generator by autograd: what `paired_step` descends.
+
+    Args:
+        game: the networks.
+        real: as for `paired_step`.
+        latents: as for `paired_step`.
+        gamma: of the penalties.
+
+    Returns:
+        Two numbers; their gradients by the discriminator's and by the generator's parameters, each
+        with the other network as it is, are those of `paired_step` before either has learned.
+    """
+    fake = torch.cat([_differentiable_pixels(game, latents), real[:, game.pixels :]], dim=1)
+    images = [seen.detach().requires_grad_() for seen in (real, fake)]
+    scores = [_differentiable_score(game, seen) for seen in images]
+    loss = functional.softplus(scores[1] - scores[0]).mean()
+    for seen, scored in zip(images, scores, strict=True):
+        (slopes,) = torch.autograd.grad(scored.sum(), seen, create_graph=True)
+        loss = loss + gamma / 2 * slopes[:, : game.pixels].square().sum(dim=1).mean()
+    against = _differentiable_score(game, fake)
+    return loss, functional.softplus(scores[0].detach() - against).mean()
+
+
+def _differentiable_pixels(game: Game, latents: Tensor) -> Tensor:
+    """`draw` with the neurons of `firstspike.nn`, for autograd."""
+    hidden, output = linear_layers(game.generator)
+    neurons = game.neurons
+    values = output(_values(hidden(latents), neurons.generator, neurons.t_max))
+    if not neurons.t_max:
+        pixels: Tensor = values.tanh()
+        return pixels
+    return 2 * _values(values, 1.0, neurons.t_max, neurons.leak) - 1
+
+
+def _differentiable_score(game: Game, seen: Tensor) -> Tensor:
+    """`score` with the neurons of `firstspike.nn`, for autograd."""
+    hidden, output = linear_layers(game.discriminator)
+    judged: Tensor = output(_values(hidden(seen), game.neurons.discriminator, game.neurons.t_max))
+    return judged @ signs(judged.shape[1], judged)
+
+
+def _values(potential: Tensor, threshold: float, t_max: int, leak: float = 0.0) -> Tensor:
+    if not t_max:
+        return potential.relu()
+    return RampNeuron(threshold, leak).levels(potential * t_max, t_max) * (threshold / t_max)
+
+
+def linear_layers(network: nn.Sequential) -> tuple[nn.Linear, nn.Linear]:
+    """The two layers of a network."""
+    hidden, output = network
+    assert isinstance(hidden, nn.Linear) and isinstance(output, nn.Linear)
+    return hidden, output
+
+
+def _descend(optimizer: torch.optim.Optimizer, network: nn.Sequential, grads: list[Tensor]) -> None:
+    layers = linear_layers(network)
+    parameters: list[Any] = [p for layer in layers for p in (layer.weight, layer.bias)]
+    for parameter, grad in zip(parameters, grads, strict=True):
+        parameter.grad = grad
+    optimizer.step()
