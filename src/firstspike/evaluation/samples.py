@@ -23,6 +23,7 @@ from firstspike.training.config import GanOptions
 from firstspike.training.gan import Gan, Part
 
 COPY = 0.01  # share of unseen images that lie as near to a training image as a copy does
+SNAPSHOT, SNAPSHOT_SEED = 1000, 77  # samples that choose a snapshot, and of their latents
 _LEAST = fidelity.COVERAGE_NEIGHBOURS + 1  # images that the metrics need
 
 
@@ -182,6 +183,28 @@ def measure(gan: Gan, reference: Reference, part: Part, *, averaged: bool = True
     )
     spikes = gan.spikes(latents, averaged=averaged)
     return Samples(images, labels, judged.confidence, nearest, quality, spikes)
+
+
+def distance_to_training(trainer: Any, images: ImageSet) -> float:
+    """Fréchet distance of samples to the images that a generator learns from, of its average.
+
+    By this, and never by unseen images, a training chooses the snapshot that it keeps.
+
+    Args:
+        trainer: draws; remembers the features of the images.
+        images: those that it is trained on.
+    """
+    known = vars(trainer).setdefault("_features_of_training", {})
+    if id(images) not in known:
+        known[id(images)] = extract(images.images)
+    rng = torch.Generator().manual_seed(SNAPSHOT_SEED)
+    asked = None
+    if trainer.config.conditional:
+        chosen = torch.randint(len(images), (min(SNAPSHOT, len(images)),), generator=rng)
+        asked = images.labels[chosen]
+    count = SNAPSHOT if asked is None else len(asked)
+    drawn = trainer.draw_average(trainer.latents(count, rng, asked))
+    return fidelity.frechet_distance(known[id(images)], extract((255 * drawn).round().byte()))
 
 
 def record_of(samples: Samples, reference: Reference) -> dict[str, Any]:

@@ -136,11 +136,45 @@ class FireGradientOptions(RuleOptions):
 
 
 @dataclass(frozen=True)
+class PenaltyOptions(RuleOptions):
+    """Of the relativistic paired loss; see `firstspike.training.rules.relativistic`."""
+
+    when: ClassVar = {"loss": ("relativistic",)}
+
+    gamma: float = within(0.5, 0.0, before=0.5)
+    """Relativistic loss: weight of the squared gradients of the discriminator's scores."""
+
+
+@dataclass(frozen=True)
+class RampGanOptions(RuleOptions):
+    """Of the ramp neurons of a GAN."""
+
+    when: ClassVar = {"neuron": ("ramp",)}
+
+    generator_threshold: float = above(8.0)
+    """Ramp: threshold of the generator's hidden neurons."""
+    discriminator_threshold: float = above(16.0)
+    """Ramp: threshold of the discriminator's hidden neurons."""
+    leak: float = within(0.02, 0.0, 1.0, before=0.02)
+    """Ramp: slope of the gradient outside the window of the generator's output neurons."""
+
+
+@dataclass(frozen=True)
 class GanConfig(
-    AdamOptions, DescentOptions, FinalGradientOptions, FireGradientOptions, TimeOptions, GanOptions
+    AdamOptions,
+    DescentOptions,
+    FinalGradientOptions,
+    FireGradientOptions,
+    PenaltyOptions,
+    RampGanOptions,
+    TimeOptions,
+    GanOptions,
 ):
     """Options of Spiking-GAN (arXiv 2106.15420)."""
 
+    neuron: Literal["step", "ramp"] = added("step", before="step")
+    """The paper's neurons, which draw in black and white (step), or neurons that compute with time
+    and draw gray (ramp)."""
     recipe: Recipe = "best"
     """Set of defaults: the best that we found, or the paper's rule to the letter."""
     discriminator_lr: float = within(2e-3, 0.0)
@@ -153,14 +187,15 @@ class GanConfig(
     """Decay of the moving average of the generator's weights."""
     bias: bool = True
     """Trained potentials at step 0, below the thresholds."""
-    gradient: Literal["temporal", "final"] = "final"
-    """Temporal backpropagation (temporal; eq. 11-15), or a surrogate at the last step that reaches
-    silent neurons as well (final)."""
+    gradient: Literal["temporal", "final", "exact"] = "final"
+    """Of step neurons temporal backpropagation (temporal; eq. 11-15), or a surrogate at the last
+    step that reaches silent neurons as well (final); of ramp neurons the exact one (exact)."""
     normalize: Norm = "none"
     """Norm by which each layer's error is divided, sample by sample (section 2.5)."""
-    loss: Literal["potential", "least-squares"] = "potential"
-    """Of the discriminator: cross-entropy of the final potentials of its two outputs, or least
-    squares of their spike times, the paper's (section 2.4)."""
+    loss: Literal["potential", "least-squares", "relativistic"] = "potential"
+    """Of the discriminator: of step neurons cross-entropy of the final potentials of its two
+    outputs, or least squares of their spike times, the paper's (section 2.4); of ramp neurons the
+    relativistic paired loss of the potentials, with penalties on its gradients."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Rule of the weight update; sgd is the paper's (eq. 8)."""
     look_from: float = within(0.3, 0.0, 1.0)
@@ -175,13 +210,17 @@ class GanConfig(
     """Implementation of the spiking layers; see `firstspike.fire`."""
 
     def recipe_defaults(self) -> Self:
-        return GAN_RECIPES[self.recipe]  # type: ignore[return-value]
+        return gan_defaults({"neuron": self.neuron, "recipe": self.recipe})  # type: ignore[return-value]
 
     def check(self) -> None:
         super().check()
         self.check_clock()
         if self.latent_last is not None and not 0 <= self.latent_last <= self.t_max:
             raise ValueError(f"latent_last must lie in 0..{self.t_max}, got {self.latent_last}")
+        exact = self.gradient == "exact", self.loss == "relativistic"
+        if exact != (self.neuron == "ramp",) * 2:
+            wanted = "exact and relativistic" if self.neuron == "ramp" else "those of step neurons"
+            raise ValueError(f"gradient and loss must be {wanted} with neuron {self.neuron}")
         if self.look_to < self.look_from:
             raise ValueError(
                 f"look_to must not be below look_from = {self.look_from}, got {self.look_to}"
@@ -189,8 +228,14 @@ class GanConfig(
 
 
 @dataclass(frozen=True)
-class AnnGanConfig(GanOptions):
+class AnnGanConfig(PenaltyOptions, GanOptions):
     """Options of the dense twin of Spiking-GAN (section 3.2)."""
+
+    loss: Literal["cross-entropy", "relativistic"] = added("cross-entropy", before="cross-entropy")
+    """The paper's loss, or that of ramp neurons: relativistic, with penalties on gradients."""
+
+    def recipe_defaults(self) -> Self:
+        return ann_gan_defaults({"loss": self.loss})  # type: ignore[return-value]
 
 
 GAN_RECIPES: dict[Recipe, GanConfig] = {
@@ -216,6 +261,34 @@ GAN_RECIPES: dict[Recipe, GanConfig] = {
         delay=0,
     ),
 }
+
+
+# Of the relativistic paired loss, for ramp neurons and the dense twin (docs/experiments.md).
+_PAIRED: dict[str, Any] = {
+    "loss": "relativistic",
+    "generator_lr": 2e-4,
+    "discriminator_lr": 2e-4,
+    "decay": "none",
+    "batch": 32,
+    "beta1": 0.0,
+    "average": 0.99,
+}
+
+
+def gan_defaults(chosen: Mapping[str, Any]) -> GanConfig:
+    """The defaults of Spiking-GAN beside these choices of neuron and recipe."""
+    recipe = chosen.get("recipe", "best")
+    if chosen.get("neuron", "step") == "step":
+        return GAN_RECIPES[recipe]
+    latents: dict[str, Any] = {"latent_last": None, "latent_silent": 0.0}
+    return GanConfig(recipe=recipe, neuron="ramp", gradient="exact", **_PAIRED, **latents)
+
+
+def ann_gan_defaults(chosen: Mapping[str, Any]) -> AnnGanConfig:
+    """The defaults of the dense twin beside this choice of its loss."""
+    if chosen.get("loss", "cross-entropy") == "cross-entropy":
+        return AnnGanConfig()
+    return AnnGanConfig(**_PAIRED)
 
 
 # Classifiers

@@ -21,6 +21,7 @@ from firstspike.data import ImageSet, Parts
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.nn import FirstSpikeSequential
 from firstspike.runs.directory import epoch_generator
+from firstspike.shape import MNIST, Shape
 from firstspike.training.config import AnnGanConfig, DataOptions, GanConfig, GanOptions
 from firstspike.training.rules.adversarial import MIN_HIDDEN, AdversarialLearner
 from firstspike.training.trainer import Stats, Trainer
@@ -40,6 +41,7 @@ class Gan(Trainer):
     config: GanOptions
     generator: nn.Module
     discriminator: nn.Module
+    average: nn.Module
     mark: tuple[float, float]  # inputs that tell the class: of this one, of the others
 
     @classmethod
@@ -267,6 +269,14 @@ class SpikingGan(Gan):
     discriminator: FirstSpikeSequential
     _learner: AdversarialLearner | None = None
 
+    @classmethod
+    def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
+        if config.neuron == "ramp":
+            from firstspike.training.paired import RampGan
+
+            return RampGan(config, shape)
+        return cls(config, shape)
+
     def build(self) -> None:
         config = self.config
         layer: dict[str, Any] = {
@@ -401,6 +411,14 @@ class AnnGan(Gan):
     config: AnnGanConfig
 
     mark = 1, 0
+
+    @classmethod
+    def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
+        if config.loss == "relativistic":
+            from firstspike.training.paired import PairedAnnGan
+
+            return PairedAnnGan(config, shape)
+        return cls(config, shape)
 
     def build(self) -> None:
         sizes = self.config.hidden, self.labels, self.shape.pixels

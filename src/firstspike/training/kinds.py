@@ -19,13 +19,14 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from firstspike.training.config import (
-    GAN_RECIPES,
     AnnClassifierConfig,
     AnnGanConfig,
     ClassifierConfig,
     GanConfig,
     ann_classifier_defaults,
+    ann_gan_defaults,
     classifier_defaults,
+    gan_defaults,
 )
 from firstspike.training.options import Options
 
@@ -52,6 +53,8 @@ class Kind:
         draws: whether its trainer draws images, see `firstspike.training.gan.Gan`.
         spikes: whether its neurons spike.
         demo: part of the demo's page that shows it: ``"race"``, ``"draw"`` or None.
+        snapshot: what measures the samples of a trainer that draws against the images that it
+            learns from, as ``"module:function"`` or itself: (trainer, images) -> distance.
         role: the part that a run plays in the paper, filled with its options; None for none.
     """
 
@@ -71,6 +74,7 @@ class Kind:
     draws: bool = False
     spikes: bool = True
     demo: str | None = None
+    snapshot: Any = None
     role: str | None = None
 
     def defaults(self, chosen: Mapping[str, Any] | None = None) -> Options:
@@ -145,13 +149,14 @@ GAN = register(
         config=GanConfig,
         trainer="firstspike.training.gan:SpikingGan",
         evaluate="firstspike.commands.evaluate_gans:evaluate",
-        choices=("recipe",),
-        recipes=GAN_RECIPES,
+        choices=("neuron", "recipe"),
+        recipes=gan_defaults,
         run_name="{kind}-{digit}-seed{seed}",
         known_by={"digit": "digit {}", "hidden": "{} hidden", "seed": "seed {}"},
         differ_in=("seed", "digit"),
         draws=True,
         demo="draw",
+        snapshot="firstspike.evaluation.samples:distance_to_training",
         role="gan",
     )
 )
@@ -163,8 +168,8 @@ ANN_GAN = register(
         help="The dense twin of Spiking-GAN: the same sizes, ReLU and tanh.",
         config=AnnGanConfig,
         trainer="firstspike.training.gan:AnnGan",
-        choices=(),
-        recipes={},
+        choices=("loss",),
+        recipes=ann_gan_defaults,
         spikes=False,
         demo=None,
         role="ann-gan",

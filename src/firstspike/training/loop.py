@@ -58,7 +58,7 @@ def train(
                 Progress(epoch, step, steps, count, before | means)
             ),
         )
-        trainer.finish_epoch(rng)
+        stats |= trainer.finish_epoch(rng) or {}
         last = measure()
         trainer.warn(epoch, before, last)
         steps = -(-len(parts.training) // config.batch)

@@ -140,8 +140,9 @@ class Trainer:
         """
         raise NotImplementedError
 
-    def finish_epoch(self, rng: torch.Generator) -> None:
-        """What is due after the last step of an epoch."""
+    def finish_epoch(self, rng: torch.Generator) -> Stats | None:
+        """What is due after the last step of an epoch, and what there is to tell of it."""
+        return None
 
     def loaded(self) -> None:
         """Told when weights and optimisers have been replaced by those of a checkpoint."""

@@ -1,0 +1,296 @@
+"""Spiking-GAN of ramp neurons, and its dense twin in the same game.
+
+Both networks learn as two linear layers with ramps (or ReLU) between, on latents of mean 0 and
+variance 1 and on images in -1..1, as dense networks do. The networks that draw and judge with
+spikes are the same numbers with these shifts and scales moved into weights and biases (`spiking`).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from firstspike.coding import noise_times
+from firstspike.data import Parts
+from firstspike.metrics import silent_fraction, spike_stats
+from firstspike.models import LATENTS
+from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
+from firstspike.training import kinds
+from firstspike.training.gan import STEP_STATS, Gan
+from firstspike.training.rules.relativistic import Game, Neurons, draw, linear_layers, paired_step
+from firstspike.training.trainer import Stats
+
+EVERY = 4  # steps from one penalty, and one move of the average, to the next
+LOOKS = 10  # times that snapshots are measured in a training, in its last two thirds
+SPREAD = math.sqrt(3)  # latents uniform in -SPREAD..SPREAD have variance 1
+UNSEEN = 1e9  # a distance larger than any
+
+
+class PairedGan(Gan):
+    """What the game with the relativistic paired loss is for both kinds; see the subclasses.
+
+    Attributes:
+        best: the averaged generator as of the epoch in which its samples were nearest to the
+            training images; it draws.
+    """
+
+    config: Any
+    generator: nn.Sequential
+    discriminator: nn.Sequential
+    average: nn.Sequential
+    mark = (1.0, 0.0)
+    outputs = 1
+
+    @property
+    def neurons(self) -> Neurons:
+        """Of both networks."""
+        raise NotImplementedError
+
+    def build(self) -> None:
+        hidden, pixels, labels = self.config.hidden, self.shape.pixels, self.labels
+        self.generator = nn.Sequential(
+            nn.Linear(LATENTS + labels, hidden), nn.Linear(hidden, pixels)
+        )
+        self.discriminator = nn.Sequential(
+            nn.Linear(pixels + labels, hidden), nn.Linear(hidden, self.outputs)
+        )
+        if self.outputs == 2:  # the score starts as that of one output
+            _, output = linear_layers(self.discriminator)
+            with torch.no_grad():
+                output.weight[0], output.bias[0] = -output.weight[1], -output.bias[1]
+        self.turn = 0
+
+    def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        optimizers = super().make_optimizers()
+        self.best = copy.deepcopy(self.average)
+        self.best.register_buffer("distance", torch.tensor(UNSEEN))
+        return optimizers
+
+    def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
+        return torch.optim.Adam(
+            network.parameters(), lr, betas=(self.config.beta1, 0.99), fused=True
+        )
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        return {**super().networks, "best": self.best}
+
+    @property
+    def game(self) -> Game:
+        """The networks that learn."""
+        return Game(self.generator, self.discriminator, self.neurons, self.shape.pixels)
+
+    def watch(self, parts: Parts) -> Callable[[], Stats]:
+        super().watch(parts)
+        self.training_images = parts.training
+        return lambda: self.spikes(self.preview)
+
+    def start_epoch(self, epoch: int) -> None:
+        super().start_epoch(epoch)
+        self.epoch, self.turn = epoch, 0
+
+    def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
+        latents = self.centred(self.latents_for(real, rng))
+        is_due = self.turn % EVERY == 0
+        gamma = self.config.gamma * EVERY if is_due else 0.0
+        values = paired_step(self.game, self.optimizers, real, latents, gamma=gamma)
+        if is_due:
+            self.follow()
+        self.turn += 1
+        return dict(zip(STEP_STATS, values.tolist(), strict=True))
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        keep = self.config.average**EVERY
+        pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
+        for mean, new in pairs:
+            mean.lerp_(new, 1 - keep)
+
+    @torch.no_grad()
+    def finish_epoch(self, rng: torch.Generator) -> Stats:
+        """Keep the snapshot that is nearest to the training images, never to unseen ones."""
+        pause = max(1, round(self.config.epochs * 2 / 3 / LOOKS))
+        left = self.config.epochs - self.epoch
+        if left % pause or (self.epoch < self.config.epochs / 3 and left):
+            return {}
+        distance = float(kinds.load(kinds.GAN.snapshot)(self, self.training_images))
+        if distance < self.best_distance:
+            self.best.load_state_dict(self.average.state_dict(), strict=False)
+            self.best.get_buffer("distance").fill_(distance)
+        return {
+            "training_frechet_distance": distance,
+            "best_training_frechet_distance": self.best_distance,
+        }
+
+    @property
+    def best_distance(self) -> float:
+        """Of the snapshot that draws to the training images; `UNSEEN` before the first look."""
+        return float(self.best.get_buffer("distance"))
+
+    def artist(self, averaged: bool) -> Any:
+        """The generator that draws: the best snapshot, or the one that is being trained."""
+        chosen = self.best if self.best_distance < UNSEEN else self.average
+        return self.drawer(chosen if averaged else self.generator)
+
+    @torch.no_grad()
+    def draw_average(self, latents: Tensor) -> Tensor:
+        """Images that the average as it is now draws, as for `sample`."""
+        return self.images(self.drawer(self.average)(latents))
+
+    def drawer(self, network: nn.Sequential) -> Any:
+        """What draws, out of a network as it learns."""
+        raise NotImplementedError
+
+    def centred(self, latents: Tensor) -> Tensor:
+        """Latents as they are learned from: mean 0 and variance 1, and what tells the class."""
+        raise NotImplementedError
+
+
+class RampGan(PairedGan):
+    """Spiking-GAN of ramp neurons: 100-400-784 and 784-400-2, one spike a neuron."""
+
+    outputs = 2
+
+    @property
+    def neurons(self) -> Neurons:
+        config = self.config
+        return Neurons(
+            config.t_max, config.generator_threshold, config.discriminator_threshold, config.leak
+        )
+
+    def pixels(self, images: Tensor) -> Tensor:
+        levels = (images.flatten(1).float() * self.config.t_max / 255 - 1e-3).ceil_()
+        return levels.mul_(2 / self.config.t_max).sub_(1)
+
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        return noise_times(count, LATENTS, self.config.t_max, generator=rng)
+
+    def latents(
+        self, count: int, rng: torch.Generator | None = None, digits: Tensor | None = None
+    ) -> Tensor:
+        """Spike times [count, 100], and an input more for each class: at once, or never."""
+        told = super().latents(count, rng, digits)
+        marks = told[:, LATENTS:]
+        return torch.cat([told[:, :LATENTS], self.config.t_max * (1 - marks)], dim=1)
+
+    def centred(self, latents: Tensor) -> Tensor:
+        noise, marks = latents[:, :LATENTS], latents[:, LATENTS:]
+        t_max = self.config.t_max
+        return torch.cat([(1 - 2 / t_max * noise) * SPREAD, marks], dim=1)
+
+    def on_grid(self, latents: Tensor) -> Tensor:
+        return latents.round()
+
+    def drawer(self, network: nn.Sequential) -> SpikingNetwork:
+        t_max, labels = self.config.t_max, self.labels
+        scale = [2 * SPREAD] * LATENTS + [1.0] * labels
+        shift = [-SPREAD] * LATENTS + [0.0] * labels
+        thresholds = self.config.generator_threshold, 1.0
+        return spiking(network, scale, shift, thresholds, t_max)
+
+    def images(self, output: Tensor) -> Tensor:
+        return (1 - output / self.config.t_max).unflatten(1, self.shape.image)
+
+    def judge_network(self) -> SpikingNetwork:
+        """The discriminator that judges with spikes: its outputs' window holds all potentials."""
+        pixels, labels = self.shape.pixels, self.labels
+        scale, shift = [2.0] * pixels + [1.0] * labels, [-1.0] * pixels + [0.0] * labels
+        thresholds = self.config.discriminator_threshold, 1.0
+        judge = spiking(self.discriminator, scale, shift, thresholds, self.config.t_max)
+        seen = self.artist(averaged=True)(self.preview)
+        shown = torch.cat([seen, self.preview[:, LATENTS:]], dim=1)
+        with torch.no_grad():
+            reach = 2.2 * judge.potentials(shown).abs().max().clamp(min=1e-3)
+            last: Any = judge[-1]
+            last.weight.div_(reach)
+            last.bias.div_(reach).add_(0.5)
+        return judge
+
+    @torch.no_grad()
+    def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
+        drawn = self.artist(averaged).layer_times(latents)
+        shown = torch.cat([drawn[-1], latents[:, LATENTS:]], dim=1)
+        if not hasattr(self, "preview"):
+            self.preview = latents
+        judged = self.judge_network().layer_times(shown)
+        t_max = self.config.t_max
+        return {
+            "generator_spikes": _mean_spikes(drawn, t_max),
+            "discriminator_spikes": _mean_spikes(judged[:-1], t_max) + 1,  # the verdict is one
+            "generator_hidden_silent": silent_fraction(drawn[1], t_max),
+            "generator_output_silent": silent_fraction(drawn[2], t_max),
+            "discriminator_hidden_silent": silent_fraction(judged[1], t_max),
+        }
+
+
+class PairedAnnGan(PairedGan):
+    """The dense twin in the same game: ReLU, tanh and one score; normal latents."""
+
+    neurons = Neurons(0)
+
+    def pixels(self, images: Tensor) -> Tensor:
+        return images.flatten(1).float() / 127.5 - 1
+
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        return torch.randn(count, LATENTS, generator=rng)
+
+    def centred(self, latents: Tensor) -> Tensor:
+        return latents
+
+    def drawer(self, network: nn.Sequential) -> Any:
+        game = Game(network, self.discriminator, self.neurons, self.shape.pixels)
+        return lambda latents: draw(game, latents)
+
+    def images(self, output: Tensor) -> Tensor:
+        return (output.unflatten(1, self.shape.image) + 1) / 2
+
+
+def _mean_spikes(layers: list[Tensor], t_max: int) -> float:
+    return float(spike_stats(layers, t_max, until="end").total.float().mean())
+
+
+@torch.no_grad()
+def spiking(
+    network: nn.Sequential,
+    scale: list[float],
+    shift: list[float],
+    thresholds: tuple[float, float],
+    t_max: int,
+) -> SpikingNetwork:
+    """Two linear layers with ramps as ramp neurons.
+
+    Args:
+        network: as it learns: its inputs are ``scale * u + shift`` where a spike at time t says
+            ``u = (t_max - t) / t_max``, and hidden values are 0..threshold.
+        scale: of each input.
+        shift: of each input.
+        thresholds: of hidden and of output neurons.
+        t_max: number of time steps of a window.
+
+    Returns:
+        A network that takes and gives spike times, without gradients.
+    """
+    hidden, output = linear_layers(network)
+    layers = [
+        FirstSpikeLinear(
+            layer.in_features,
+            layer.out_features,
+            neuron=RampNeuron(threshold),
+            t_max=t_max,
+            init=(0.0, 0.0),
+        )
+        for layer, threshold in zip((hidden, output), thresholds, strict=True)
+    ]
+    factor, offset = hidden.weight.new_tensor(scale), hidden.weight.new_tensor(shift)
+    first, last = layers
+    assert first.bias is not None and last.bias is not None
+    first.weight.copy_(hidden.weight * factor)
+    first.bias.copy_(hidden.bias + hidden.weight @ offset)
+    last.weight.copy_(output.weight * thresholds[0])
+    last.bias.copy_(output.bias)
+    return SpikingNetwork(*layers).requires_grad_(False).eval()
