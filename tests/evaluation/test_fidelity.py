@@ -137,9 +137,9 @@ def test_nearest_finds_copies(chunks):
         ]
     )
     wanted = torch.tensor(distances.min(axis=1)).float()
-    torch.testing.assert_close(found.distances, wanted, atol=5e-3, rtol=1e-3)
+    torch.testing.assert_close(found.distances, wanted)
     assert found.places.tolist() == distances.argmin(axis=1).tolist()
-    assert (found.distances[:4] < 0.01).all() and (found.distances[4:] > 5).all()
+    assert (found.distances[:4] == 0).all() and (found.distances[4:] > 5).all()
 
 
 def test_the_nearest_are_the_originals_of_copies(chunks):
@@ -165,21 +165,32 @@ def test_references_of_another_size_are_refused(shape):
 
 
 def test_many_samples_are_compared_in_bounded_memory(monkeypatch):
-    largest = 0
-    cdist = torch.cdist
+    sizes = {"cdist": [], "addmm": []}
 
-    def watched(*arguments, **options):
-        nonlocal largest
-        found = cdist(*arguments, **options)
-        largest = max(largest, found.numel())
-        return found
+    def watch(name):
+        make = getattr(torch, name)
 
-    monkeypatch.setattr(torch, "cdist", watched)
+        def watched(*arguments, **options):
+            found = make(*arguments, **options)
+            sizes[name].append(found.numel())
+            return found
+
+        monkeypatch.setattr(torch, name, watched)
+
+    for name in sizes:
+        watch(name)
     monkeypatch.setattr(fidelity, "_CELLS", 20_000)
     fidelity.neighbourhoods(normal(1500, 1), normal(1500, 2))
     images = torch.rand(1500, 4, 4, generator=torch.Generator().manual_seed(0))
     fidelity.nearest(images, images)
-    assert 10_000 < largest <= 20_000
+    assert all(10_000 < max(seen) <= 20_000 for seen in sizes.values())
+
+
+def test_equal_points_are_in_balls_of_no_size_wherever_they_lie():
+    real = (normal(50, width=64) * 1e-3 + 1000).repeat_interleave(6, 0)
+    assert fidelity.neighbourhoods(real, real) == pytest.approx((1, 1, 1.2, 1))
+    none = fidelity.neighbourhoods(real, real + 1e-4)
+    assert none == (0, 0, 0, 0)
 
 
 def test_pixel_statistics_by_hand():
