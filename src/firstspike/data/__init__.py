@@ -1,5 +1,6 @@
 """Images to train on and to measure with."""
 
+from firstspike.data import augment
 from firstspike.data.bundled import MNIST_FILE, Split, load_mnist
 from firstspike.data.idx import read_idx
 from firstspike.data.images import SPLIT_SEED, ImageSet, split_validation
@@ -15,6 +16,7 @@ __all__ = [
     "ImageSet",
     "Parts",
     "Split",
+    "augment",
     "load_images",
     "load_mnist",
     "load_parts",
