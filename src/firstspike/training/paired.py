@@ -59,6 +59,10 @@ class PairedGan(Gan):
         self.discriminator = nn.Sequential(
             nn.Linear(pixels + labels, hidden), nn.Linear(hidden, self.outputs)
         )
+        for layer in (*self.generator, *self.discriminator):
+            assert isinstance(layer, nn.Linear)
+            nn.init.normal_(layer.weight, std=layer.in_features**-0.5)  # potentials of variance 1
+            nn.init.zeros_(layer.bias)
         if self.outputs == 2:  # the score starts as that of one output
             _, output = linear_layers(self.discriminator)
             with torch.no_grad():
