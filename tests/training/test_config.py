@@ -9,6 +9,7 @@ import pytest
 
 from firstspike.training import kinds
 from firstspike.training.config import (
+    CLASSIFIER_RECIPES,
     GAN_RECIPES,
     AnnGanConfig,
     ClassifierConfig,
@@ -90,10 +91,24 @@ def test_options_that_do_nothing_or_cannot_work_are_refused(config, fault):
         config.check()
 
 
-def test_every_recipe_can_be_used():
-    for kind in kinds.every():
-        for config in [kind.defaults(), *kind.recipes.values()]:
-            config.check()
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [
+        *((kind.name, {}) for kind in kinds.every()),
+        ("gan", {"recipe": "paper"}),
+        ("gan", {"neuron": "ramp"}),
+        ("ann-gan", {"loss": "relativistic"}),
+        *(("classifier", {"recipe": r, "loss": loss}) for r, loss in CLASSIFIER_RECIPES),
+        ("classifier", {"neuron": "ramp"}),
+        ("classifier", {"neuron": "ramp", "network": "cnn"}),
+        ("ann-classifier", {"network": "784-400-10"}),
+    ],
+)
+def test_every_recipe_can_be_used(name, chosen):
+    config = kinds.find(name).defaults(chosen)
+    config.check()
+    assert config == config.recipe_defaults()
+    assert all(getattr(config, option) == value for option, value in chosen.items())
 
 
 def test_the_paper_recipe_is_its_rule_to_the_letter():
