@@ -26,6 +26,7 @@ ORDER = (
     "ops",
     "nn",
     "metrics",
+    "counts",
     "data",
     "models",
     "runs",

@@ -48,12 +48,14 @@ class Accuracy:
         ties: right if the label is among the earliest, as S4NN's code counts.
         tied_fraction: with several earliest spikes.
         no_spike_fraction: without any output spike.
+        first_spike: as strict, but wrong without an output spike, whatever potentials say.
     """
 
     strict: float
     ties: float
     tied_fraction: float
     no_spike_fraction: float
+    first_spike: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +160,7 @@ def accuracy(
         ties=_fraction(right | among.any(dim=1)),
         tied_fraction=_fraction(earliest.sum(dim=1) > 1),
         no_spike_fraction=_fraction(~spoke),
+        first_spike=_fraction(right & spoke),
     )
 
 

@@ -27,61 +27,53 @@ PerClass = list[float | None]  # None: the class has no images
 
 
 @dataclass(frozen=True)
-class ClassifierReport:
-    """Quality and cost of a spiking classifier. Shares are 0..1; all else is a mean per image.
+class DecisionReport:
+    """What a spiking network decides, when, and at what cost, however its layers are connected.
 
-    Every field is a JSON value. Counts of spikes and of synaptic operations end with the decision
-    step, at which the network may stop (Spiking-GAN, section 3.1).
+    Shares are 0..1; all else is a mean per image. Every field is a JSON value. Counts of spikes and
+    of synaptic operations end with the decision step, at which the network may stop (Spiking-GAN,
+    section 3.1).
 
     Args:
         data: name of the images.
         count: how many there are.
-        sizes: neurons of each layer, the input's first.
         t_max: number of time steps.
         strict_accuracy: among several earliest output spikes the first class wins; where nothing
             spikes, the largest potential.
         ties_accuracy: right if the label is among the earliest, as S4NN's code counts.
+        first_spike_accuracy: as strict, but wrong where nothing spikes.
         tied_fraction: images with several earliest output spikes.
-        no_spike_fraction: images without an output spike; their decision step is ``t_max``.
-        decision_step: step of the first output spike.
-        input_spikes: spikes of the input.
-        hidden_spikes: spikes of all hidden layers.
-        output_spikes: spikes of the output layer.
+        no_spike_fraction: images without an output spike.
+        decision_step: step of the first output spike; the last step's successor where there is
+            none.
+        time_used: ``decision_step`` over all steps (the paper's 23.3 % of 256).
         total_spikes: spikes of the network, the input's included.
         neurons_fired: ``total_spikes`` over all neurons (the paper's 16.2 % of 1194).
-        time_used: ``decision_step`` over ``t_max`` (the paper's 23.3 % of 256).
-        hidden_firing: hidden neurons that fire if the simulation goes on to its end.
-        dead_hidden: number of hidden neurons that fire for no image.
         synaptic_operations: additions of a weight to a potential.
-        energy_pj: estimated energy of these additions, in picojoules.
-        dense_macs: multiply-adds of the dense twin of the same sizes.
+        energy_pj: estimated energy of what the network does, in picojoules.
+        dense_macs: multiply-adds of the dense twin of the same layers.
         dense_energy_pj: estimated energy of these multiply-adds, in picojoules.
         class_accuracy: strict accuracy of each class.
         class_decision_step: ``decision_step`` of each class (fig. 6a).
         class_spikes: ``total_spikes`` of each class (fig. 6b).
         confusion: numbers of images; rows are the true classes, columns the decided ones.
         accuracy_by_deadline: share decided right if the decision is forced at step 0, 1, ...,
-            t_max; no spike by then is wrong.
+            t_max of the output layer; no spike by then is wrong.
         decided_by_deadline: share decided at all by then.
     """
 
     data: str
     count: int
-    sizes: list[int]
     t_max: int
     strict_accuracy: float
     ties_accuracy: float
+    first_spike_accuracy: float
     tied_fraction: float
     no_spike_fraction: float
     decision_step: float
-    input_spikes: float
-    hidden_spikes: float
-    output_spikes: float
+    time_used: float
     total_spikes: float
     neurons_fired: float
-    time_used: float
-    hidden_firing: float
-    dead_hidden: int
     synaptic_operations: float
     energy_pj: float
     dense_macs: int
@@ -101,11 +93,36 @@ class ClassifierReport:
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
         """The opposite of `as_dict`; other entries are left out. ValueError if one is missing."""
         names = [field.name for field in dataclasses.fields(cls)]
+        if curve := record.get(
+            "accuracy_by_deadline"
+        ):  # of all steps; older reports lack the first
+            record = {"first_spike_accuracy": curve[-1], **record}
         if missing := [name for name in names if name not in record]:
             raise ValueError(
                 f"record lacks {missing[0]!r}; give the report of a spiking classifier"
             )
         return cls(**{name: record[name] for name in names})
+
+
+@dataclass(frozen=True)
+class ClassifierReport(DecisionReport):
+    """Quality and cost of a spiking classifier of fully connected layers.
+
+    Args:
+        sizes: neurons of each layer, the input's first.
+        input_spikes: spikes of the input.
+        hidden_spikes: spikes of all hidden layers.
+        output_spikes: spikes of the output layer.
+        hidden_firing: hidden neurons that fire if the simulation goes on to its end.
+        dead_hidden: number of hidden neurons that fire for no image.
+    """
+
+    sizes: list[int]
+    input_spikes: float
+    hidden_spikes: float
+    output_spikes: float
+    hidden_firing: float
+    dead_hidden: int
 
 
 def evaluate_classifier(
@@ -139,10 +156,10 @@ def evaluate_classifier(
     return ClassifierReport(
         data=images.name,
         count=len(images),
-        sizes=sizes,
         t_max=t_max,
-        **_quality(race, images.labels, t_max),
-        **_cost(race, sizes, t_max, add_pj, mac_pj),
+        **quality(race.output, race.potential, images.labels, t_max),
+        **averages(race.decision, race.spikes, images.labels, sizes, t_max),
+        **_cost(race, sizes, add_pj, mac_pj),
     )
 
 
@@ -172,7 +189,7 @@ def evaluate_ann(
         )
     sizes = _sizes(layers)
     _check_images(images, sizes, batch)
-    with _inference(model):
+    with inference(model):
         parts = images.images.flatten(1).split(batch)
         scores = torch.cat([model(part.to(layers[0].weight) / 255).cpu() for part in parts])
     decided, macs = scores.argmax(dim=1), _macs(sizes)
@@ -180,10 +197,10 @@ def evaluate_ann(
         "data": images.name,
         "count": len(images),
         "sizes": sizes,
-        "strict_accuracy": _mean(decided == images.labels),
+        "strict_accuracy": mean(decided == images.labels),
         "dense_macs": macs,
         "dense_energy_pj": energy(0, macs, mac_pj=mac_pj).dense_pj,
-        "class_accuracy": _per_class(decided == images.labels, images.labels, sizes[-1]),
+        "class_accuracy": per_class(decided == images.labels, images.labels, sizes[-1]),
         "confusion": metrics.confusion(decided, images.labels, sizes[-1]).tolist(),
     }
 
@@ -218,41 +235,65 @@ def _run_batch(model: FirstSpikeSequential, pixels: Tensor, t_max: int) -> _Race
     )
 
 
-def _quality(race: _Race, labels: Tensor, t_max: int) -> dict[str, Any]:
-    """The fields of a report that say how often the decision is right, and for which class."""
-    classes = race.output.shape[1]
-    accuracy = metrics.accuracy(race.output, labels, race.potential, t_max)
-    decided = metrics.decide(race.output, race.potential, t_max)
-    curve = metrics.accuracy_by_deadline(race.output, labels, t_max)
+def quality(output: Tensor, potential: Tensor, labels: Tensor, t_max: int) -> dict[str, Any]:
+    """The fields of a `DecisionReport` that say how often the decision is right.
+
+    Args:
+        output: spike times of the output layer [N, classes].
+        potential: its final potentials [N, classes].
+        labels: int64 [N].
+        t_max: number of time steps.
+    """
+    classes = output.shape[1]
+    accuracy = metrics.accuracy(output, labels, potential, t_max)
+    decided = metrics.decide(output, potential, t_max)
+    curve = metrics.accuracy_by_deadline(output, labels, t_max)
     return {
         "strict_accuracy": accuracy.strict,
         "ties_accuracy": accuracy.ties,
+        "first_spike_accuracy": accuracy.first_spike,
         "tied_fraction": accuracy.tied_fraction,
         "no_spike_fraction": accuracy.no_spike_fraction,
-        "class_accuracy": _per_class(decided == labels, labels, classes),
-        "class_decision_step": _per_class(race.decision, labels, classes),
-        "class_spikes": _per_class(race.spikes.sum(dim=1), labels, classes),
+        "class_accuracy": per_class(decided == labels, labels, classes),
         "confusion": metrics.confusion(decided, labels, classes).tolist(),
         "accuracy_by_deadline": curve.right.tolist(),
         "decided_by_deadline": curve.decided.tolist(),
     }
 
 
-def _cost(
-    race: _Race, sizes: list[int], t_max: int, add_pj: float, mac_pj: float
+def averages(
+    decision: Tensor, spikes: Tensor, labels: Tensor, sizes: Sequence[int], steps: int
 ) -> dict[str, Any]:
-    """The fields of a report that say when the decision falls and what it costs."""
+    """The fields of a `DecisionReport` that say when the decision falls, after how many spikes.
+
+    Args:
+        decision: step of each decision [N].
+        spikes: int64 [N, layers], the input's first.
+        labels: int64 [N].
+        sizes: neurons of each layer, the input's first; the last are the classes.
+        steps: of the whole simulation.
+    """
+    total = spikes.sum(dim=1)
+    return {
+        "decision_step": mean(decision),
+        "time_used": mean(decision) / steps,
+        "total_spikes": mean(total),
+        "neurons_fired": mean(total) / sum(sizes),
+        "class_decision_step": per_class(decision, labels, sizes[-1]),
+        "class_spikes": per_class(total, labels, sizes[-1]),
+    }
+
+
+def _cost(race: _Race, sizes: list[int], add_pj: float, mac_pj: float) -> dict[str, Any]:
+    """The fields of a report that say what the decision costs, layer by layer."""
     spikes = race.spikes.double().mean(dim=0).tolist()
-    operations, macs = _mean(race.synaptic_operations), _macs(sizes)
+    operations, macs = mean(race.synaptic_operations), _macs(sizes)
     estimate = energy(operations, macs, add_pj=add_pj, mac_pj=mac_pj)
     return {
-        "decision_step": _mean(race.decision),
+        "sizes": sizes,
         "input_spikes": spikes[0],
         "hidden_spikes": sum(spikes[1:-1], 0.0),
         "output_spikes": spikes[-1],
-        "total_spikes": sum(spikes),
-        "neurons_fired": sum(spikes) / sum(sizes),
-        "time_used": _mean(race.decision) / t_max,
         "hidden_firing": race.hidden_fired.sum().item() / len(race.output),
         "dead_hidden": int((race.hidden_fired.sum(dim=0) == 0).sum()),
         "synaptic_operations": operations,
@@ -275,7 +316,7 @@ def layer_times(model: FirstSpikeSequential, images: Tensor, t_max: int = T_MAX)
 
 
 @contextlib.contextmanager
-def _inference(model: nn.Module) -> Iterator[None]:
+def inference(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; the mode of before comes back."""
     training = model.training
     model.eval()
@@ -305,11 +346,21 @@ def _check_images(images: ImageSet, sizes: list[int], batch: int) -> None:
     pixels = images.images[0].numel()
     if sizes[0] != pixels:
         raise ValueError(f"model must take the {pixels} pixels of an image, but takes {sizes[0]}")
-    if (largest := images.classes[-1]) >= sizes[-1]:
+    check_labels(images, sizes[-1])
+    check_batch(batch)
+
+
+def check_labels(images: ImageSet, classes: int) -> None:
+    """Raise ValueError unless a network of so many outputs can tell these images' classes."""
+    if (largest := images.classes[-1]) >= classes:
         raise ValueError(
-            f"images must have labels in 0..{sizes[-1] - 1}, one for each output of the model, "
+            f"images must have labels in 0..{classes - 1}, one for each output of the model, "
             f"but {images.name} has {largest}"
         )
+
+
+def check_batch(batch: int) -> None:
+    """Raise ValueError unless this many images at a time are at least one."""
     if batch < 1:
         raise ValueError(f"batch must be at least 1, got {batch}")
 
@@ -324,10 +375,12 @@ def _macs(sizes: list[int]) -> int:
     return sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
 
 
-def _mean(values: Tensor) -> float:
+def mean(values: Tensor) -> float:
+    """Of all values, which may be whole numbers or truth."""
     return values.double().mean().item()
 
 
-def _per_class(values: Tensor, labels: Tensor, classes: int) -> PerClass:
+def per_class(values: Tensor, labels: Tensor, classes: int) -> PerClass:
+    """Mean of each class, which JSON can hold."""
     means = metrics.class_means(values, labels, classes).tolist()
     return [None if mean != mean else mean for mean in means]  # NaN is no JSON

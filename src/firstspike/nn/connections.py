@@ -6,8 +6,9 @@ network of ramp neurons handles spikes as levels, ``t_max - t``, and converts at
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,47 @@ from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, neuron_of
 from firstspike.times import T_MAX, check_t_max
 
 Patches = tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]
+
+
+class Synapses(NamedTuple):
+    """One connection of a layer, for counting.
+
+    Args:
+        times: spike times of its inputs, [B, ...].
+        fan_out: int64 [...], neurons that each input reaches.
+        weighted: whether a dense network would multiply here, by weights that are not fixed.
+    """
+
+    times: Tensor
+    fan_out: Tensor
+    weighted: bool
+
+
+def reached(
+    linear: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device | None = None
+) -> Tensor:
+    """Neurons that each input reaches through a linear map whose weights are all 1.
+
+    Args:
+        linear: the map, of float32.
+        shape: of one sample of the inputs, without the batch.
+        device: of the inputs.
+
+    Returns:
+        int64, of this shape.
+    """
+    inputs = torch.zeros((1, *shape), dtype=torch.float32, device=device, requires_grad=True)
+    with torch.enable_grad():
+        total = linear(inputs).sum()
+    return torch.autograd.grad(total, inputs)[0][0].round().long()
+
+
+def check_sizes(least: int, **sizes: Any) -> None:
+    """Raise ValueError unless these, or each of a pair, are whole numbers, not below ``least``."""
+    for name, size in sizes.items():
+        for one in size if isinstance(size, tuple) else (size,):
+            if isinstance(one, bool) or not isinstance(one, int) or one < least:
+                raise ValueError(f"{name} must be at least {least}, got {size!r}")
 
 
 class SpikingLayer(nn.Module):
@@ -42,8 +84,7 @@ class SpikingLayer(nn.Module):
         self, neuron: str | Neuron, t_max: int, norm: nn.Module | None, pool: int = 1, **step: Any
     ) -> None:
         """Keep what the neurons need. ValueError if it does not fit."""
-        if pool < 1:
-            raise ValueError(f"pool must be at least 1, got {pool}")
+        check_sizes(1, pool=pool)
         self.pool = pool
         check_t_max(t_max)
         self.t_max = int(t_max)
@@ -106,7 +147,7 @@ class SpikingLayer(nn.Module):
             return self.drive(self.t_max - times) / self.t_max
         assert isinstance(self.neuron, StepNeuron)
         arrived = (times < self.t_max - self.neuron.delay).to(self.weight.dtype)
-        potential = self.linear(arrived, self.weight)
+        potential = self._earliest(self.linear(arrived, self.weight))
         return potential if self.bias is None else potential + self._shaped(self.bias)
 
     def fan_out(self, shape: tuple[int, ...]) -> Tensor:
@@ -115,10 +156,12 @@ class SpikingLayer(nn.Module):
         Args:
             shape: of one sample of the inputs, without the batch.
         """
-        inputs = torch.zeros((1, *shape), device=self.weight.device, requires_grad=True)
-        with torch.enable_grad():
-            reached = self.linear(inputs, torch.ones_like(self.weight, dtype=inputs.dtype)).sum()
-        return torch.autograd.grad(reached, inputs)[0][0].round().long()
+        ones = torch.ones_like(self.weight, dtype=torch.float32)
+        return reached(lambda values: self.linear(values, ones), shape, ones.device)
+
+    def synapses(self, trace: Any) -> list[Synapses]:
+        """What the spikes of a `firstspike.nn.Trace` of this layer met."""
+        return [Synapses(trace.inputs, self.fan_out(tuple(trace.inputs.shape[1:])), True)]
 
     def _shaped(self, bias: Tensor) -> Tensor:
         """A bias that fits potentials [B, out, ...]."""
@@ -171,6 +214,9 @@ class FirstSpikeConv2d(SpikingLayer, nn.Conv2d):
         t_max: int = T_MAX,
         **step: Any,
     ) -> None:
+        check_sizes(1, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        check_sizes(1, kernel_size=kernel_size, stride=stride, dilation=dilation)
+        check_sizes(0, padding=padding)
         nn.Conv2d.__init__(
             self,
             in_channels,
@@ -183,6 +229,8 @@ class FirstSpikeConv2d(SpikingLayer, nn.Conv2d):
             bias and norm is None,
         )
         self.set_up(neuron, t_max, norm, pool, **step)
+        if groups != 1 and isinstance(self.neuron, StepNeuron):
+            raise ValueError(f"groups must be 1 for step neurons, got {groups}")
 
     def linear(self, values: Tensor, weight: Tensor) -> Tensor:
         return functional.conv2d(
@@ -191,8 +239,6 @@ class FirstSpikeConv2d(SpikingLayer, nn.Conv2d):
 
     def patches(self, times: Tensor) -> Patches:
         """Patches by unfolding; inputs outside of the image are silent."""
-        if self.groups != 1:
-            raise ValueError(f"groups must be 1 for step neurons, got {self.groups}")
         assert not isinstance(self.padding, str)
         down, right = (int(side) for side in self.padding)
         padded = functional.pad(times, (right, right, down, down), value=self.t_max)
@@ -248,9 +294,17 @@ class FirstSpikeConvTranspose2d(SpikingLayer, nn.ConvTranspose2d):
         t_max: int = T_MAX,
         **step: Any,
     ) -> None:
+        check_sizes(1, in_channels=in_channels, out_channels=out_channels)
+        check_sizes(1, kernel_size=kernel_size, stride=stride)
+        check_sizes(0, padding=padding, output_padding=output_padding)
         sizes = in_channels, out_channels, kernel_size, stride, padding, output_padding
         nn.ConvTranspose2d.__init__(self, *sizes, bias=bias and norm is None)
         self.set_up(neuron, t_max, norm, **step)
+        for side, step_ in zip(self.output_padding, self.stride, strict=True):
+            if side >= step_:
+                raise ValueError(
+                    f"output_padding must be below stride, {self.stride}, got {self.output_padding}"
+                )
 
     def linear(self, values: Tensor, weight: Tensor) -> Tensor:
         assert not isinstance(self.padding, str)
@@ -302,7 +356,8 @@ class Residual(nn.Module):
         shortcut: linear module for the inputs, or None.
 
     Raises:
-        ValueError: there is no layer, or the last one has no ramp neurons.
+        ValueError: there is no layer, the last one has no ramp neurons or pools them, or the
+            shortcut has a bias.
     """
 
     def __init__(self, *layers: nn.Module, shortcut: nn.Module | None = None) -> None:
@@ -312,6 +367,10 @@ class Residual(nn.Module):
             raise ValueError(
                 "layers must end with a layer of ramp neurons, which join the branches"
             )
+        if last.pool != 1:
+            raise ValueError(f"pool must be 1 where branches join, got {last.pool}")
+        if getattr(shortcut, "bias", None) is not None:
+            raise ValueError("shortcut must have no bias; the last of layers has one")
         self.body, self.last, self.shortcut = nn.Sequential(*layers[:-1]), last, shortcut
         self.t_max = last.t_max
 
@@ -337,9 +396,33 @@ class Residual(nn.Module):
     def forward(self, times: Tensor) -> Tensor:
         return self.t_max - self.levels(self.t_max - times)
 
+    def synapses(self, trace: Any) -> list[Synapses]:
+        """What the spikes of a `firstspike.nn.Trace` of the join met, on both branches."""
+        beside = trace.beside
+        reach = torch.ones(beside.shape[1:], dtype=torch.int64, device=beside.device)
+        if self.shortcut is not None:
+            if not isinstance(self.shortcut, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+                raise ValueError(
+                    "shortcut must be a Linear, Conv2d or ConvTranspose2d, so that its synapses "
+                    f"can be counted, got {type(self.shortcut).__name__}"
+                )
+            ones = copy.deepcopy(self.shortcut).float()
+            nn.init.ones_(ones.weight)
+            reach = reached(ones, tuple(beside.shape[1:]), beside.device)
+        return [*self.last.synapses(trace), Synapses(beside, reach, self.shortcut is not None)]
+
 
 def in_levels(module: nn.Module, levels: Tensor) -> Tensor:
-    """A module of a ramp network on levels; those that only move spikes take them as they are."""
-    step = getattr(module, "levels", None)
-    moved: Tensor = module(levels) if step is None else step(levels)
+    """A module of a ramp network on levels.
+
+    Those that only move spikes take levels as they are; one that has a ``t_max`` and knows nothing
+    of levels takes and gives times.
+    """
+    step, t_max = getattr(module, "levels", None), getattr(module, "t_max", None)
+    if step is not None:
+        moved: Tensor = step(levels)
+    elif t_max is not None:
+        moved = t_max - module(t_max - levels)
+    else:
+        moved = module(levels)
     return moved

@@ -97,7 +97,8 @@ class FirstSpikeLinear(SpikingLayer):
             weight_range(in_features, 1.5 * threshold, 2.0 * threshold) if init is None else init
         )
         self.impl = impl
-        self._own = None if neuron == "step" else neuron_of(neuron, threshold=threshold)
+        options = {"threshold": threshold} if neuron == "ramp" else {}
+        self._own = None if neuron == "step" else neuron_of(neuron, **options)
         if norm is not None and not isinstance(self._own, RampNeuron):
             raise ValueError("norm is for ramp neurons: a step neuron has no window to measure in")
         self.norm, self._drawn = norm, init is None and self._own is not None

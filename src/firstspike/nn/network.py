@@ -24,11 +24,13 @@ class Trace:
         module: the layer; for the input of the network, None.
         inputs: spike times that it received, [B, ...]; None for the input.
         times: those that it sent, local to its window, [B, ...].
+        beside: of a `Residual`, the spike times that came by the shortcut.
     """
 
     module: Any
     inputs: Tensor | None
     times: Tensor
+    beside: Tensor | None = None
 
 
 class SpikingNetwork(nn.Sequential):
@@ -88,8 +90,7 @@ class SpikingNetwork(nn.Sequential):
         """Windows until the answer: of ramp neurons one for the input and one a layer, else 1."""
         if not self.windowed:
             return 1
-        inner = sum(len(list(_spiking(m.body))) for m in self if isinstance(m, Residual))
-        return 1 + len(self.layers) + inner
+        return 1 + _windows(self)
 
     def forward(self, times: Tensor) -> Tensor:
         """Spike times of the last layer, local to its window."""
@@ -156,8 +157,13 @@ def _parts_of(modules: nn.Sequential, prefix: str) -> Iterator[tuple[str, Any]]:
             yield prefix + name, module
 
 
-def _spiking(modules: Any) -> Iterator[nn.Module]:
-    return (module for module in modules if getattr(module, "neuron", None) is not None)
+def _windows(modules: Any) -> int:
+    """Layers with neurons, one after the other; of a `Residual` those of its body and the join."""
+    return sum(
+        1 + (_windows(module.body) if isinstance(module, Residual) else 0)
+        for module in modules
+        if getattr(module, "neuron", None) is not None
+    )
 
 
 def _follow(modules: Any, times: Tensor, found: list[Trace]) -> Tensor:
@@ -166,7 +172,7 @@ def _follow(modules: Any, times: Tensor, found: list[Trace]) -> Tensor:
         if isinstance(module, Residual):
             inner = _follow(module.body, times, found)
             joined = module(times)
-            found.append(Trace(module, inner, joined))
+            found.append(Trace(module, inner, joined, times))
             times = joined
             continue
         sent = module(times)
@@ -212,11 +218,15 @@ def fold(network: Any) -> Any:
 
     Args:
         network: a module with ramp layers in it, with trained statistics; stays as it is.
+
+    Raises:
+        ValueError: a layer's ``norm`` is not one that can be moved.
     """
     folded = copy.deepcopy(network).eval()
-    for layer in folded.modules():
+    for name, layer in folded.named_modules():
         norm = getattr(layer, "norm", None)
         if isinstance(layer, SpikingLayer) and norm is not None:
+            _check_norm(norm, layer, name)
             scale = norm.weight / (norm.running_var + norm.eps).sqrt()
             outputs = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
             layer.weight *= scale.view(
@@ -225,3 +235,17 @@ def fold(network: Any) -> Any:
             layer.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
             layer.norm = None
     return folded
+
+
+def _check_norm(norm: Any, layer: SpikingLayer, name: str) -> None:
+    known = isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d))
+    if not known or norm.running_var is None or norm.weight is None:
+        raise ValueError(
+            f"norm of layer {name} must be a batch normalisation with statistics and weights, "
+            f"got {norm}"
+        )
+    if layer.pool > 1 and (norm.weight < 0).any():
+        raise ValueError(
+            f"norm of layer {name} must have no negative weight: it would turn the earliest spike "
+            "of a block into the latest"
+        )

@@ -17,7 +17,7 @@ weight of 1 at a threshold of 1 keeps its time, layer after layer.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol
 
 import torch
@@ -112,21 +112,27 @@ class _Ramp(torch.autograd.Function):
     """clip(floor(drive / threshold), 0, t_max), and its derivative but for the floor.
 
     ``hardtanh_backward`` is the derivative in one pass over memory; it can be differentiated again,
-    so that penalties on gradients work.
+    so that penalties on gradients work. The form is the one that `torch.func` takes as well; there
+    is no forward mode, which `torch.compile` does not accept.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, drive, threshold, t_max, leak):  # type: ignore[no-untyped-def]
-        ctx.threshold, ctx.t_max, ctx.leak = threshold, t_max, leak
-        ctx.save_for_backward(drive)
+    def forward(drive, threshold, t_max, leak):  # type: ignore[no-untyped-def]
         levels = drive.clone() if threshold == 1 else drive / threshold
-        return levels.floor_().clamp_(0, t_max)
+        return torch.nn.functional.hardtanh_(levels.floor_(), 0.0, float(t_max))
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
+        drive, ctx.threshold, ctx.t_max, ctx.leak = inputs
+        ctx.save_for_backward(drive)
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
         (drive,) = ctx.saved_tensors
-        reach = ctx.threshold * ctx.t_max
-        inside = torch.ops.aten.hardtanh_backward(grad, drive, 0.0, float(reach))
+        reach = float(ctx.threshold * ctx.t_max)
+        inside = torch.ops.aten.hardtanh_backward(grad, drive, 0.0, reach)
         if ctx.leak:
             inside = torch.lerp(inside, grad, ctx.leak)
         return (inside if ctx.threshold == 1 else inside / ctx.threshold), None, None, None
@@ -135,20 +141,25 @@ class _Ramp(torch.autograd.Function):
 NAMES = ("step", "ramp")
 
 
-def neuron_of(neuron: str | Neuron, **step: Any) -> Neuron:
+def neuron_of(neuron: str | Neuron, **options: Any) -> Neuron:
     """A neuron by its name, or as it is.
 
     Args:
         neuron: ``"step"``, ``"ramp"`` or a neuron.
-        step: options of a `StepNeuron`; of them only ``threshold`` is one of ramps as well.
+        options: of the neuron that is named; a neuron has its own.
 
     Raises:
-        ValueError: there is no such neuron.
+        ValueError: there is no such neuron, or it does not have such an option.
     """
-    if neuron == "step":
-        return StepNeuron(**step)
-    if neuron == "ramp":
-        return RampNeuron(step.get("threshold", 1.0))
-    if isinstance(neuron, str) or not hasattr(neuron, "times"):
+    kinds = {"step": StepNeuron, "ramp": RampNeuron}
+    if isinstance(neuron, str) and neuron in kinds:
+        kind = kinds[neuron]
+        known = [field.name for field in fields(kind)]
+    elif isinstance(neuron, str) or not hasattr(neuron, "times"):
         raise ValueError(f"neuron must be one of {', '.join(NAMES)} or a neuron, got {neuron!r}")
-    return neuron
+    else:
+        kind, known = None, []
+    for name in options:
+        if name not in known:
+            raise ValueError(f"{name} is not an option of {neuron!r} neurons: {known}")
+    return neuron if kind is None else kind(**options)  # type: ignore[return-value]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from firstspike.nn.connections import Synapses, check_sizes, reached
 from firstspike.nn.neurons import RampNeuron
 from firstspike.times import T_MAX, check_t_max
 
@@ -25,8 +28,7 @@ class EarliestPool2d(nn.Module):
     def __init__(self, kernel_size: int, stride: int | None = None, t_max: int = T_MAX) -> None:
         super().__init__()
         check_t_max(t_max)
-        if kernel_size < 1:
-            raise ValueError(f"kernel_size must be at least 1, got {kernel_size}")
+        check_sizes(1, kernel_size=kernel_size, stride=kernel_size if stride is None else stride)
         self.kernel_size, self.stride, self.t_max = kernel_size, stride or kernel_size, t_max
 
     def levels(self, levels: Tensor) -> Tensor:
@@ -56,8 +58,7 @@ class MeanPool2d(nn.Module):
     def __init__(self, kernel_size: int, stride: int | None = None, t_max: int = T_MAX) -> None:
         super().__init__()
         check_t_max(t_max)
-        if kernel_size < 1:
-            raise ValueError(f"kernel_size must be at least 1, got {kernel_size}")
+        check_sizes(1, kernel_size=kernel_size, stride=kernel_size if stride is None else stride)
         self.kernel_size, self.stride, self.t_max = kernel_size, stride or kernel_size, t_max
         # A block's sum against a threshold of its size: whole numbers, and no rounding before.
         self.neuron = RampNeuron(float(kernel_size**2))
@@ -75,10 +76,12 @@ class MeanPool2d(nn.Module):
 
     def fan_out(self, shape: tuple[int, ...]) -> Tensor:
         """Blocks that each input of one sample, of this shape, belongs to."""
-        inputs = torch.zeros((1, *shape), requires_grad=True)
-        with torch.enable_grad():
-            reached = self.drive(inputs).sum()
-        return torch.autograd.grad(reached, inputs)[0][0].round().long()
+        return reached(self.drive, shape)
+
+    def synapses(self, trace: Any) -> list[Synapses]:
+        """What the spikes of a `firstspike.nn.Trace` of this layer met."""
+        fan_out = self.fan_out(tuple(trace.inputs.shape[1:])).to(trace.inputs.device)
+        return [Synapses(trace.inputs, fan_out, False)]
 
     def extra_repr(self) -> str:
         return f"{self.kernel_size}, stride={self.stride}, t_max={self.t_max}"
