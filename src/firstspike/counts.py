@@ -4,8 +4,8 @@ Nothing here is estimated. A plain simulation with a clock (tests/naive.py) find
 to the last operation.
 
 *Spikes* come up to and including the step of the decision, the first output spike (Spiking-GAN,
-arXiv 2106.15420, section 3.1), the input's included. A spike that a pool or a layer's ``pool`` holds
-back because an earlier one came from its block is a spike of its neuron, and reaches nobody.
+arXiv 2106.15420, section 3.1), the input's included. A spike that a pool or a layer's ``pool``
+holds back because an earlier one came from its block is a spike of its neuron, and reaches nobody.
 
 *Additions* are those of a weight to a neuron, one a spike and synapse, through fixed weights
 (`firstspike.nn.MeanPool2d`, a shortcut without a connection) as well. Spikes of the decision step
@@ -17,14 +17,14 @@ compares, once a step, until it has fired: ``t + 1`` times if it fires at step t
 never does. The clock of the output layer stops for all its neurons at the decision. Step neurons
 change when a spike comes and at no other time: they have no updates.
 
-*Memory accesses* are of words: an addition reads a weight, and reads and writes a neuron's state; an
-update reads and writes it. Nothing is said of caches, and nothing of the queues of spikes.
+*Memory accesses* are of words: an addition reads a weight, and reads and writes a neuron's state;
+an update reads and writes it. Nothing is said of caches, and nothing of the queues of spikes.
 
 *Latency* counts windows: layer l of ramp neurons answers in window l, the input being window 0, so
 that the decision falls at ``(windows - 1) * t_max`` plus the step of the first output spike, or at
-``windows * t_max`` if there is none. Both branches of a `firstspike.nn.Residual` are taken to arrive
-in the window before the join, as they do if the shortcut holds its spikes back until then. Step
-neurons share one window.
+``windows * t_max`` if there is none. Both branches of a `firstspike.nn.Residual` are taken to
+arrive in the window before the join, as they do if the shortcut holds its spikes back until then.
+Step neurons share one window.
 """
 
 from __future__ import annotations

@@ -10,12 +10,16 @@ from torch import nn
 
 from firstspike import models
 from firstspike.commands.evaluate import Evaluate
-from firstspike.commands.evaluate_figures import save_classifier_figures
+from firstspike.commands.evaluate_figures import save_classifier_figures, save_network_figures
 from firstspike.data import ImageSet
+from firstspike.energy import energy
 from firstspike.evaluation.classifiers import ClassifierReport, evaluate_ann, evaluate_classifier
+from firstspike.evaluation.networks import evaluate_network
 from firstspike.models.quantized import quantize
+from firstspike.nn import SpikingNetwork
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
+from firstspike.training.deep import DenseTraining
 from firstspike.training.loading import load_classifier, load_trainer
 from firstspike.training.trainer import Trainer
 
@@ -30,21 +34,44 @@ def evaluate(request: Evaluate) -> None:
         raise ValueError(f"{request.runs[0]}: a classifier; evaluate one, --against one other")
     run = RunDirectory.open(request.runs[0].expanduser())
     trainer = load_trainer(run)
-    model = trainer.model
+    model = trainer.result()
     images = _unseen(trainer, run, request.split)
     name = f"evaluation-{request.split}{'-int8' if request.quantized else ''}"
     folder = request.out or run.path / name
     if request.quantized:
         model = _quantized(model, run)
+    record: dict[str, Any]
     if isinstance(model, models.Classifier):
         report = _measure(model, images, request)
         _draw(folder, report, model, images, request)
         record = report.as_dict()
+    elif isinstance(model, SpikingNetwork):
+        if request.against:
+            raise ValueError("--against is for networks of step neurons; leave it out")
+        found = evaluate_network(
+            model, images, model.t_max, add_pj=request.add_pj, mac_pj=request.mac_pj
+        )
+        save_network_figures(folder, found, images)
+        record = found.as_dict()
+    elif isinstance(trainer, DenseTraining):
+        record = _dense_record(trainer, images, request)
     else:
         record = evaluate_ann(model, images, mac_pj=request.mac_pj)
     files.save_json(folder / "metrics.json", record)
     print(json.dumps({k: v for k, v in record.items() if not isinstance(v, list)}, indent=2))
     print(f"all of it, and figures: {folder}")
+
+
+def _dense_record(trainer: DenseTraining, images: ImageSet, request: Evaluate) -> dict[str, Any]:
+    """What a dense twin of any layers decides, and the energy of its multiply-adds."""
+    figures = trainer.measure(images.images, images.labels)
+    return {
+        "data": images.name,
+        "count": len(images),
+        "accuracy": figures["accuracy"],
+        "dense_macs": trainer.macs,
+        "dense_energy_pj": energy(0, trainer.macs, mac_pj=request.mac_pj).dense_pj,
+    }
 
 
 def _quantized(model: nn.Sequential, run: RunDirectory) -> models.Classifier:

@@ -16,8 +16,9 @@ from firstspike.drawing.raster import raster
 from firstspike.drawing.samples import histogram, image_rows
 from firstspike.drawing.weights import filters
 from firstspike.evaluation import fidelity
-from firstspike.evaluation.classifiers import ClassifierReport, layer_times
+from firstspike.evaluation.classifiers import ClassifierReport, DecisionReport, layer_times
 from firstspike.evaluation.comparison import side_names
+from firstspike.evaluation.networks import NetworkReport
 from firstspike.evaluation.samples import Reference, Samples
 from firstspike.evaluation.sides import Evaluated, Side
 from firstspike.nn import FirstSpikeSequential
@@ -92,6 +93,32 @@ def save_classifier_figures(
     return paths
 
 
+def save_network_figures(
+    folder: str | os.PathLike[str], report: NetworkReport, images: ImageSet
+) -> list[Path]:
+    """Draw the figures of a classifier of any layers into a folder.
+
+        per-class.png    decision step and spikes of each class
+        deadline.png     accuracy against the steps of the last window
+        confusion.png    confusion matrix
+
+    Args:
+        folder: made if it is not there; each file is replaced as a whole or not at all.
+        report: of `firstspike.evaluation.networks.evaluate_network`.
+        images: where the names of classes come from.
+
+    Raises:
+        ValueError: a file cannot be written.
+    """
+    classes = list(images.names)
+    drawn = _draw_reports({"this run": report}, classes)
+    drawn["confusion"] = decisions.confusion(report.confusion, classes)
+    paths = [Path(folder, f"{stem}.png") for stem in drawn]
+    for path, figure in zip(paths, drawn.values(), strict=True):
+        figures.save(path, figure)
+    return paths
+
+
 def save_sample_figures(
     folder: str | os.PathLike[str], samples: Samples, reference: Reference
 ) -> None:
@@ -148,10 +175,10 @@ def save_comparison_figures(folder: Path, side: Side, against: Side | None) -> N
 
 
 def _draw_reports(
-    reports: Mapping[str, ClassifierReport], classes: Sequence[str]
+    reports: Mapping[str, DecisionReport], classes: Sequence[str]
 ) -> dict[str, Figure]:
     """The figures that show reports beside each other."""
-    if len({report.sizes[-1] for report in reports.values()}) > 1:
+    if len({len(report.confusion) for report in reports.values()}) > 1:
         raise ValueError("compare must be about a network with as many classes as model has")
 
     def of_each(field: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from firstspike.coding import ImageLike, encode
+from firstspike.counts import count
 from firstspike.metrics import decide
 from firstspike.models.paper import Classification
 from firstspike.nn import (
@@ -137,20 +138,10 @@ class NetworkClassifier(SpikingNetwork):
         return times
 
     def _classify(self, times: Tensor) -> Classification:
-        traces, t_max = self.traces(times), self.t_max
-        output = traces[-1].times
-        classes = decide(output, self.potentials(times), t_max)
-        first = output.amin(dim=1, keepdim=True)
-        fired = [(trace.times < t_max).flatten(1) for trace in traces]
-        fired[-1] &= output <= first
-        additions = torch.zeros(len(times), dtype=torch.int64, device=times.device)
-        for trace in traces[1:]:
-            reached = trace.module.fan_out(tuple(trace.inputs.shape[1:]))  # type: ignore[union-attr]
-            additions += ((trace.inputs < t_max) * reached).flatten(1).sum(dim=1)  # type: ignore[operator]
-        decisions = (self.windows - 1) * t_max + first[:, 0].long()
-        return Classification(
-            classes, decisions, torch.stack([f.sum(dim=1) for f in fired], dim=1), additions
-        )
+        traces = self.traces(times)
+        counts = count(self, traces)
+        classes = decide(traces[-1].times, self.potentials(times), self.t_max)
+        return Classification(classes, counts.decision, counts.spikes, counts.additions.sum(dim=1))
 
 
 def spiking(

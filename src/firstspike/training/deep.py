@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from firstspike.coding import jittered
+from firstspike.counts import count
 from firstspike.data import Parts
 from firstspike.data.augment import preset
 from firstspike.metrics import accuracy
@@ -128,22 +129,24 @@ class RampTraining(DeepTraining):
     @torch.no_grad()
     def measure(self, images: Tensor, labels: Tensor) -> Stats:
         network, t_max = self.result(), self.model.t_max
-        found, fired, neurons = [], 0.0, 0
+        found, steps, spikes, neurons = [], [], [], 1
         for part in images.split(BATCH):
             times = network.times_of(part)
-            layers = network.layer_times(times)
-            found.append((layers[-1], network.potentials(times)))
-            fired += sum(float((layer < t_max).sum()) for layer in layers[:-1]) + len(part)
-            neurons = sum(layer[0].numel() for layer in layers)
+            traces = network.traces(times)
+            counts = count(network, traces)
+            found.append((traces[-1].times, network.potentials(times)))
+            steps.append(counts.decision)
+            spikes.append(counts.spikes.sum(dim=1))
+            neurons = sum(counts.neurons)
         output, potentials = (torch.cat([*parts]) for parts in zip(*found, strict=True))
         right = accuracy(output, labels, potentials, t_max)
-        step = (network.windows - 1) * t_max + output.amin(dim=1).mean()
+        fired = float(torch.cat(spikes).double().mean())
         return {
             "accuracy": right.strict,
             "ties_accuracy": right.ties,
-            "decision_step": float(step),
-            "spikes": fired / len(images),
-            "spikes_a_neuron": fired / len(images) / neurons,
+            "decision_step": float(torch.cat(steps).double().mean()),
+            "spikes": fired,
+            "spikes_a_neuron": fired / neurons,
         }
 
 
@@ -156,6 +159,24 @@ class DenseTraining(DeepTraining):
 
     def encoded(self, values: Tensor, rng: torch.Generator | None = None) -> Tensor:
         return values
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds for one image."""
+        counted = [0]
+
+        def add(layer: Any, inputs: Any, output: Tensor) -> None:
+            counted[0] += output[0].numel() * layer.weight[0].numel()
+
+        hooks = [
+            layer.register_forward_hook(add)
+            for layer in self.model.modules()
+            if isinstance(layer, (nn.Conv2d, nn.Linear))
+        ]
+        self.scores(torch.zeros(1, *self.shape.image, dtype=torch.uint8))
+        for hook in hooks:
+            hook.remove()
+        return counted[0]
 
     @torch.no_grad()
     def measure(self, images: Tensor, labels: Tensor) -> Stats:
