@@ -18,6 +18,7 @@ PACKAGE = ROOT / "src" / "firstspike"
 ORDER = (
     "_version",
     "_moved",
+    "torch_private",
     "times",
     "shape",
     "energy",

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstspike.times import T_MAX, check_t_max, check_times
+from firstspike.torch_private import is_plain
 
 ImageLike = Tensor | NDArray[Any]
 
@@ -34,27 +35,29 @@ def encode(images: ImageLike, t_max: int = T_MAX) -> Tensor:
         t_max: number of time steps of the simulation; a black pixel gets it, that is, silence.
 
     Returns:
-        float32 times in steps, of the shape and on the device of ``images``. Exact for uint8; for
-        floats, a value within rounding error of a step counts as that step, so that
-        ``pixels / 255`` gives the times of ``pixels``. No gradient flows through.
+        Times in steps, of PyTorch's default dtype (float32 if nobody changed it), of the shape and
+        on the device of ``images``. Exact for uint8; for floats, a value within rounding error of a
+        step counts as that step, so that ``pixels / 255`` gives the times of ``pixels``. No
+        gradient flows through.
 
     Raises:
         ValueError: ``images`` has another type or holds NaN or values outside 0..1.
     """
-    check_t_max(t_max)
-    pixels = _as_images(images)
+    dtype = torch.get_default_dtype()
+    t_max = check_t_max(t_max, dtype)
+    pixels = as_images(images)
     if pixels.dtype == torch.uint8:
-        return ((_LEVELS - pixels.long()) * t_max // _LEVELS).float()
+        return ((_LEVELS - pixels.long()) * t_max // _LEVELS).to(dtype)
     rounding = min(0.5, 2 * torch.finfo(pixels.dtype).eps * t_max)
     exact = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
-    return torch.floor((1 - exact) * t_max + rounding).float()
+    return torch.floor((1 - exact) * t_max + rounding).to(dtype)
 
 
 @functools.cache
 def shade_times(t_max: int = T_MAX) -> NDArray[np.int32]:
     """Spike time of each value of an 8-bit pixel, int32 [256]: `encode` as a table for kernels."""
-    shades = torch.arange(_LEVELS + 1, dtype=torch.uint8)
-    return encode(shades, t_max).numpy().astype(np.int32)
+    shades = np.arange(_LEVELS + 1, dtype=np.int64)
+    return ((_LEVELS - shades) * check_t_max(t_max) // _LEVELS).astype(np.int32)
 
 
 def decode(times: Tensor, t_max: int = T_MAX) -> Tensor:
@@ -98,12 +101,13 @@ def noise_times(
         generator: a CPU random generator; PyTorch's default one if None.
 
     Returns:
-        float32 times in steps, [count, features], on the CPU.
+        Times in steps, [count, features], of PyTorch's default dtype, on the CPU.
 
     Raises:
         ValueError: an argument is out of its range.
     """
-    check_t_max(t_max)
+    dtype = torch.get_default_dtype()
+    t_max = check_t_max(t_max, dtype)
     for name, size in (("count", count), ("features", features)):
         if size < 0:
             raise ValueError(f"{name} must not be negative, got {size}")
@@ -112,10 +116,12 @@ def noise_times(
         raise ValueError(f"last must lie in 0..{t_max}, got {last}")
     if not 0 <= silent <= 1:
         raise ValueError(f"silent must lie in 0..1, got {silent}")
-    times = torch.randint(last + 1, (count, features), generator=generator).float()
+    how: dict[str, Any] = {"generator": generator, "device": "cpu"}
+    times = torch.randint(last + 1, (count, features), **how).to(dtype)
     if not silent:
         return times
-    return times.masked_fill_(torch.rand(times.shape, generator=generator) < silent, t_max)
+    left_out = torch.rand(times.shape, dtype=torch.float32, **how) < silent
+    return times.masked_fill_(left_out, t_max)
 
 
 def jittered(times: Tensor, deviation: float, t_max: int, rng: torch.Generator) -> Tensor:
@@ -127,7 +133,7 @@ def jittered(times: Tensor, deviation: float, t_max: int, rng: torch.Generator) 
         t_max: number of time steps; a spike that is moved there falls silent.
         rng: gives the moves.
     """
-    noise = (torch.randn(times.shape, generator=rng) * deviation).round()
+    noise = (torch.randn(times.shape, dtype=times.dtype, generator=rng) * deviation).round()
     place = times.detach()
     moved = times + ((place + noise).clamp(0, t_max) - place)
     return torch.where(times < t_max, moved, times)
@@ -171,7 +177,7 @@ def rate_encode(images: ImageLike, t_max: int = T_MAX, *, inverted: bool = False
         ValueError: as for `encode`.
     """
     check_t_max(t_max)
-    pixels = _as_images(images)
+    pixels = as_images(images)
     if pixels.dtype == torch.uint8:
         counts = (2 * pixels.long() * (t_max - 1) + _LEVELS) // (2 * _LEVELS)
     else:
@@ -196,14 +202,14 @@ def spike_train(counts: Tensor, t_max: int = T_MAX) -> Tensor:
     check_t_max(t_max)
     if counts.dtype.is_floating_point or counts.dtype.is_complex or counts.dtype == torch.bool:
         raise ValueError(f"counts must be an integer tensor, got {counts.dtype}")
-    if ((counts < 0) | (counts > t_max)).any():
+    if is_plain(counts) and ((counts < 0) | (counts > t_max)).any():
         raise ValueError(f"counts must lie in 0..{t_max}, one spike a step at most")
     steps = torch.arange(t_max + 1, device=counts.device)
     spikes_before = counts.long().unsqueeze(-1) * steps // t_max
     return spikes_before.diff(dim=-1).bool()
 
 
-def _as_images(images: ImageLike) -> Tensor:
+def as_images(images: ImageLike) -> Tensor:
     """``images`` as a detached tensor: uint8, or floating point in 0..1. ValueError otherwise."""
     remedy = "must be uint8 in 0..255 or floating point in 0..1"
     if isinstance(images, Tensor):
@@ -220,7 +226,7 @@ def _as_images(images: ImageLike) -> Tensor:
             f"images {remedy}, got {pixels.dtype}: convert 0..255 with .to(torch.uint8) "
             "in PyTorch or .astype(numpy.uint8) in NumPy"
         )
-    if not ((pixels >= 0) & (pixels <= 1)).all():
+    if is_plain(pixels) and not ((pixels >= 0) & (pixels <= 1)).all():
         raise ValueError(
             f"images {remedy}, but some are NaN or outside 0..1: divide by the largest value"
         )

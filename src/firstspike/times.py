@@ -21,27 +21,64 @@ from numbers import Integral
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # options know of steps, and are read without PyTorch
+    import torch
     from torch import Tensor
 
 T_MAX = 256
+LARGEST_T_MAX = 1 << 24  # the last whole number up to which float32 holds all
 
 
-def check_t_max(t_max: int) -> None:
-    """Raise ValueError unless ``t_max`` is a whole number of steps, at least 1."""
-    if isinstance(t_max, bool) or not isinstance(t_max, Integral) or t_max < 1:
-        raise ValueError(f"t_max must be a whole number of time steps, at least 1, got {t_max}")
+def check_whole(name: str, value: object, least: int, unit: str = "") -> int:
+    """A whole number of any kind, NumPy's included, as Python's. ValueError if it is none."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} must be a whole number{unit}, at least {least}, got {value!r}")
+    return int(value)
+
+
+def check_t_max(t_max: int, dtype: torch.dtype | None = None) -> int:
+    """``t_max`` as Python's integer.
+
+    Args:
+        t_max: number of time steps.
+        dtype: of the times that are to be held, if they are.
+
+    Raises:
+        ValueError: it is no whole number, not at least 1, or more than ``dtype`` holds exactly.
+    """
+    steps = check_whole("t_max", t_max, 1, " of time steps")
+    if dtype is not None and dtype.is_floating_point and steps > (most := _last_exact(dtype)):
+        raise ValueError(
+            f"t_max must be at most {most} in {dtype}, which rounds larger times, got {steps}; "
+            "use a wider dtype"
+        )
+    return steps
+
+
+def _last_exact(dtype: torch.dtype) -> int:
+    """The last whole number up to which a floating-point dtype holds all of them."""
+    import torch
+
+    return min(int(2 / torch.finfo(dtype).eps), torch.iinfo(torch.int32).max)
 
 
 def check_times(times: Tensor, t_max: int, name: str = "times") -> None:
     """Raise ValueError unless ``times`` are floating-point spike times, whole steps in 0..t_max.
+
+    While somebody only records what is done with them (`firstspike.torch_private.is_plain`), there
+    are no values to check.
 
     Args:
         times: tensor of any shape.
         t_max: number of time steps.
         name: what the message calls the tensor.
     """
+    from firstspike.torch_private import is_plain
+
     if not times.dtype.is_floating_point:
         raise ValueError(f"{name} must be a floating-point tensor, got {times.dtype}")
+    check_t_max(t_max, times.dtype)
+    if not is_plain(times):
+        return
     if ((times >= 0) & (times <= t_max) & (times == times.round())).all():
         return
     fault = "NaN" if times.isnan().any() else "a value outside of it or between two steps"
@@ -84,5 +121,6 @@ def from_raster(raster: Tensor) -> Tensor:
 
     if raster.dtype != torch.bool or raster.ndim == 0:
         raise ValueError(f"raster must be a bool tensor [..., t_max], got {raster.dtype}")
+    check_t_max(raster.shape[-1], torch.float32)
     first = raster.float().argmax(dim=-1)
     return torch.where(raster.any(dim=-1), first, raster.shape[-1]).float()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from firstspike import T_MAX, fire, losses
 from firstspike.nn import (
     FirstSpikeLinear,
     FirstSpikeSequential,
+    by_input,
     normalize_error,
     weight_range,
 )
@@ -79,11 +81,16 @@ def test_state_dict_round_trip(bias):
     assert not torch.equal(layer.weight, other.weight)
     other.load_state_dict(layer.state_dict())
     assert torch.equal(layer.weight, other.weight)
+    by_input(other).load_state_dict(layer.state_dict())
+    assert torch.equal(layer.weight, other.weight)
     assert other.weight.t().is_contiguous()
 
 
 def test_weights_stay_contiguous_by_input():
     layer = FirstSpikeLinear(5, 3)
+    before = layer.weight.tolist()
+    assert by_input(layer) is layer
+    assert layer.weight.tolist() == before
     optimiser = torch.optim.Adam(layer.parameters())
     layer(torch.zeros(2, 5)).sum().backward()
     optimiser.step()
@@ -191,11 +198,32 @@ def test_repr_shows_the_options():
         ("out_features", {"out_features": -1}),
         ("t_max", {"t_max": 0}),
         ("normalize", {"normalize": "l3"}),
+        ("in_features", {"in_features": 2.0}),
+        ("delay", {"delay": -1}),
+        ("delay", {"delay": 0.5}),
+        ("silent", {"silent": "push"}),
+        ("impl", {"impl": "cuda"}),
+        ("threshold", {"threshold": math.nan}),
+        ("threshold", {"threshold": math.inf}),
+        ("init", {"init": (1.0, -1.0)}),
+        ("init", {"init": (0.0, math.nan)}),
+        ("window", {"window": math.nan}),
     ],
 )
 def test_errors_name_the_argument(name, options):
     with pytest.raises(ValueError, match=f"^{name} must"):
         FirstSpikeLinear(**{"in_features": 2, "out_features": 2, **options})
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    sizes = np.array([4, 3, 20, 2])
+    layer = FirstSpikeLinear(*sizes[:2], t_max=sizes[2], delay=sizes[3])
+    assert layer(torch.zeros(1, 4)).shape == (1, 3)
+    assert [type(it) for it in (layer.in_features, layer.t_max, layer.delay)] == [int] * 3
+
+
+def test_a_negative_threshold_is_exceeded_at_once():
+    assert FirstSpikeLinear(4, 3, threshold=-1.0)(torch.full((1, 4), 256.0)).tolist() == [[0] * 3]
 
 
 def test_normalisation_refuses_other_norms():

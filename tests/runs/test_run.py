@@ -32,7 +32,8 @@ def content(folder: Path) -> list[str]:
 
 def network(hidden: int = 3, seed: int = 0) -> fs.nn.FirstSpikeSequential:
     torch.manual_seed(seed)
-    return fs.models.spiking_network((5, hidden, 2), threshold=0.2, impl="reference")
+    made = fs.models.spiking_network((5, hidden, 2), threshold=0.2, impl="reference")
+    return fs.nn.by_input(made)
 
 
 def adam(model: nn.Module) -> torch.optim.Adam:

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from firstspike.coding import ImageLike, encode, shade_times
+from firstspike.coding import ImageLike, as_images, encode, shade_times
 from firstspike.metrics import decide, spike_stats
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential, weight_range
+from firstspike.torch_private import is_plain
 
 LATENTS, HIDDEN, PIXELS = 100, 400, 784  # sizes of Spiking-GAN, section 3.2
 IMAGE_DRIFT, IMAGE_SPREAD = 6.0, 1.0  # behind images, whose pixels are mostly silent
@@ -49,8 +50,9 @@ class Classifier(FirstSpikeSequential):
         """Decide on images, and stop at the first output spike.
 
         On a CPU the layers of an image share one clock (`firstspike.ops.cpu.race`), so that its
-        cost is that of the spikes until the decision. Elsewhere all spikes are computed, layer by
-        layer, with the same result.
+        cost is that of the spikes until the decision; weights that are not stored by input
+        (`firstspike.nn.by_input`) are transposed first. Elsewhere, and where somebody watches what
+        is computed, all spikes are computed, layer by layer, with the same result.
 
         Args:
             images: [B, ...], uint8 or floating point in 0..1, as for `firstspike.encode`.
@@ -61,12 +63,12 @@ class Classifier(FirstSpikeSequential):
         self.check()
         layers, t_max = self.layers, self.t_max
         inputs = layers[0].in_features
-        pixels = torch.as_tensor(images)
+        pixels = as_images(images)
         if pixels.ndim < 2 or math.prod(pixels.shape[1:]) != inputs:
             raise ValueError(
                 f"images must be [B, ...] with {inputs} pixels each, got {list(pixels.shape)}"
             )
-        network = self._network(layers)
+        network = self._network(layers) if self._is_simple(pixels) else None
         if network is None:
             weight = layers[0].weight
             return self._by_layers(encode(pixels, t_max).flatten(1).to(weight))
@@ -79,6 +81,13 @@ class Classifier(FirstSpikeSequential):
         flat = np.ascontiguousarray(pixels.cpu().numpy().reshape(len(pixels), inputs))
         result = race(flat, codes, network, t_max, self.delay)
         return Classification(*map(torch.from_numpy, result))
+
+    def _is_simple(self, pixels: Tensor) -> bool:
+        """Whether these are numbers, and no hook wants to see the layers at work."""
+        hooks = (
+            layer._forward_hooks or layer._forward_pre_hooks for layer in self._modules.values()
+        )
+        return is_plain(pixels) and not any(hooks)
 
     def _network(self, layers: list[FirstSpikeLinear]) -> Any:
         """The layers for `race`: views of the parameters, made anew when one has moved.

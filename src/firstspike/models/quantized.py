@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firstspike.coding import ImageLike, encode, shade_times
+from firstspike.coding import ImageLike, as_images, encode, shade_times
 from firstspike.models import Classification, Classifier
 from firstspike.nn import FirstSpikeLinear
 
@@ -75,7 +75,7 @@ class QuantizedClassifier:
 
     def _times(self, images: ImageLike) -> NDArray[np.int32]:
         """Spike times [B, pixels] of images."""
-        pixels = torch.as_tensor(images).cpu()
+        pixels = as_images(images).cpu()
         flat = pixels.flatten(1) if pixels.ndim > 1 else pixels
         if flat.dtype == torch.uint8:
             return self._time_of_shade[flat.numpy()]

@@ -6,12 +6,14 @@ small layer.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from firstspike.ops import backends, torch_private
+from firstspike import torch_private
+from firstspike.ops import backends
 
 
 def call(
@@ -27,7 +29,9 @@ def call(
     """`fire` with arguments that have been checked, by the backend of the name ``impl``."""
     arguments = (times, weight, bias, threshold, t_max, delay, silent, impl)
     fired: Tensor
-    if not _is_plain(times, weight, bias):
+    if _is_transformed():
+        fired = _TransformedFire.apply(*arguments)
+    elif not torch_private.is_plain(times, weight, bias):
         fired = torch.ops.firstspike.fire(*arguments)
     elif torch.is_grad_enabled() and _needs_grad(times, weight, bias):
         fired = _Fire.apply(*arguments)
@@ -36,11 +40,9 @@ def call(
     return fired
 
 
-def _is_plain(*tensors: Tensor | None) -> bool:
-    """Whether these are numbers in memory, and nobody records what is done with them."""
-    if torch.compiler.is_compiling() or torch_private.is_watched():
-        return False
-    return all(tensor is None or type(tensor) in (Tensor, torch.nn.Parameter) for tensor in tensors)
+def _is_transformed() -> bool:
+    """Whether `torch.func` must be told how; compilers know it from the operator."""
+    return not torch.compiler.is_compiling() and torch_private.is_transformed()
 
 
 def _needs_grad(*tensors: Tensor | None) -> bool:
@@ -116,12 +118,7 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     """Gradients for the arguments of the operator."""
     times, weight, fired = ctx.saved_tensors
     need_times = ctx.needs_input_grad[0]
-    arguments = (grad, times, weight, fired, *ctx.settings, need_times)
-    # Where this may be differentiated, the dispatcher finds that it must not.
-    if torch.is_grad_enabled() or not _is_plain(grad, times, weight, fired):
-        grads = torch.ops.firstspike.fire_backward(*arguments)
-    else:
-        grads = _fire_backward(*arguments)
+    grads = _call_backward(grad, times, weight, fired, *ctx.settings, need_times)
     grad_times, grad_weight, grad_bias = grads
     return (
         grad_times if need_times else None,
@@ -129,6 +126,18 @@ def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         grad_bias if ctx.has_bias else None,
         *[None] * 5,
     )
+
+
+def _call_backward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+    grads: tuple[Tensor, Tensor, Tensor]
+    if _is_transformed():
+        grads = _TransformedBackward.apply(*arguments)
+    # Where this may be differentiated, the dispatcher finds that it must not.
+    elif torch.is_grad_enabled() or not torch_private.is_plain(*arguments[:4]):
+        grads = torch.ops.firstspike.fire_backward(*arguments)
+    else:
+        grads = _fire_backward(*arguments)
+    return grads
 
 
 def _refuse(ctx: Any, *grads: Tensor) -> None:
@@ -148,6 +157,57 @@ class _Fire(torch.autograd.Function):
         return fired
 
     backward = staticmethod(_differentiate)
+
+
+class _TransformedFire(torch.autograd.Function):
+    """The same for `torch.func`, which takes it through its levels one by one."""
+
+    setup_context = staticmethod(_remember)
+    backward = staticmethod(_differentiate)
+
+    @staticmethod
+    def forward(*inputs: Any) -> Tensor:
+        fired: Tensor = torch.ops.firstspike.fire(*inputs)
+        return fired
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
+        times, *others = inputs
+        if in_dims[1:3] != (None, None):  # weights of their own
+            return torch.stack([call(*one) for one in _one_by_one(info, in_dims, inputs)]), 0
+        times = times.movedim(in_dims[0], 0)
+        return call(times.flatten(0, 1), *others).unflatten(0, times.shape[:2]), 0
+
+
+class _TransformedBackward(torch.autograd.Function):
+    """The operator ``fire_backward`` for `torch.func`."""
+
+    backward = staticmethod(_refuse)
+
+    @staticmethod
+    def forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+        grads: tuple[Tensor, Tensor, Tensor] = torch.ops.firstspike.fire_backward(*inputs)
+        return grads
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """There is nothing to keep: it has no gradient."""
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], *inputs: Any
+    ) -> tuple[tuple[Tensor, ...], tuple[int, int, int]]:
+        found = [_call_backward(*one) for one in _one_by_one(info, in_dims, inputs)]
+        return tuple(map(torch.stack, zip(*found, strict=True))), (0, 0, 0)
+
+
+def _one_by_one(
+    info: Any, in_dims: tuple[int | None, ...], inputs: tuple[Any, ...]
+) -> Iterator[tuple[Any, ...]]:
+    """The arguments of each member of a batch of `torch.func.vmap`."""
+    pairs = list(zip(inputs, in_dims, strict=True))
+    for k in range(info.batch_size):
+        yield tuple(it if dim is None else it.select(dim, k) for it, dim in pairs)
 
 
 torch.library.register_autograd(

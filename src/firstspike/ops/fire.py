@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 from torch import Tensor
 
 from firstspike.ops import backends, dispatch
-from firstspike.times import T_MAX, check_t_max
+from firstspike.times import T_MAX, check_t_max, check_whole
 
 Silent = Literal["zero", "pull"]
 Impl = Literal["auto", "reference", "numba"]  # the package's own, for options
@@ -41,7 +42,8 @@ def fire(
         weight: [out, in], of the dtype of ``times``. Fastest on a CPU if ``weight.t()`` is
             contiguous.
         threshold: potential that must be exceeded.
-        t_max: number of time steps.
+        t_max: number of time steps, which the dtype must hold: 256 in bfloat16, 2048 in float16,
+            2 ** 24 in float32.
         bias: potential from step 0 on, [out], or None.
         delay: steps from an input spike to its effect, 0 or more. 1 makes "contributed" and
             "came before" the same set, as in S4NN's code; 0 is the paper to the letter.
@@ -59,7 +61,8 @@ def fire(
     Raises:
         ValueError: an argument does not fit; the message names it.
     """
-    _check(times, weight, bias, t_max, delay, silent)
+    t_max, delay = check_t_max(t_max), check_whole("delay", delay, 0, " of steps")
+    _check(times, weight, bias, t_max, threshold, silent)
     return dispatch.call(
         times, weight, bias, float(threshold), t_max, delay, silent, backends.choose(impl, times)
     )
@@ -70,14 +73,14 @@ def _check(
     weight: Tensor,
     bias: Tensor | None,
     t_max: int,
-    delay: int,
+    threshold: float,
     silent: str,
 ) -> None:
-    check_t_max(t_max)
     if times.ndim != 2:
         raise ValueError(f"times must be [B, in], got shape {list(times.shape)}")
     if not times.dtype.is_floating_point:
         raise ValueError(f"times must be a floating-point tensor, got {times.dtype}")
+    check_t_max(t_max, times.dtype)
     if weight.ndim != 2 or weight.shape[1] != times.shape[1]:
         raise ValueError(
             f"weight must be [out, in] with in = {times.shape[1]} as in times, "
@@ -91,7 +94,7 @@ def _check(
                 f"{name} must be {times.dtype} on {times.device} like times, "
                 f"got {tensor.dtype} on {tensor.device}"
             )
-    if isinstance(delay, bool) or not isinstance(delay, int) or delay < 0:
-        raise ValueError(f"delay must be a whole number of steps, 0 or more, got {delay}")
+    if math.isnan(threshold):
+        raise ValueError("threshold must be a number, got NaN")
     if silent not in get_args(Silent):
         raise ValueError(f"silent must be one of {get_args(Silent)}, got {silent!r}")

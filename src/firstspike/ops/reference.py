@@ -74,7 +74,7 @@ def backward(
     for low in range(0, len(times), step):
         part = slice(low, low + step)
         arrives = (times[part] < t_max)[:, None] & (
-            times[part, None] + delay <= fired[part, :, None]
+            times[part, None] <= fired[part, :, None] - delay  # exact; a sum might be rounded
         )
         signal = error[part, :, None] * arrives  # [B, out, in]
         grad_weight -= signal.sum(dim=0)

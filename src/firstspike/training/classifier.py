@@ -13,6 +13,7 @@ from firstspike import models
 from firstspike.coding import encode, jittered
 from firstspike.data import Parts
 from firstspike.metrics import accuracy, spike_stats
+from firstspike.nn import by_input
 from firstspike.shape import MNIST, Shape
 from firstspike.training.config import ClassifierConfig, ClassifierOptions
 from firstspike.training.rules.decision import DecisionLearner
@@ -79,7 +80,7 @@ class SpikingTraining(ClassifierTraining):
     def build(self) -> None:
         config, sizes = self.config, (len(self.shape.classes), self.shape.pixels)
         clock: dict[str, Any] = {"t_max": config.t_max, "delay": config.delay}
-        self.model = models.classifier(config.hidden, *sizes, **clock)
+        self.model = by_input(models.classifier(config.hidden, *sizes, **clock))
 
     def loaded(self) -> None:
         self._learner = None  # it holds on to the optimiser's former state
@@ -110,7 +111,7 @@ class SpikingTraining(ClassifierTraining):
     def perturbed(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Spike times [B, 784] of images, moved in space and in time."""
         config = self.config
-        times = encode(images, config.t_max)
+        times = encode(images, config.t_max).float()
         if config.shift:
             times = shifted(times, config.shift, config.t_max, rng)
         if config.jitter:
@@ -131,7 +132,7 @@ class SpikingTraining(ClassifierTraining):
     @torch.no_grad()
     def measure(self, images: Tensor, labels: Tensor) -> Stats:
         t_max, last = self.config.t_max, self.model.layers[-1]
-        layer_times = self.model.layer_times(encode(images.flatten(1), t_max))
+        layer_times = self.model.layer_times(encode(images.flatten(1), t_max).float())
         _, hidden, output = layer_times
         stats = spike_stats(layer_times, t_max)
         right = accuracy(output, labels, last.final_potential(hidden), t_max)
@@ -156,7 +157,7 @@ class OnlineTraining(SpikingTraining):
             "delay": config.delay,
             "threshold": THRESHOLD,
         }
-        self.model = models.classifier(config.hidden, *sizes, bias=False, **options)
+        self.model = by_input(models.classifier(config.hidden, *sizes, bias=False, **options))
         for layer, reach in zip(self.model.layers, self._reaches, strict=True):
             nn.init.uniform_(layer.weight, 0.0, reach)
         self._firing, self._seen = torch.zeros(config.hidden, dtype=torch.int64), 0

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-from firstspike.times import T_MAX, check_t_max
+from firstspike.times import LARGEST_T_MAX, T_MAX, check_t_max
 from firstspike.training.options import LARGEST_SEED, Options, RuleOptions, above, added, within
 
 Recipe = Literal["best", "paper"]
@@ -57,6 +57,8 @@ class TimeOptions:
     def check_clock(self) -> None:
         """Raise ValueError if no spike could ever have an effect."""
         check_t_max(self.t_max)
+        if self.t_max > LARGEST_T_MAX:
+            raise ValueError(f"t_max must be at most {LARGEST_T_MAX}, got {self.t_max}")
         if self.delay >= self.t_max:
             raise ValueError(f"delay must be below t_max = {self.t_max}, got {self.delay}")
 

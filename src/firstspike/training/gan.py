@@ -19,7 +19,7 @@ from firstspike import losses, models
 from firstspike.coding import decode, encode, noise_times, seen_until
 from firstspike.data import ImageSet, Parts
 from firstspike.metrics import silent_fraction, spike_stats
-from firstspike.nn import FirstSpikeSequential
+from firstspike.nn import FirstSpikeSequential, by_input
 from firstspike.runs.directory import epoch_generator
 from firstspike.shape import MNIST, Shape
 from firstspike.training.config import AnnGanConfig, DataOptions, GanConfig, GanOptions
@@ -291,8 +291,8 @@ class SpikingGan(Gan):
         }
         self.mark = 0, config.t_max
         sizes = config.hidden, self.labels, self.shape.pixels
-        self.generator = models.generator(*sizes, **layer)
-        self.discriminator = models.discriminator(*sizes, **layer)
+        self.generator = by_input(models.generator(*sizes, **layer))
+        self.discriminator = by_input(models.discriminator(*sizes, **layer))
 
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         if self.config.optimizer == "sgd":
@@ -301,7 +301,7 @@ class SpikingGan(Gan):
         return super().optimizer(network, lr)
 
     def pixels(self, images: Tensor) -> Tensor:
-        return encode(images.flatten(1), self.config.t_max)
+        return encode(images.flatten(1), self.config.t_max).float()
 
     def loaded(self) -> None:
         self._learner = None  # it holds on to the optimisers' former states
@@ -356,7 +356,7 @@ class SpikingGan(Gan):
             last=config.latent_last,
             silent=config.latent_silent,
             generator=rng,
-        )
+        ).float()
 
     def on_grid(self, latents: Tensor) -> Tensor:
         return latents.round()
@@ -429,7 +429,7 @@ class AnnGan(Gan):
         return images.flatten(1).float() / 127.5 - 1
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        return torch.randn(count, models.LATENTS, generator=rng)
+        return torch.randn(count, models.LATENTS, dtype=torch.float32, generator=rng)
 
     def images(self, output: Tensor) -> Tensor:
         return (output.unflatten(1, self.shape.image) + 1) / 2

@@ -58,9 +58,14 @@ class Trainer:
     def __init__(self, config: DataOptions, shape: Shape = MNIST) -> None:
         config.check()
         self.config, self.shape = config, shape
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            self.build()
+        usual = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)  # of every run, whatever a script has set
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(config.seed)
+                self.build()
+        finally:
+            torch.set_default_dtype(usual)
         self.optimizers = self.make_optimizers()
 
     @classmethod

@@ -13,7 +13,7 @@ from torch import nn
 from firstspike.export.nir.rows import Array, Pair, described, pairs
 from firstspike.export.nir.writing import NEVER, import_nir
 from firstspike.models import Classifier
-from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
+from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential, by_input
 from firstspike.times import T_MAX, check_t_max
 
 
@@ -43,7 +43,7 @@ def load(path: str | os.PathLike[str]) -> FirstSpikeSequential:
         raise ValueError(f"{path}: {error}") from None
     is_classifier = graph.metadata.get("kind") == Classifier.__name__
     kind = Classifier if is_classifier else FirstSpikeSequential
-    return kind(*layers)
+    return by_input(kind(*layers))
 
 
 def _read(nir: Any, path: Path) -> Any:

@@ -111,7 +111,7 @@ def backward(
 def _aligned(shape: tuple[int, ...], dtype: Any) -> Array:
     """New array that starts at a cache line: vectors that cross one take twice as long."""
     kind = torch.float32 if dtype == np.float32 else torch.float64
-    array: Array = torch.empty(shape, dtype=kind).numpy()
+    array: Array = torch.empty(shape, dtype=kind, device="cpu").numpy()
     return array
 
 
