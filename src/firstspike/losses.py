@@ -1,10 +1,15 @@
 """Loss functions of spike times, all unreduced; the caller sums or averages.
 
 Targets are computed from the times without gradient ("dynamic target firing times",
-arXiv 2106.15420, section 2.4).
+arXiv 2106.15420, section 2.4). `LOSSES` names those that the trainers of this package can use;
+`register` adds one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -99,6 +104,24 @@ def cross_entropy(times: Tensor, target: Tensor, t_max: int = T_MAX, scale: floa
     return torch.nn.functional.cross_entropy(-times / scale, target, reduction="none")
 
 
+def cross_entropy_of_potentials(potential: Tensor, target: Tensor, t_max: int = T_MAX) -> Tensor:
+    """Cross-entropy of the softmax over the potentials of the last step.
+
+    Args:
+        potential: of the output layer, [B, classes].
+        target: the desired neuron of each sample, int64 [B].
+        t_max: number of time steps, which does not matter here.
+
+    Returns:
+        [B], differentiable in ``potential``.
+
+    Raises:
+        ValueError: as for `aggressive_ttfs`.
+    """
+    _desired(potential, target, t_max)
+    return torch.nn.functional.cross_entropy(potential, target, reduction="none")
+
+
 def squared_distance(times: Tensor, targets: Tensor) -> Tensor:
     """Half the squared difference, element by element (least squares in time, eq. 4-5).
 
@@ -127,3 +150,61 @@ def _desired(times: Tensor, target: Tensor, t_max: int) -> Tensor:
     if len(target) and not bool(((target >= 0) & (target < classes)).all()):
         raise ValueError(f"target must lie in 0..{classes - 1}")
     return torch.nn.functional.one_hot(target, classes).bool()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """An entry of the table.
+
+    Args:
+        function: (output [B, classes], target int64 [B], t_max, its options) -> a value for each
+            sample [B], or for each output [B, classes], differentiable in the output.
+        fits: what can learn from it: the gradients of the classifier, ``"temporal"``,
+            ``"decision"``, ``"online"`` and ``"exact"``, and ``"gan"``, the discriminator of
+            Spiking-GAN. Temporal and gan call the function; the others, which have losses in forms
+            of their own, only its name.
+        of: what the output is: spike times, or potentials in the last step.
+        options: of the trainer's options those that the function takes, by keyword.
+    """
+
+    function: Callable[..., Tensor]
+    fits: tuple[str, ...]
+    of: Literal["times", "potentials"] = "times"
+    options: tuple[str, ...] = ()
+
+    def each(self, output: Tensor, target: Tensor, t_max: int, options: object = None) -> Tensor:
+        """The loss of each sample, [B]; ``options`` has those that the function takes."""
+        chosen = {name: getattr(options, name) for name in self.options}
+        values = self.function(output, target, t_max, **chosen)
+        return values if values.ndim == 1 else values.sum(dim=1)
+
+
+LOSSES: dict[str, Loss] = {
+    "aggressive": Loss(aggressive_ttfs, ("decision", "temporal", "online")),
+    "s4nn": Loss(relative_target, ("temporal", "online"), options=("gamma",)),
+    "cross-entropy": Loss(cross_entropy, ("temporal", "exact")),
+    "potential": Loss(cross_entropy_of_potentials, ("gan",), of="potentials"),
+    "least-squares": Loss(aggressive_ttfs, ("gan",)),
+}
+
+
+def register(name: str, loss: Loss) -> Loss:
+    """Let trainers find a loss by its name. ValueError if another one has it."""
+    if name in LOSSES:
+        raise ValueError(f"name must be new, but there is a loss {name!r} already")
+    LOSSES[name] = loss
+    return loss
+
+
+def check_fit(name: str, use: str, chosen: str = "") -> None:
+    """Raise ValueError unless the loss of this name is known and fits.
+
+    Args:
+        name: of the loss.
+        use: one of those that `Loss` tells in ``fits``.
+        chosen: the choice behind ``use`` in words for the message, such as "gradient online".
+    """
+    known = [one for one, loss in LOSSES.items() if use in loss.fits]
+    if name not in known:
+        beside = chosen and f" with {chosen}"
+        raise ValueError(f"loss must be {' or '.join(known)}{beside}, got {name}")

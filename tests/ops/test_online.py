@@ -1,4 +1,4 @@
-"""Online training: weights as from `fire`, the losses and plain SGD, one sample after the other."""
+"""Online training: the kernels beside their reference, one sample after the other."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import pytest
 import torch
 
 import firstspike as fs
-from firstspike import losses
 from firstspike.metrics import accuracy
-from firstspike.nn import normalize_error
 from firstspike.ops.cpu.online import OnlineSettings, reset_dead, train_epoch
+from firstspike.training.rules.online import descend
 
 SIZES = (30, 12, 4)
 T_MAX = 20
@@ -36,46 +35,13 @@ def weights(shift: float = 0.0) -> list[torch.Tensor]:
     return rows
 
 
-def forward(times, rows, rule):
-    """Spike times of both layers. Only the silent output neuron that should fire has an error."""
-    times = times.unsqueeze(0)
-    layers = []
-    for weight, silent in zip(rows, ("zero", "pull"), strict=True):
-        times = fs.fire(
-            times,
-            weight.t(),
-            threshold=rule.threshold,
-            t_max=rule.t_max,
-            delay=rule.delay,
-            silent=silent,
-            impl="reference",
-        )
-        times = normalize_error(times, rule.normalize) if rule.normalize else times
-        layers.append(times)
-    return layers
-
-
-def naive_step(times, label, rows, rule):
-    """The layers' spike times, and the weights after one step of SGD."""
-    rows = [row.clone().requires_grad_() for row in rows]
-    hidden, output = forward(times, rows, rule)
-    if rule.loss == "s4nn":
-        loss = losses.relative_target(output, label[None], rule.t_max, rule.gamma)
-    else:
-        loss = losses.aggressive_ttfs(output, label[None], rule.t_max)
-    grads = torch.autograd.grad(loss.sum(), rows)
-    with torch.no_grad():
-        new = [w - lr * (g + rule.decay * w) for w, g, lr in zip(rows, grads, rule.lr, strict=True)]
-    return hidden.detach(), output.detach(), new
-
-
-def check_against_naive(rule, rows):
-    """Weights, decisions and spikes of several samples; the naive layers' spike times."""
+def check_against_reference(rule, rows):
+    """Weights, decisions and spikes of several samples; the reference's spike times."""
     times, labels = samples()
     order = torch.arange(len(times)).flip(0)
     expected, seen = rows, []
     for n in order:
-        hidden, output, expected = naive_step(times[n], labels[n], expected, rule)
+        hidden, output, expected = descend(times[n], labels[n], expected, rule)
         seen.append((hidden, output))
         stats = train_epoch(times, labels, order[len(seen) - 1 : len(seen)], *rows, rule)
         first = output.min()
@@ -93,7 +59,7 @@ def check_against_naive(rule, rows):
 def test_one_sample_after_the_other(loss, delay, norm):
     lr = (0.001, 0.001) if norm is None else (0.05, 0.05)
     rule = dataclasses.replace(PLAIN, loss=loss, delay=delay, normalize=norm, lr=lr, decay=0.1)
-    seen = check_against_naive(rule, weights())
+    seen = check_against_reference(rule, weights())
     assert any((hidden == T_MAX).any() and (output < T_MAX).any() for hidden, output in seen)
 
 
@@ -103,7 +69,7 @@ def test_silent_outputs(loss, delay):
     """Rare spikes at first: desired neurons are silent, alone and with all others."""
     rule = dataclasses.replace(PLAIN, loss=loss, delay=delay, normalize="l2")
     _, labels = samples()
-    seen = [output.squeeze(0) for _, output in check_against_naive(rule, weights(-0.3))]
+    seen = [output.squeeze(0) for _, output in check_against_reference(rule, weights(-0.3))]
     wanted = [output[label] == T_MAX for output, label in zip(seen, labels.flip(0), strict=True)]
     alone = [bool(w and (o < T_MAX).any()) for w, o in zip(wanted, seen, strict=True)]
     assert any(alone) and any(bool((o == T_MAX).all()) for o in seen)
@@ -116,7 +82,7 @@ def test_a_whole_epoch_is_its_samples_and_scales_its_weights_back():
     order = torch.arange(len(times)).repeat(2)
     stats = train_epoch(times, labels, order, *rows, rule)
     for n in order:
-        *_, expected = naive_step(times[n], labels[n], expected, rule)
+        expected = descend(times[n], labels[n], expected, rule).rows
     for ours, theirs in zip(rows, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
     assert stats.spikes.shape == (50, 3) and 0 < stats.strict.sum() <= stats.ties.sum() < 50
@@ -128,7 +94,8 @@ def test_decisions_are_those_of_the_metrics(shift):
     rule = dataclasses.replace(PLAIN, lr=(0.0, 0.0))
     rows = weights(shift)
     stats = train_epoch(times, labels, torch.arange(len(times)), *rows, rule)
-    hidden, output = zip(*(forward(sample, rows, rule) for sample in times), strict=True)
+    steps = [descend(*sample, rows, rule) for sample in zip(times, labels, strict=True)]
+    hidden, output, _ = zip(*steps, strict=True)
     hidden, output = torch.cat(hidden), torch.cat(output)
     potential = (hidden + rule.delay < T_MAX).float() @ rows[1]
     expected = accuracy(output, labels, potential, T_MAX)

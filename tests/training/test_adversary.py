@@ -7,11 +7,12 @@ import torch
 
 import firstspike as fs
 from firstspike.data import ImageSet
-from firstspike.ops.cpu.adversarial import last_look
 from firstspike.runs.directory import epoch_generator
 from firstspike.training.config import GanConfig
 from firstspike.training.gan import SpikingGan
-from firstspike.training.rules.adversarial import AdversarialLearner
+from firstspike.training.rules.adversarial import take_turns
+
+SEED = 7  # of how long the discriminator looks
 
 
 def first_images(count: int) -> ImageSet:
@@ -25,21 +26,6 @@ def build(impl: str, **options: object) -> SpikingGan:
     return gan
 
 
-class KernelLooks:
-    """How long the kernels let the discriminator look: in its own turn first, then in the other."""
-
-    def __init__(self, learner: AdversarialLearner, seed: int) -> None:
-        self.rule, self.seeds = learner._rule, [2 * seed, 2 * seed + 1]
-
-    def __call__(self, count: int, rng: torch.Generator) -> torch.Tensor:
-        seed = self.seeds.pop(0)
-        steps = [last_look(seed, b, self.rule) for b in range(count)]
-        low, high = self.rule.look_from * self.rule.t_max, self.rule.look_to * self.rule.t_max
-        assert all(int(low) <= step <= high for step in steps)
-        assert len(set(steps)) > 1
-        return torch.tensor(steps)[:, None]
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -51,18 +37,15 @@ class KernelLooks:
 )
 def test_first_step_is_that_of_the_reference(options, monkeypatch):
     fast, plain = build("auto", **options), build("reference", **options)
-    images = fast.prepare(first_images(8))
-    rng = epoch_generator(0, 1)
-    state = rng.get_state()
-    fast.noise(8, rng), fast.noise(8, rng)
-    seed = int(torch.randint(2**31, (), generator=rng))
-    stats = {}
-    rng.set_state(state)
-    stats["fast"] = fast.step(images, rng)
-    rng.set_state(state)
-    monkeypatch.setattr(plain, "last_looks", KernelLooks(fast._learner, seed))
-    stats["plain"] = plain.step(images, rng)
-    assert stats["fast"] == pytest.approx(stats["plain"], rel=1e-4)
+    images, rng = fast.prepare(first_images(8)), epoch_generator(0, 1)
+    latents = fast.latents_for(images, rng), fast.latents_for(images, rng)
+    looks = [fast.learner.looks(SEED, turn, count) for turn, count in ((0, 16), (1, 8))]
+    config = fast.config
+    low, high = config.look_from * config.t_max, config.look_to * config.t_max
+    assert all(int(low) <= look.min() < look.max() <= high for look in looks)
+    monkeypatch.setattr(plain, "last_looks", lambda count, rng: looks.pop(0))
+    expected = take_turns(plain, images, latents, rng)
+    assert fast.learner.step(images, latents, SEED) == pytest.approx(expected, rel=1e-4)
     for name in ("discriminator", "generator"):
         moments = [
             torch.cat([state["exp_avg"].flatten() for state in gan.optimizers[name].state.values()])

@@ -8,12 +8,14 @@ import pytest
 import torch
 
 import firstspike as fs
+from firstspike import losses
 from firstspike.coding import jittered
 from firstspike.runs.directory import epoch_generator
-from firstspike.training.config import ClassifierConfig
-from firstspike.training.rules.temporal import output_error, shifted
+from firstspike.training.noise import shifted
+from firstspike.training.rules.temporal import TemporalRule, output_error
 
-PLAIN = ClassifierConfig(softness=10.0, earliness=0.0)
+PLAIN = TemporalRule(softness=10.0, earliness=0.0)
+T_MAX = 256
 
 
 def test_shifted_moves_whole_images_and_brings_in_black():
@@ -38,14 +40,14 @@ def test_error_of_aggressive_ttfs_by_hand():
     times = torch.tensor([[20.0, 10.0, 256.0], [10.0, 20.0, 256.0], [256.0, 256.0, 256.0]])
     target = torch.tensor([0, 0, 0])
     share = torch.softmax(-times / 10, dim=1)
-    error = output_error(times, target, PLAIN)
+    error = output_error(times, target, PLAIN, T_MAX)
     # Desired: earlier (error > 0) unless first; others: later (error < 0) unless silent.
     expected = torch.zeros(3, 3)
     expected[0, 0], expected[0, 1] = 1 - share[0, 0], -share[0, 1]
     expected[1, 1] = -share[1, 1]
     expected[2, 0] = 1 - share[2, 0]
     torch.testing.assert_close(error, expected)
-    early = output_error(times, target, dataclasses.replace(PLAIN, earliness=0.5)) - error
+    early = output_error(times, target, dataclasses.replace(PLAIN, earliness=0.5), T_MAX) - error
     torch.testing.assert_close(early[:, 0], 0.5 * times[:, 0] / 256)
     assert (early[:, 1:] == 0).all()
 
@@ -53,7 +55,7 @@ def test_error_of_aggressive_ttfs_by_hand():
 def test_error_of_s4nn_leaves_late_neurons_alone():
     config = dataclasses.replace(PLAIN, loss="s4nn", gamma=3.0)
     times = torch.tensor([[10.0, 12.0, 14.0]])
-    error = output_error(times, torch.tensor([0]), config)
+    error = output_error(times, torch.tensor([0]), config, T_MAX)
     assert error[0, 0] == 0 and error[0, 1] < 0 and error[0, 2] == 0
 
 
@@ -62,5 +64,12 @@ def test_error_of_cross_entropy_is_its_gradient():
     times = torch.tensor([[10.0, 12.0, 14.0]], requires_grad=True)
     loss = fs.losses.cross_entropy(times, torch.tensor([1]), scale=10.0).sum()
     [grad] = torch.autograd.grad(loss, times)
-    error = output_error(times.detach(), torch.tensor([1]), config)
+    error = output_error(times.detach(), torch.tensor([1]), config, T_MAX)
     torch.testing.assert_close(error / 10, grad)
+
+
+def test_a_loss_of_ones_own_gives_its_gradient(monkeypatch):
+    own = losses.Loss(lambda times, target, t_max: times**2, ("temporal",))
+    monkeypatch.setitem(losses.LOSSES, "own", own)
+    error = output_error(torch.tensor([[3.0, 4.0]]), torch.tensor([1]), TemporalRule(loss="own"), 9)
+    assert error.tolist() == [[6, 8]]

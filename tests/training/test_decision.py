@@ -10,12 +10,20 @@ from torch import Tensor
 
 import firstspike as fs
 from firstspike import models
-from firstspike.training.config import ClassifierConfig
-from firstspike.training.rules.decision import DecisionLearner, decision_gradients, output_signal
+from firstspike.training.rules.decision import (
+    DecisionLearner,
+    DecisionRule,
+    decision_gradients,
+    output_signal,
+)
 
 MNIST = fs.load_mnist("train")
 IMAGES, LABELS = MNIST.images[:40], MNIST.labels[:40]
-QUIET = ClassifierConfig(hidden=40, shift=0, jitter=0.0, dropout=0.0, sparsity=0.01)
+QUIET = DecisionRule(dropout=0.0, sparsity=0.01)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def network(shift: float = 0.0, delay: int = 1) -> models.Classifier:
@@ -29,11 +37,11 @@ def network(shift: float = 0.0, delay: int = 1) -> models.Classifier:
     return model
 
 
-def reference(model: models.Classifier, config: ClassifierConfig) -> list[Tensor]:
+def reference(model: models.Classifier, rule: DecisionRule) -> list[Tensor]:
     """Gradients in the order of the parameters."""
     with torch.no_grad():
         layer_times = model.layer_times(fs.encode(IMAGES.flatten(1)))
-        layers = decision_gradients(model, layer_times, LABELS, config)
+        layers = decision_gradients(model, layer_times, LABELS, rule)
     return [gradient for layer in layers for gradient in layer]
 
 
@@ -51,14 +59,14 @@ def arrived_anywhere(model: models.Classifier) -> list[Tensor]:
 def test_decision_gradients_by_hand():
     """Inputs 0, 1 fire at 0 and 9; hidden 0 fires at 1, hidden 1 stays near its threshold."""
     model = models.Classifier(*models.spiking_network((2, 2, 2)))
-    config = dataclasses.replace(QUIET, window=0.5, earliness=0.0, sparsity=0.125)
+    rule = dataclasses.replace(QUIET, window=0.5, earliness=0.0, sparsity=0.125)
     with torch.no_grad():
         model[0].weight.copy_(torch.tensor([[1.25, 5.0], [0.75, 5.0]]))
         model[1].weight.copy_(torch.tensor([[2.0, 0.5], [2.0, 3.0]]))
         layer_times = model.layer_times(torch.tensor([[0.0, 9.0]]))
         # Decision at 2: only input 0 and hidden 0 have arrived. Both outputs are at 2, so that
         # neuron 0 wins, wrongly: neuron 1 should be earlier, 0 later, each by half.
-        gradients = decision_gradients(model, layer_times, torch.tensor([1]), config)
+        gradients = decision_gradients(model, layer_times, torch.tensor([1]), rule)
     assert [t.tolist() for t in layer_times] == [[[0, 9]], [[1, 10]], [[2, 2]]]
     # Hidden: W^T [.5, -.5] = [0, -1.25], and .125 for hidden 0, which fired; slopes are
     # 1 - .25 / .5 at V = 1.25 and .75.
@@ -69,12 +77,12 @@ def test_decision_gradients_by_hand():
 
 
 def test_output_signal_has_the_signs_of_aggressive_ttfs():
-    config = dataclasses.replace(QUIET, earliness=0.5, temperature=2.0)
+    rule = dataclasses.replace(QUIET, earliness=0.5, temperature=2.0)
     potential = torch.tensor([[1.5, 0.2, -3.0]] * 3)
     target, winner = torch.tensor([0, 1, 0]), torch.tensor([0, 0, 0])
     decision = torch.tensor([64.0, 64.0, 256.0])  # the last one: silent, and a potential decided
     share = torch.softmax(potential[0] / 2, dim=0)
-    signal = output_signal(potential, winner, decision, target, config)
+    signal = output_signal(potential, winner, decision, target, rule, 256)
     expected = share.repeat(3, 1)
     expected[0, 0] = 0 - 0.5 * 64 / 256
     expected[1, 1] = share[1] - 1 - 0.5 * 64 / 256
@@ -85,12 +93,11 @@ def test_output_signal_has_the_signs_of_aggressive_ttfs():
 @pytest.mark.parametrize("delay", [0, 1, 3])
 @pytest.mark.parametrize("shift", [0.0, -0.03, -1.0])
 def test_the_kernels_give_the_gradients_of_the_reference(shift, delay):
-    config = dataclasses.replace(QUIET, delay=delay)
     model = network(shift, delay)
-    expected = reference(model, config)
+    expected = reference(model, QUIET)
     output = model.layer_times(fs.encode(IMAGES.flatten(1)))[-1].detach()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.0)
-    stats = DecisionLearner(model, optimizer, config).step(IMAGES, LABELS, seed=0)
+    stats = DecisionLearner(model, optimizer, QUIET).step(IMAGES, LABELS, seeded())
     assert stats["train_decision_step"] == pytest.approx(float(output.amin(dim=1).mean()))
     assert (stats["train_decision_step"] == 256) == (shift == -1.0)
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
@@ -113,7 +120,7 @@ def test_adam_is_that_of_pytorch_where_spikes_arrived():
         with torch.no_grad():
             for parameter, mask, old in zip(twin.parameters(), masks, before, strict=True):
                 parameter.copy_(torch.where(mask, parameter, old))
-        learner.step(IMAGES, LABELS, seed=0)
+        learner.step(IMAGES, LABELS, seeded())
         for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
     assert float(optimizer.state[model[0].weight]["step"]) == 3
@@ -121,14 +128,15 @@ def test_adam_is_that_of_pytorch_where_spikes_arrived():
 
 
 def test_results_depend_on_the_seed_but_not_on_the_threads():
-    config = dataclasses.replace(ClassifierConfig(), hidden=40)
+    rule = DecisionRule(shift=1, jitter=4.0)
     threads = torch.get_num_threads()
 
     def trained(seed: int) -> Tensor:
         model = network()
-        learner = DecisionLearner(model, torch.optim.Adam(model.parameters()), config)
-        for step in range(3):
-            learner.step(IMAGES, LABELS, seed + step)
+        learner = DecisionLearner(model, torch.optim.Adam(model.parameters()), rule)
+        rng = seeded(seed)
+        for _ in range(3):
+            learner.step(IMAGES, LABELS, rng)
         return model[0].weight.detach()
 
     try:
@@ -142,11 +150,11 @@ def test_results_depend_on_the_seed_but_not_on_the_threads():
 
 def test_left_out_hidden_spikes_reach_nobody():
     model = network()
-    config = dataclasses.replace(QUIET, dropout=1.0)
+    rule = dataclasses.replace(QUIET, dropout=1.0)
     with torch.no_grad():
         model[1].bias.zero_()
-    stats = DecisionLearner(model, torch.optim.Adam(model.parameters()), config).step(
-        IMAGES, LABELS, seed=0
+    stats = DecisionLearner(model, torch.optim.Adam(model.parameters()), rule).step(
+        IMAGES, LABELS, seeded()
     )
     assert stats["train_decision_step"] == 256
 
@@ -164,4 +172,4 @@ def test_a_batch_that_does_not_fit_is_named(images, labels, name):
     model = network()
     learner = DecisionLearner(model, torch.optim.Adam(model.parameters()), QUIET)
     with pytest.raises(ValueError, match=name):
-        learner.step(images, labels, seed=0)
+        learner.step(images, labels, seeded())

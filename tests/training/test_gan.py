@@ -11,7 +11,8 @@ import firstspike as fs
 from firstspike.data import ImageSet
 from firstspike.runs.directory import epoch_generator
 from firstspike.training.config import GAN_RECIPES, AnnGanConfig, GanConfig
-from firstspike.training.gan import FAKE, REAL, STEP_STATS, AnnGan, Gan, SpikingGan
+from firstspike.training.gan import STEP_STATS, AnnGan, Gan, SpikingGan
+from firstspike.training.rules.adversarial import FAKE, REAL
 
 SMALL = {"hidden": 16, "batch": 4}
 

@@ -21,7 +21,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from firstspike.training.rules.temporal import shifted
+from firstspike.training.noise import shifted
 
 FEATURES = 64
 DIGITS = 10

@@ -74,6 +74,7 @@ def _find(parts: list[str]) -> Any:
     return None
 
 
+_RULE = "training.rules.adversarial"
 EQUATIONS = (
     Equation(
         1,
@@ -100,13 +101,13 @@ EQUATIONS = (
         "Loss of the discriminator: least squares in time, on images and on samples.",
         r"\begin{array}{l} \min_D L(D) = \frac{1}{2} E_{x} \left( \| D_t(x) - T_d^o \|^2 \right) "
         r"\\ \quad + \frac{1}{2} E_{z} \left( \| D_t(G(z)) - T_d^o \|^2 \right) \end{array}",
-        ("losses.aggressive_ttfs", "training.gan.SpikingGan.verdict", "training.gan.Gan.step"),
+        ("losses.aggressive_ttfs", f"{_RULE}.spiking_verdict", f"{_RULE}.take_turns"),
     ),
     Equation(
         5,
         "Loss of the generator: that of its samples, for the verdict that it wants.",
         r"\min_G L(G) = \frac{1}{2} E_{z} \left( \| D_t(G(z)) - T_g^o \|^2 \right)",
-        ("losses.aggressive_ttfs", "training.gan.SpikingGan.verdict", "training.gan.Gan.step"),
+        ("losses.aggressive_ttfs", f"{_RULE}.spiking_verdict", f"{_RULE}.take_turns"),
     ),
     Equation(
         6,

@@ -1,4 +1,4 @@
-"""The classifier (section 3.1) and its dense twin: network, optimiser and rule of one step."""
+"""The classifier (section 3.1) and its dense twin: networks, optimisers, and who teaches them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,33 @@ import torch
 from torch import Tensor, nn
 
 from firstspike import models
-from firstspike.coding import encode, jittered
+from firstspike.coding import encode
 from firstspike.data import Parts
 from firstspike.metrics import accuracy, spike_stats
 from firstspike.nn import by_input
 from firstspike.shape import MNIST, Shape
 from firstspike.training.config import ClassifierConfig, ClassifierOptions
-from firstspike.training.rules.decision import DecisionLearner
-from firstspike.training.rules.temporal import output_error, shifted
+from firstspike.training.noise import shifted
+from firstspike.training.options import RuleOptions
+from firstspike.training.rules.decision import DecisionLearner, DecisionRule
+from firstspike.training.rules.learner import Learner
+from firstspike.training.rules.online import OnlineLearner, OnlineRule
+from firstspike.training.rules.temporal import TemporalLearner, TemporalRule
 from firstspike.training.trainer import Stats, Trainer
 
 THRESHOLD = 100.0  # of S4NN
-RARELY = 1000  # a neuron that fires for fewer than one in so many images is dead
+# By the option ``gradient``: the rule, and which of the options are its settings.
+RULES: dict[str, tuple[Callable[..., Learner], type[RuleOptions]]] = {
+    "decision": (DecisionLearner, DecisionRule),
+    "temporal": (TemporalLearner, TemporalRule),
+    "online": (OnlineLearner, OnlineRule),
+}
 # Images, at most, that an epoch is measured on; those trained on only tell that all is well.
 CHECKED = {"validation": 10_000, "train": 1_000}
 
 
 class ClassifierTraining(Trainer):
-    """A classifier, its optimiser and the rule of one step. See the subclasses."""
+    """A classifier and its optimiser; see the subclasses."""
 
     config: ClassifierOptions
     model: nn.Sequential
@@ -67,7 +76,7 @@ class SpikingTraining(ClassifierTraining):
 
     config: ClassifierConfig
     model: models.Classifier
-    _learner: DecisionLearner | None = None
+    _learner: Learner | None = None
 
     @classmethod
     def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
@@ -75,59 +84,36 @@ class SpikingTraining(ClassifierTraining):
             from firstspike.training.deep import RampTraining
 
             return RampTraining(config, shape)
-        return (OnlineTraining if config.gradient == "online" else SpikingTraining)(config, shape)
+        return cls(config, shape)
 
     def build(self) -> None:
         config, sizes = self.config, (len(self.shape.classes), self.shape.pixels)
         clock: dict[str, Any] = {"t_max": config.t_max, "delay": config.delay}
-        self.model = by_input(models.classifier(config.hidden, *sizes, **clock))
+        if config.gradient != "online":
+            self.model = by_input(models.classifier(config.hidden, *sizes, **clock))
+            return
+        online = models.classifier(config.hidden, *sizes, bias=False, threshold=THRESHOLD, **clock)
+        self.model = by_input(online)
+        reaches = config.hidden_reach, config.output_reach
+        for layer, reach in zip(self.model.layers, reaches, strict=True):
+            nn.init.uniform_(layer.weight, 0.0, reach)
 
     def loaded(self) -> None:
         self._learner = None  # it holds on to the optimiser's former state
 
-    def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
-        if self.config.gradient == "temporal":
-            return self._step_back_in_time(images, labels, rng)
+    @property
+    def learner(self) -> Learner:
+        """The learning rule at work on the network."""
         if self._learner is None:
-            self._learner = DecisionLearner(self.model, self.optimizer, self.config)
-        seed = int(torch.randint(2**32, (), generator=rng))
-        return self._learner.step(images, labels, seed)
+            learner, rule = RULES[self.config.gradient]
+            self._learner = learner(self.model, self.optimizer, self.config.part(rule))
+        return self._learner
 
-    def _step_back_in_time(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
-        """Temporal backpropagation (eq. 11-15)."""
-        config = self.config
-        layer_times = self._forward(self.perturbed(images, rng), rng)
-        output = layer_times[-1].detach()
-        error = output_error(output, labels, config) / len(labels)
-        self.optimizer.zero_grad()
-        layer_times[-1].backward(error)
-        self.optimizer.step()
-        right = (output.argmin(dim=1) == labels) & (output.amin(dim=1) < config.t_max)
-        return {
-            "train_error": float(error.abs().sum()),
-            "train_accuracy": float(right.float().mean()),
-        }
+    def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
+        return self.learner.step(images, labels, rng)
 
-    def perturbed(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """Spike times [B, 784] of images, moved in space and in time."""
-        config = self.config
-        times = encode(images, config.t_max).float()
-        if config.shift:
-            times = shifted(times, config.shift, config.t_max, rng)
-        if config.jitter:
-            times = jittered(times, config.jitter, config.t_max, rng)
-        return times.flatten(1)
-
-    def _forward(self, times: Tensor, rng: torch.Generator) -> list[Tensor]:
-        """Spike times of the input and of every layer, with hidden spikes left out at random."""
-        layer_times = [times]
-        for layer in self.model.layers:
-            times = layer(times)
-            if self.config.dropout and layer is not self.model.layers[-1]:
-                left_out = torch.rand(times.shape, generator=rng) < self.config.dropout
-                times = times.masked_fill(left_out, self.config.t_max)
-            layer_times.append(times)
-        return layer_times
+    def finish_epoch(self, rng: torch.Generator) -> None:
+        self.learner.finish_epoch(rng)
 
     @torch.no_grad()
     def measure(self, images: Tensor, labels: Tensor) -> Stats:
@@ -145,64 +131,6 @@ class SpikingTraining(ClassifierTraining):
             "hidden_firing": float(firing.sum(dim=1).float().mean()),
             "dead_hidden": int((~firing.any(dim=0)).sum()),
         }
-
-
-class OnlineTraining(SpikingTraining):
-    """The same network without bias, by S4NN's procedure: one image after the other."""
-
-    def build(self) -> None:
-        config, sizes = self.config, (len(self.shape.classes), self.shape.pixels)
-        options: dict[str, Any] = {
-            "t_max": config.t_max,
-            "delay": config.delay,
-            "threshold": THRESHOLD,
-        }
-        self.model = by_input(models.classifier(config.hidden, *sizes, bias=False, **options))
-        for layer, reach in zip(self.model.layers, self._reaches, strict=True):
-            nn.init.uniform_(layer.weight, 0.0, reach)
-        self._firing, self._seen = torch.zeros(config.hidden, dtype=torch.int64), 0
-
-    @property
-    def _reaches(self) -> tuple[float, float]:
-        return self.config.hidden_reach, self.config.output_reach
-
-    @property
-    def _rows(self) -> tuple[Tensor, Tensor]:
-        hidden, output = self.model.layers
-        return hidden.weight.detach().t(), output.weight.detach().t()
-
-    def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
-        from firstspike.ops.cpu import online  # Numba takes a second to import
-
-        config = self.config
-        rate = self.optimizer.param_groups[0]["lr"]  # along the cosine
-        settings = online.OnlineSettings(
-            loss="s4nn" if config.loss == "s4nn" else "aggressive",
-            lr=(rate, rate * config.output_lr / config.lr),
-            decay=config.penalty,
-            normalize=None if config.normalize == "none" else config.normalize,
-            gamma=config.gamma,
-            threshold=THRESHOLD,
-            t_max=config.t_max,
-            delay=config.delay,
-        )
-        times = self.perturbed(images, rng)
-        order = torch.arange(len(labels))
-        stats = online.train_epoch(times, labels, order, *self._rows, settings)
-        self._firing += stats.hidden_firing
-        self._seen += len(labels)
-        return {
-            "train_accuracy": float(stats.strict.float().mean()),
-            "train_ties_accuracy": float(stats.ties.float().mean()),
-        }
-
-    def finish_epoch(self, rng: torch.Generator) -> None:
-        """Neurons that fired for hardly any image start anew, as in S4NN."""
-        from firstspike.ops.cpu import online
-
-        init, at_least = (0.0, self.config.hidden_reach), self._seen // RARELY
-        online.reset_dead(self._rows[0], self._firing, init, rng, at_least)
-        self._firing, self._seen = torch.zeros_like(self._firing), 0
 
 
 class AnnTraining(ClassifierTraining):

@@ -15,17 +15,9 @@ from firstspike.training.options import LARGEST_SEED, Options, RuleOptions, abov
 
 Recipe = Literal["best", "paper"]
 Decay = Literal["none", "generator", "both"]
-Loss = Literal["aggressive", "s4nn", "cross-entropy"]
 Gradient = Literal["decision", "temporal", "online", "exact"]
 Norm = Literal["none", "l1", "l2"]
 WIDEST = 1 << 17  # neurons of a layer: with MNIST's images, weights of 400 MB
-
-_LOSSES: dict[Gradient, tuple[Loss, ...]] = {
-    "decision": ("aggressive",),
-    "temporal": ("aggressive", "s4nn", "cross-entropy"),
-    "online": ("aggressive", "s4nn"),
-    "exact": ("cross-entropy",),
-}
 
 
 @dataclass(frozen=True)
@@ -194,10 +186,11 @@ class GanConfig(
     step that reaches silent neurons as well (final); of ramp neurons the exact one (exact)."""
     normalize: Norm = "none"
     """Norm by which each layer's error is divided, sample by sample (section 2.5)."""
-    loss: Literal["potential", "least-squares", "relativistic"] = "potential"
+    loss: str = "potential"
     """Of the discriminator: of step neurons cross-entropy of the final potentials of its two
-    outputs, or least squares of their spike times, the paper's (section 2.4); of ramp neurons the
-    relativistic paired loss of the potentials, with penalties on its gradients."""
+    outputs (potential), or least squares of their spike times (least-squares), the paper's (section
+    2.4); of ramp neurons the relativistic paired loss of the potentials (relativistic), with
+    penalties on its gradients."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Rule of the weight update; sgd is the paper's (eq. 8)."""
     look_from: float = within(0.3, 0.0, 1.0)
@@ -223,6 +216,8 @@ class GanConfig(
         if exact != (self.neuron == "ramp",) * 2:
             wanted = "exact and relativistic" if self.neuron == "ramp" else "those of step neurons"
             raise ValueError(f"gradient and loss must be {wanted} with neuron {self.neuron}")
+        if self.neuron == "step":
+            _check_loss(self.loss, "gan")
         if self.look_to < self.look_from:
             raise ValueError(
                 f"look_to must not be below look_from = {self.look_from}, got {self.look_to}"
@@ -449,8 +444,8 @@ class ClassifierConfig(
 
     recipe: Recipe = "best"
     """Set of defaults: the best that we found, or the rule that the loss was published with."""
-    loss: Loss = "aggressive"
-    """Of the output spike times: aggressive TTFS, S4NN's relative target, or cross-entropy."""
+    loss: str = "aggressive"
+    """Of the output spike times: aggressive (TTFS), s4nn (its relative target) or cross-entropy."""
     gradient: Gradient = "decision"
     """Of step neurons a surrogate at the decision step, the paper's temporal backpropagation, or
     the latter one image at a time with plain descent, as in S4NN; of ramp neurons the exact one."""
@@ -472,17 +467,19 @@ class ClassifierConfig(
             raise ValueError("network must be dense with neuron step: its rules know two layers")
         if self.neuron == "ramp" and (self.delay, self.shift) != (1, 0):
             raise ValueError("delay and shift do nothing with neuron ramp: see t_max and augment")
-        if self.loss not in _LOSSES[self.gradient]:
-            losses = " or ".join(_LOSSES[self.gradient])
-            raise ValueError(
-                f"loss must be {losses} with gradient {self.gradient}, got {self.loss}"
-            )
+        _check_loss(self.loss, self.gradient, f"gradient {self.gradient}")
+
+
+def _check_loss(name: str, use: str, chosen: str = "") -> None:
+    from firstspike import losses  # PyTorch takes seconds to import
+
+    losses.check_fit(name, use, chosen)
 
 
 _ONLINE = ClassifierConfig(
     recipe="paper", gradient="online", lr=0.32, epochs=25, shift=0, jitter=0.0, dropout=0.0
 )
-CLASSIFIER_RECIPES: dict[tuple[Recipe, Loss], ClassifierConfig] = {
+CLASSIFIER_RECIPES: dict[tuple[Recipe, str], ClassifierConfig] = {
     ("best", "aggressive"): ClassifierConfig(),
     ("best", "s4nn"): dataclasses.replace(
         _ONLINE, recipe="best", loss="s4nn", epochs=40, shift=1, jitter=4.0, penalty=1e-6
@@ -516,7 +513,10 @@ def _loop_defaults(network: str) -> dict[str, Any]:
 def classifier_defaults(chosen: Mapping[str, Any]) -> ClassifierConfig:
     """The defaults of a spiking classifier beside these choices of neuron, network and recipe."""
     if chosen.get("neuron") != "ramp":
-        recipe = CLASSIFIER_RECIPES[chosen.get("recipe", "best"), chosen.get("loss", "aggressive")]
+        names = chosen.get("recipe", "best"), chosen.get("loss", "aggressive")
+        # Losses of others are learned by temporal backpropagation.
+        other = ClassifierConfig(recipe=names[0], loss=names[1], gradient="temporal")
+        recipe = CLASSIFIER_RECIPES.get(names, other)
         return dataclasses.replace(recipe, network=chosen.get("network", "dense"))
     loop = _loop_defaults(chosen.get("network", "dense"))
     return ClassifierConfig(

@@ -1,8 +1,8 @@
-"""Spiking-GAN and its dense twin: networks, optimisers and the rule of one step.
+"""Spiking-GAN and its dense twin: networks, latents, optimisers.
 
 The two networks of a GAN take turns (arXiv 2106.15420, section 2.6): the discriminator learns to
 tell images from samples while the generator stays, then the generator learns to deceive it while
-the discriminator stays.
+the discriminator stays; see `firstspike.training.rules.adversarial`.
 """
 
 from __future__ import annotations
@@ -15,19 +15,24 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from firstspike import losses, models
+from firstspike import models
 from firstspike.coding import decode, encode, noise_times, seen_until
 from firstspike.data import ImageSet, Parts
+from firstspike.losses import LOSSES
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.nn import FirstSpikeSequential, by_input
 from firstspike.runs.directory import epoch_generator
 from firstspike.shape import MNIST, Shape
 from firstspike.training.config import AnnGanConfig, DataOptions, GanConfig, GanOptions
-from firstspike.training.rules.adversarial import MIN_HIDDEN, AdversarialLearner
+from firstspike.training.rules.adversarial import (
+    AdversarialLearner,
+    dense_verdict,
+    spiking_verdict,
+    take_turns,
+)
 from firstspike.training.trainer import Stats, Trainer
 
 BIAS_LIMIT = 0.95  # of the threshold
-FAKE, REAL = 0, 1  # the discriminator's output neurons (section 2.3)
 Part = Literal["train", "validation", "test"]
 
 PREVIEW = 64  # samples in the grid of each epoch
@@ -36,7 +41,7 @@ STEP_STATS = ("discriminator_loss", "generator_loss", "real_wins", "fake_wins")
 
 
 class Gan(Trainer):
-    """The networks of a GAN, their optimisers and the rule of one step. See the two subclasses."""
+    """The networks of a GAN and their optimisers; see the two subclasses."""
 
     config: GanOptions
     generator: nn.Module
@@ -106,22 +111,18 @@ class Gan(Trainer):
             for group in self.optimizers[name].param_groups:
                 group["lr"] = min(1.0, 2 * left) * lr if falls else lr
 
-    def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
+    def step(self, real: Tensor, rng: torch.Generator) -> Stats:
         """One update of the discriminator, then one of the generator; their losses and verdicts."""
-        count = len(real)
-        noise, others = self.latents_for(real, rng), self.latents_for(real, rng)
-        with torch.no_grad():
-            fake = self.draw(noise)
-        verdicts = self.judge(torch.cat([real, fake]), rng)
-        loss_real, won_real = self.verdict(verdicts[:count], REAL)
-        loss_fake, won_fake = self.verdict(verdicts[count:], FAKE)
-        self.update("discriminator", loss_real + loss_fake)
-        verdicts = self.judge(self.draw(others), rng)
-        loss, _ = self.verdict(verdicts, REAL)
-        self.update("generator", loss)
+        latents = self.latents_for(real, rng), self.latents_for(real, rng)
+        values = self.turns(real, latents, rng)
         self.follow()
-        values = torch.stack([loss_real + loss_fake, loss, won_real, won_fake]).tolist()
         return dict(zip(STEP_STATS, values, strict=True))
+
+    def turns(
+        self, real: Tensor, latents: tuple[Tensor, Tensor], rng: torch.Generator
+    ) -> list[float]:
+        """Both turns of a step; arguments and values of `take_turns`."""
+        return take_turns(self, real, latents, rng)
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -317,25 +318,23 @@ class SpikingGan(Gan):
                 stacklevel=2,
             )
 
-    def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
-        if not self._is_event_driven():
-            return super().step(real, rng)
+    def turns(
+        self, real: Tensor, latents: tuple[Tensor, Tensor], rng: torch.Generator
+    ) -> list[float]:
+        if not AdversarialLearner.fits(self.config):
+            return super().turns(real, latents, rng)
+        seed = int(torch.randint(2**31, (), generator=rng))
+        return self.learner.step(real, latents, seed)
+
+    @property
+    def learner(self) -> AdversarialLearner:
+        """The event-driven rule at work on the networks."""
         if self._learner is None:
             networks = {"generator": self.generator, "discriminator": self.discriminator}
             limit = BIAS_LIMIT * self.generator.layers[0].threshold
-            self._learner = AdversarialLearner(networks, self.optimizers, limit, self.config)
-        latents = self.latents_for(real, rng), self.latents_for(real, rng)
-        seed = int(torch.randint(2**31, (), generator=rng))
-        values = self._learner.step(real, latents, seed)
-        self.follow()
-        return dict(zip(STEP_STATS, values, strict=True))
-
-    def _is_event_driven(self) -> bool:
-        """Whether the options are those that the kernels are written for."""
-        config = self.config
-        wanted = config.impl != "reference" and config.bias and config.hidden >= MIN_HIDDEN
-        rules = config.gradient, config.loss, config.optimizer, config.normalize
-        return wanted and rules == ("final", "potential", "adam", "none")
+            looks = self.config.look_from, self.config.look_to
+            self._learner = AdversarialLearner(networks, self.optimizers, limit, looks)
+        return self._learner
 
     @torch.no_grad()
     def update(self, name: str, loss: Tensor) -> None:
@@ -373,21 +372,13 @@ class SpikingGan(Gan):
     def judge(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """The discriminator's outputs [N, 2]: spike times, or potentials in the last step."""
         images = seen_until(images, self.last_looks(len(images), rng), self.config.t_max)
-        if self.config.loss == "least-squares":
+        if LOSSES[self.config.loss].of == "times":
             return self.discriminator(images)
         hidden, output = self.discriminator.layers
         return output.final_potential(hidden(images))
 
     def verdict(self, output: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
-        other = 1 - wanted
-        target = torch.full((len(output),), wanted)
-        if self.config.loss == "least-squares":
-            won = output[:, wanted] < output[:, other]
-            loss = losses.aggressive_ttfs(output, target, self.config.t_max).sum(dim=1)
-        else:
-            won = output[:, wanted] > output[:, other]
-            loss = nn.functional.cross_entropy(output, target, reduction="none")
-        return loss.mean(), won.float().mean()
+        return spiking_verdict(output, wanted, self.config)
 
     @torch.no_grad()
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
@@ -438,9 +429,7 @@ class AnnGan(Gan):
         return self.discriminator(images)
 
     def verdict(self, output: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
-        won = ((output > 0) == bool(wanted)).float().mean()
-        target = torch.full_like(output, wanted)
-        return nn.functional.binary_cross_entropy_with_logits(output, target), won
+        return dense_verdict(output, wanted)
 
 
 def _mean_spikes(layers: list[Tensor], t_max: int, until: Literal["decision", "end"]) -> float:

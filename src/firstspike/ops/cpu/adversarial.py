@@ -1,12 +1,12 @@
 """Training steps of Spiking-GAN, event by event (CPU, float32, Numba).
 
 The rule is that of `firstspike.training.gan.SpikingGan` with its default options, whose reference
-in plain PyTorch is `firstspike.training.gan.Gan.step`. Every layer runs to the end, so that a
-neuron's potential in the last step, which the surrogate gradient asks for, is what its race leaves
-behind. All that a sample needs happens in one go, from the latents to the verdict and back to the
-discriminator's hidden layer. Only two products of an error with all weights are left to a matrix
-library. The loop over a tile of neurons is much like that of `firstspike.ops.cpu.layer`, but one
-function for both makes that layer 541 instructions long instead of 388, most of them moves.
+in plain PyTorch is `firstspike.training.rules.adversarial.take_turns`. Every layer runs to the end,
+so that a neuron's potential in the last step, which the surrogate gradient asks for, is what its
+race leaves behind. All that a sample needs happens in one go, from the latents to the verdict and
+back to the discriminator's hidden layer. Only two products of an error with all weights are left to
+a matrix library. The loop over a tile of neurons is much like that of `firstspike.ops.cpu.layer`,
+but one function for both makes that layer 541 instructions long instead of 388, most of them moves.
 
 Samples are shared out to threads; each number is computed by one thread in a fixed order.
 `firstspike.ops.cpu.learning` makes the updates.

@@ -1,1 +1,1 @@
-"""Learning rules, one a file."""
+"""Learning rules, one a file: the reference in plain PyTorch, and the fast path if there is one."""

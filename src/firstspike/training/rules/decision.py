@@ -8,6 +8,7 @@ and together with Adam, in the kernels of `firstspike.ops.cpu.minibatch` and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,13 +17,20 @@ from torch import Tensor, nn
 from firstspike.coding import shade_times
 from firstspike.metrics import decide
 from firstspike.models import Classifier
-from firstspike.training.config import ClassifierConfig
+from firstspike.training.config import DecisionOptions, EarlinessOptions
+from firstspike.training.noise import InputNoise
 from firstspike.training.rules.event_adam import EventAdam, rows
+from firstspike.training.rules.learner import Learner
 from firstspike.training.trainer import Stats
 
 
+@dataclass(frozen=True)
+class DecisionRule(DecisionOptions, EarlinessOptions, InputNoise):
+    """The settings of this rule."""
+
+
 def decision_gradients(
-    model: Classifier, layer_times: Sequence[Tensor], target: Tensor, config: ClassifierConfig
+    model: Classifier, layer_times: Sequence[Tensor], target: Tensor, rule: DecisionRule
 ) -> list[tuple[Tensor, Tensor]]:
     """Gradients of both layers as of the decision step: a surrogate for eq. 11-15.
 
@@ -36,14 +44,14 @@ def decision_gradients(
         model: the network, of two layers.
         layer_times: spike times of the input, the hidden and the output layer, [B, features].
         target: labels, int64 [B].
-        config: ``window``, ``sparsity`` and what `output_signal` takes.
+        rule: ``window``, ``sparsity`` and what `output_signal` takes.
 
     Returns:
         dL/dw [out, in] and dL/db [out] of each layer, sums over the batch.
     """
     times, hidden_times, output_times = layer_times
     first, last = model.layers
-    t_max, delay = first.t_max, first.delay
+    t_max, delay = model.t_max, model.delay
     decision = output_times.amin(dim=1, keepdim=True)
 
     def arrived(times: Tensor) -> Tensor:
@@ -51,11 +59,11 @@ def decision_gradients(
 
     output = nn.functional.linear(arrived(hidden_times), last.weight, last.bias)
     winner = decide(output_times, output, t_max)
-    error = output_signal(output, winner, decision[:, 0], target, config)
+    error = output_signal(output, winner, decision[:, 0], target, rule, t_max)
     potential = nn.functional.linear(arrived(times), first.weight, first.bias)
-    slope = (1 - (potential - first.threshold).abs() / config.window).clamp(min=0)
+    slope = (1 - (potential - first.threshold).abs() / rule.window).clamp(min=0)
     fired = model.layers[0](times) <= decision.clamp(max=t_max - 1)
-    signal = (error @ last.weight + config.sparsity * fired) * slope
+    signal = (error @ last.weight + rule.sparsity * fired) * slope
     return [
         (signal.t() @ arrived(times), signal.sum(dim=0)),
         (error.t() @ arrived(hidden_times), error.sum(dim=0)),
@@ -63,7 +71,12 @@ def decision_gradients(
 
 
 def output_signal(
-    potential: Tensor, winner: Tensor, decision: Tensor, target: Tensor, config: ClassifierConfig
+    potential: Tensor,
+    winner: Tensor,
+    decision: Tensor,
+    target: Tensor,
+    rule: DecisionRule,
+    t_max: int,
 ) -> Tensor:
     """dL/dV of the output neurons at the decision, [B, classes].
 
@@ -77,26 +90,27 @@ def output_signal(
         winner: the class decided for, int64 [B].
         decision: its step [B]; t_max where no output neuron fired.
         target: labels, int64 [B].
-        config: ``temperature``, ``earliness`` and ``t_max``.
+        rule: ``temperature`` and ``earliness``.
+        t_max: number of time steps.
     """
     desired = nn.functional.one_hot(target, potential.shape[1]).to(potential.dtype)
-    is_first = (winner == target) & (decision < config.t_max)
-    error = torch.softmax(potential / config.temperature, dim=1) - desired
+    is_first = (winner == target) & (decision < t_max)
+    error = torch.softmax(potential / rule.temperature, dim=1) - desired
     error = torch.where(is_first[:, None] & (desired > 0), 0, error)
-    return error - desired * (config.earliness / config.t_max * decision)[:, None]
+    return error - desired * (rule.earliness / t_max * decision)[:, None]
 
 
-class DecisionLearner:
+class DecisionLearner(Learner):
     """Training steps of a classifier: race, gradients and Adam at once (CPU, float32).
 
     Args:
         model: a network of two layers with biases; its weights are updated in place.
         optimizer: gives the learning rate and holds the moments; see `EventAdam`.
-        config: of the rule and of the noise.
+        rule: the settings.
     """
 
     def __init__(
-        self, model: Classifier, optimizer: torch.optim.Adam, config: ClassifierConfig
+        self, model: Classifier, optimizer: torch.optim.Optimizer, rule: DecisionRule
     ) -> None:
         from firstspike.ops.cpu import learning, minibatch  # Numba takes a second to import
         from firstspike.ops.cpu.noise import make_noise
@@ -111,30 +125,21 @@ class DecisionLearner:
         )
         self._moments = learning.Moments(*self._adam.moments)
         self._learning, self._kernels = learning, minibatch
-        self._codes = shade_times(config.t_max)
-        self._noise = make_noise(config.shift, config.jitter, config.dropout)
+        self._codes = shade_times(model.t_max)
+        self._noise = make_noise(rule.shift, rule.jitter, rule.dropout)
         self._rule = minibatch.Rule(
-            config.t_max,
-            config.delay,
+            model.t_max,
+            model.delay,
             first.threshold,
-            config.window,
-            config.temperature,
-            config.earliness,
-            config.sparsity,
+            rule.window,
+            rule.temperature,
+            rule.earliness,
+            rule.sparsity,
         )
         self._traces = learning.new_traces(self._network, 0, minibatch.FIGURES)
 
-    def step(self, images: Tensor, labels: Tensor, seed: int) -> Stats:
-        """Learn from a batch.
-
-        Args:
-            images: uint8 [B, height, width].
-            labels: int64 [B], each a class of the network.
-            seed: of the noise, below 2**32.
-
-        Returns:
-            Means over the batch, of the network before the update.
-        """
+    def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
+        seed = int(torch.randint(2**32, (), generator=rng))
         if len(images) != len(self._traces.outcome):
             figures = self._kernels.FIGURES
             self._traces = self._learning.new_traces(self._network, len(images), figures)

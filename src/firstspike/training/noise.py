@@ -1,0 +1,45 @@
+"""Noise on images in training: moved in space and in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from firstspike.coding import encode, jittered
+
+
+@dataclass(frozen=True)
+class InputNoise:
+    """How much images vary, for rules that derive their settings from it."""
+
+    shift: int = 0
+    """Pixels by which images move at random."""
+    jitter: float = 0.0
+    """Standard deviation, in steps, of the noise on input spikes."""
+
+    def times(self, images: Tensor, t_max: int, rng: torch.Generator) -> Tensor:
+        """Spike times [B, pixels] of uint8 images [B, ...], moved."""
+        times = encode(images, t_max).float()
+        if self.shift:
+            times = shifted(times, self.shift, t_max, rng)
+        if self.jitter:
+            times = jittered(times, self.jitter, t_max, rng)
+        return times.flatten(1)
+
+
+def shifted(times: Tensor, pixels: int, t_max: int, rng: torch.Generator) -> Tensor:
+    """Images moved by up to ``pixels`` in either direction; what comes in is black.
+
+    Args:
+        times: spike times of images [B, height, width].
+        pixels: the largest shift.
+        t_max: the time of a black pixel.
+        rng: gives the shifts.
+    """
+    count, height, width = times.shape
+    padded = nn.functional.pad(times, (pixels,) * 4, value=t_max)
+    moves = torch.randint(2 * pixels + 1, (2, count, 1), generator=rng)
+    rows, columns = moves[0] + torch.arange(height), moves[1] + torch.arange(width)
+    return padded[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
