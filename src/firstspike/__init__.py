@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from firstspike.coding import decode, encode
     from firstspike.data import load_images, load_mnist
     from firstspike.metrics import decide, spike_stats
-    from firstspike.ops import fire
+    from firstspike.ops.fire import fire
     from firstspike.training.loading import load_run
 
 # Public names and where they come from. They are imported when they are first used: the command
