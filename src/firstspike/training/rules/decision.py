@@ -128,7 +128,7 @@ class DecisionLearner:
         """Learn from a batch.
 
         Args:
-            images: uint8 [B, height, width].
+            images: uint8 [B, height, width], or [B, channels, height, width].
             labels: int64 [B], each a class of the network.
             seed: of the noise, below 2**32.
 
