@@ -31,7 +31,7 @@ def decided(tmp_path) -> str:
     """What firstspike says of the files that lie in the folder of the examples."""
     torch.manual_seed(0)
     model, images = classifier(hidden=30), fs.load_mnist("test").images[:5]
-    npz_io.save(tmp_path / "network.npz", model)
+    npz_io.save(tmp_path / "network.npz", model, facts={"classes": list("0123456789")})
     np.save(tmp_path / "images.npy", images.numpy())
     times = model(fs.encode(images).flatten(1))
     return "".join(

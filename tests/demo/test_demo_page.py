@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+import string
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import untrained
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from firstspike.data import load_mnist
 from firstspike.demo.api import Api
-from firstspike.demo.networks import Shelf, bundled
+from firstspike.demo.networks import Shelf, bundled, given
 from firstspike.demo.race import race
 from firstspike.demo.server import Server
+from firstspike.shape import Shape
 
 sys.path.append(str(Path(__file__).parents[2]))
 
@@ -33,14 +37,22 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server(0, Api(Shelf(bundled()))) as server:
+@contextlib.contextmanager
+def serving(shelf: Shelf) -> Iterator[Server]:
+    with Server(0, Api(shelf)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving(Shelf(bundled())) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +65,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def open_page(browser, server):
     """Opens the page for a visitor; at the end nothing may have gone wrong or outside."""
-    contexts, faults, places = [], [], []
+    contexts, faults, places, ours = [], [], [], ["data:", "blob:"]
 
-    def open_page(reduced_motion: str = "reduce", **visitor: object) -> Page:
+    def open_page(reduced_motion: str = "reduce", url: str = server.url, **visitor: object) -> Page:
         contexts.append(browser.new_context(reduced_motion=reduced_motion, **visitor))
         page = contexts[-1].new_page()
         page.set_default_timeout(PATIENCE)
@@ -63,7 +75,8 @@ def open_page(browser, server):
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if is_fault(said) else None)
         page.on("request", lambda request: places.append(request.url))
-        page.goto(server.url)
+        page.goto(url)
+        ours.append(url)
         page.wait_for_selector("html[data-ready]")
         return page
 
@@ -71,7 +84,7 @@ def open_page(browser, server):
     for context in contexts:
         context.close()
     assert not faults
-    assert all(place.startswith((server.url, "data:", "blob:")) for place in places)
+    assert all(place.startswith(tuple(ours)) for place in places)
 
 
 def is_fault(said: ConsoleMessage) -> bool:
@@ -82,7 +95,7 @@ def is_fault(said: ConsoleMessage) -> bool:
 def test_a_test_digit_is_raced_as_the_library_does(open_page, server):
     page = open_page()
     said = page.locator("#origin").inner_text()
-    index, label = map(int, re.fullmatch(r"mnist-test, image (\d+): a (\d)", said).groups())
+    index, label = map(int, re.fullmatch(r"mnist-test, image (\d+), class (\d)", said).groups())
     test = load_mnist("test")
     assert label == test.labels[index]
     told = race(server.api.shelf.classifier(0), test.images[index].numpy())
@@ -192,6 +205,42 @@ def test_it_fits_a_phone_and_a_desk_in_both_schemes(open_page, width, scheme):
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = sum(map(int, re.findall(r"\d+", ground)[:3])) / 3
     assert (brightness < 128) == (scheme == "dark")
+
+
+def test_other_sizes_colours_and_classes_fit_the_page(open_page, tmp_path):
+    names = [f"class {letter}" for letter in string.ascii_lowercase]
+    for number, name in enumerate(names):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        colour = (9 * number, 255, 90)
+        Image.new("RGB", (24, 32), colour).save(tmp_path / "data" / name / "a.png")
+    options = {"data": str(tmp_path / "data"), "validation": 0.0}
+    options["shape"] = Shape(3, 32, 24, tuple(names))
+    runs = [
+        untrained.run(tmp_path / "a", "classifier", **options),
+        untrained.run(tmp_path / "b", "gan", digit="all", conditional=True, **options),
+    ]
+    with serving(Shelf(given([run.path for run in runs])[0] + bundled())) as other:
+        page = open_page(url=other.url, viewport={"width": 390, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        expect(page.locator("#origin")).to_have_text(
+            re.compile(r"data-train, image \d+, class class")
+        )
+        expect(page.locator(".lane b")).to_have_text(names)
+        expect(page.locator("#winner")).to_have_text(re.compile("class [a-z]"))
+        boxes = [lane.bounding_box() for lane in page.locator(".lane").all()]
+        assert all(box["width"] > 120 and box["height"] > 20 for box in boxes)
+        size = page.locator("#pad").evaluate("pad => [pad.width, pad.height]")
+        assert size == [252, 336]
+        size = page.locator("#gallery canvas").first.evaluate("tile => [tile.width, tile.height]")
+        assert size == [24, 32]
+        with page.expect_request(lambda request: "/api/sample" in request.url) as asked:
+            page.select_option("#wanted", "26")
+        assert asked.value.post_data_json["digit"] == "class z"
+        page.select_option("#classifier", "2")  # a bundled one
+        expect(page.locator("#winner")).to_have_text(re.compile(r"^\d$"))
+        expect(page.locator(".lane b")).to_have_text(list("0123456789"))
+        page.select_option("#gan", "3")
+        expect(page.locator("#wanted")).to_be_hidden()
 
 
 def test_everything_can_be_reached_and_has_a_name(open_page):

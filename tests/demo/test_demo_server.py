@@ -111,7 +111,7 @@ def test_a_picture_is_raced(ask, shelf):
 def test_a_digit_of_the_test_images(ask):
     answer = json.loads(ask("GET", "/api/digit?network=0&pick=20003")[2])
     test = load_mnist("test")
-    assert answer["index"] == 3 and answer["label"] == test.labels[3]
+    assert answer["index"] == 3 and answer["label"] == test.names[test.labels[3]]
     assert answer["pixels"] == test.images[3].flatten().tolist()
 
 
@@ -128,7 +128,7 @@ def test_a_generator_samples_and_walks(ask, shelf):
     ("method", "path", "body", "reason"),
     [
         ("POST", "race?network=0", b"not a picture", "not a readable picture"),
-        ("POST", "race?network=1", b"", "not a readable picture"),
+        ("POST", "race?network=0", b"", "not a readable picture"),
         ("POST", "race?network=x", BLACK, "network must be a whole"),
         ("POST", "race?network=1", BLACK, "no classifier of this"),
         ("POST", "race?network=2", BLACK, "damaged"),

@@ -16,10 +16,11 @@ IMAGES = fs.load_mnist("train").images[:30].numpy()
 
 
 def spikes(image: np.ndarray, delay: int = 1, seed: int = 0, **noise: float) -> dict[int, int]:
-    """Arrival of each input spike, checked to be sorted."""
+    """Arrival of each input spike of an image in gray or colour, checked to be sorted."""
     settings = {"shift": 0, "jitter": 0.0, "dropout": 0.0} | noise
     events = new_events(image.size, T_MAX)
-    count = sort_pixels(image, CODES, make_noise(**settings), seed, T_MAX, delay, events)
+    channels = image.reshape(-1, *image.shape[-2:])
+    count = sort_pixels(channels, CODES, make_noise(**settings), seed, T_MAX, delay, events)
     pairs = list(zip(events[1][:count].tolist(), events[0][:count].tolist(), strict=True))
     assert pairs == sorted(pairs)
     return {pixel: arrival for arrival, pixel in pairs}
@@ -45,6 +46,23 @@ def test_a_shift_moves_the_whole_image():
         assert (28 * down + 5 + right in moved) == (down >= 0)
         assert (28 * (10 + down) + 27 + right in moved) == (right <= 0)
     assert seen == {(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)}
+
+
+def test_the_channels_of_an_image_move_alike():
+    image = np.random.default_rng(0).integers(0, 256, (3, 6, 5)).astype(np.uint8)
+    seen = set()
+    for seed in range(60):
+        moved = spikes(image, seed=seed, shift=1)
+        channels = [spikes(channel, seed=seed, shift=1) for channel in image]
+        assert moved == {
+            30 * channel + pixel: arrival
+            for channel, arrivals in enumerate(channels)
+            for pixel, arrival in arrivals.items()
+        }
+        seen.add(tuple(channels[0]))
+    assert len(seen) == 9
+    plain = {k: int(CODES[v]) + 1 for k, v in enumerate(image.flat) if v and CODES[v] < T_MAX - 1}
+    assert spikes(image) == plain
 
 
 def test_jitter_is_normal_and_leaves_black_pixels_alone():

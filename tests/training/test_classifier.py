@@ -28,6 +28,14 @@ def test_shifted_moves_whole_images_and_brings_in_black():
     assert torch.equal(shifted(images, 0, 9, epoch_generator(0, 0)), images)
 
 
+def test_the_channels_of_an_image_are_shifted_alike():
+    images = torch.rand(50, 3, 5, 4)
+    moved = shifted(images, 1, 9, epoch_generator(0, 0))
+    for channel in range(3):
+        alone = shifted(images[:, channel], 1, 9, epoch_generator(0, 0))
+        assert torch.equal(moved[:, channel], alone)
+
+
 def test_jittered_moves_spikes_only():
     times = torch.tensor([[0.0, 100.0, 255.0, 256.0]]).expand(500, 4)
     moved = jittered(times, 5.0, 256, epoch_generator(0, 0))

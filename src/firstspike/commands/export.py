@@ -12,6 +12,7 @@ from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 
 if TYPE_CHECKING:  # the command line starts without PyTorch
+    from firstspike.export.facts import Facts
     from firstspike.nn import FirstSpikeSequential
 
 Format = Literal["nir", "npz", "onnx"]
@@ -44,19 +45,22 @@ class Export:
             raise ValueError(f"--portable is for --format nir, got {kind}; leave it out")
         from firstspike.export import nir, npz, onnx
 
-        model = _network(RunDirectory.open(self.run.expanduser()), self.part)
+        model, facts = _network(RunDirectory.open(self.run.expanduser()), self.part)
         out = self.out.expanduser()
         if kind == "nir":
-            nir.save(out, model, portable=self.portable)
+            nir.save(out, model, portable=self.portable, facts=facts)
         else:
-            (npz if kind == "npz" else onnx).save(out, model)
+            (npz if kind == "npz" else onnx).save(out, model, facts=facts)
         print(f"{type(model).__name__} {'-'.join(map(str, model.sizes))}: {out}")
         if kind == "nir" and not self.portable:
             print("for Norse, SpikingJelly, snnTorch or sinabs: --portable, see docs/nir.md")
 
 
-def _network(run: RunDirectory, part: Part | None) -> FirstSpikeSequential:
-    """The network of a run that is asked for. ValueError if there is none that spikes."""
+def _network(run: RunDirectory, part: Part | None) -> tuple[FirstSpikeSequential, Facts]:
+    """The network of a run that is asked for, and what its file tells of it.
+
+    ValueError if there is none that spikes.
+    """
     from firstspike.nn import FirstSpikeSequential
     from firstspike.training.loading import load_trainer
 
@@ -65,7 +69,8 @@ def _network(run: RunDirectory, part: Part | None) -> FirstSpikeSequential:
         remedy = "give --part generator or discriminator" if draws else "leave --part out"
         raise ValueError(f"{run.path}: a {run.kind} run; {remedy}")
     name = {"generator": "average", "discriminator": "discriminator", None: "model"}[part]
-    model = load_trainer(run, name).networks[name]
+    trainer = load_trainer(run, name)
+    model = trainer.networks[name]
     if not isinstance(model, FirstSpikeSequential):
         raise ValueError(f"{run.path}: a {run.kind} run, which does not spike; give one that does")
-    return model
+    return model, trainer.facts(name)

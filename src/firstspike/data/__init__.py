@@ -4,7 +4,7 @@ from firstspike.data import augment
 from firstspike.data.bundled import MNIST_FILE, Split, load_mnist
 from firstspike.data.idx import read_idx
 from firstspike.data.images import SPLIT_SEED, ImageSet, split_validation
-from firstspike.data.pictures import IMAGE_SUFFIXES, SIDE, to_gray
+from firstspike.data.pictures import IMAGE_SUFFIXES, SIDE, fit, to_gray
 from firstspike.data.sets import Format, Parts, load_images, load_parts, register
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Parts",
     "Split",
     "augment",
+    "fit",
     "load_images",
     "load_mnist",
     "load_parts",

@@ -83,6 +83,23 @@ def to_gray(picture: Image.Image) -> Image.Image:
     return _seen(picture).convert("L")
 
 
+def fit(picture: Image.Image, size: tuple[int, int], colour: Colour) -> NDArray[np.uint8]:
+    """A picture as `load` would give it: transparency on black, resized.
+
+    Args:
+        picture: of any mode.
+        size: width and height.
+        colour: ``"gray"`` or ``"colour"``.
+
+    Returns:
+        [height, width], or [3, height, width] in colour.
+
+    Raises:
+        Exception: whatever Pillow raises for a damaged file.
+    """
+    return _fitted(_seen(picture), size, colour)
+
+
 def open_picture(source: Path | IO[bytes], formats: Sequence[str] | None = None) -> Image.Image:
     """A picture of a known format, turned as its EXIF data say, its size checked first.
 

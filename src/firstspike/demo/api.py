@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from firstspike._version import __version__
-from firstspike.data import SIDE, ImageSet, load_images
 from firstspike.demo import drawing, picture
 from firstspike.demo.networks import Shelf
 from firstspike.demo.race import race
@@ -72,31 +70,38 @@ class Api:
         }
 
     def digit(self, request: Request) -> Json:
-        """A test image of what a classifier was trained on; ``?network=N&pick=M``."""
-        run = self.shelf.offer(request.number("network"), "race").run
-        images = _test_images(run.options["data"])
+        """An image that a classifier was not trained on, if any; ``?network=N&pick=M``."""
+        images = self.shelf.offer(request.number("network"), "race").images()
         index = request.number("pick") % len(images)
         return {
             "pixels": images.images[index].flatten().tolist(),
-            "label": int(images.labels[index]),
+            "label": images.names[images.labels[index]],
             "index": index,
             "source": images.name,
         }
 
     def race(self, request: Request) -> Json:
         """A classifier's race for the picture in the body; ``?network=N``."""
-        image = picture.read(request.body)
+        number = request.number("network")
+        offer = self.shelf.offer(number, "race")
+        image = picture.read(request.body, offer.run.shape, centred=offer.is_centred)
         with self._busy:
-            result = race(self.shelf.classifier(request.number("network")), image)
+            result = race(self.shelf.classifier(number), image)
         return {"pixels": image.flatten().tolist(), **result}
 
     def sample(self, request: Request) -> Json:
-        """Images of a generator: ``{"count": 24, "seed": 7}``; ``?network=N``."""
+        """Images of a generator: ``{"count": 24, "seed": 7}``; ``?network=N``.
+
+        ``"digit"``, the name of a class, may be asked of a conditional one, which else draws all.
+        """
         asked = request.json()
+        digit = asked.get("digit")
+        if not isinstance(digit, str | None):
+            raise ValueError(f"digit must be a name, got {digit!r:.40}")
         count, seed = _whole(asked, "count", 1, MOST), _whole(asked, "seed", 0, 2**32 - 1)
         with self._busy:
             gan = self.shelf.gan(request.number("network"))
-            return drawing.sample(gan, count, seed)
+            return drawing.sample(gan, count, seed, digit)
 
     def walk(self, request: Request) -> Json:
         """Images between two latents: ``{"ends": [[...], [...]], "steps": 16}``; ``?network=N``."""
@@ -111,7 +116,8 @@ class Api:
         for number, offer in enumerate(self.shelf.offers):
             if offer.part == "race":
                 with self._busy, contextlib.suppress(ValueError):  # told when it is asked for
-                    race(self.shelf.classifier(number), np.zeros((SIDE, SIDE), np.uint8))
+                    black = np.zeros(offer.run.shape.image, np.uint8)
+                    race(self.shelf.classifier(number), black)
                 return
 
 
@@ -120,8 +126,3 @@ def _whole(asked: Json, name: str, low: int, high: int) -> int:
     if type(value) is not int or not low <= value <= high:
         raise ValueError(f"{name} must be a whole number in {low}..{high}, got {value!r:.40}")
     return value
-
-
-@functools.lru_cache(maxsize=4)
-def _test_images(data: str | None) -> ImageSet:
-    return load_images(data, "test")

@@ -7,12 +7,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from firstspike.models import LATENTS
 from firstspike.training.gan import SpikingGan
 
 
-def sample(gan: SpikingGan, count: int, seed: int) -> dict[str, Any]:
-    """``count`` images of latents that ``seed`` decides; see `draw`."""
-    return draw(gan, gan.latents(count, torch.Generator().manual_seed(seed)))
+def sample(gan: SpikingGan, count: int, seed: int, digit: str | None = None) -> dict[str, Any]:
+    """``count`` images of latents that ``seed`` decides; see `draw`.
+
+    Args:
+        gan: the network.
+        count: of the images.
+        seed: of the latents.
+        digit: the class to draw, by name, of a conditional network; all in turn if None.
+
+    Raises:
+        ValueError: there is no such class, or the network cannot be asked for one.
+    """
+    wanted = None if digit is None else torch.full((count,), gan.shape.label(digit))
+    return draw(gan, gan.latents(count, torch.Generator().manual_seed(seed), wanted))
 
 
 def walk(gan: SpikingGan, ends: Any, steps: int) -> dict[str, Any]:
@@ -33,8 +45,9 @@ def walk(gan: SpikingGan, ends: Any, steps: int) -> dict[str, Any]:
     first, last = ends = _latents(ends, inputs, gan.config.t_max)
     share = torch.linspace(0, 1, steps)[:, None]
     moved = gan.on_grid(torch.lerp(first, last, share))
-    # The last inputs, which tell a conditional network the digit, have theirs halfway.
-    moments = ((torch.arange(inputs) + 0.5) / inputs).roll(inputs // 2)
+    moments = ((torch.arange(LATENTS) + 0.5) / LATENTS).roll(LATENTS // 2)
+    # The last inputs, which tell a conditional network the class, switch together halfway.
+    moments = torch.cat([moments, torch.full((inputs - LATENTS,), 0.5)])
     switched = torch.where(share > moments, last, first)
     one_silent = (ends == gan.config.t_max).sum(dim=0) == 1
     return draw(gan, torch.where(one_silent, switched, moved))

@@ -7,18 +7,22 @@ Each is a run directory. The bundled ones, made by ``tools/bundle_models.py``, h
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firstspike.data import ImageSet, idx
 from firstspike.models import Classifier
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
+from firstspike.shape import MNIST
 from firstspike.training import kinds
 from firstspike.training.gan import SpikingGan
 from firstspike.training.loading import load_trainer
+from firstspike.training.trainer import Trainer
 
 BUNDLED = Path(__file__).parent / "_models"
 PROVENANCE = "provenance.json"
@@ -43,10 +47,30 @@ class Offer:
         """The part of the page that shows it: ``"race"`` or ``"draw"``."""
         return kinds.find(self.run.kind, self.run.path).demo
 
+    @property
+    def is_centred(self) -> bool:
+        """Whether its images are, like MNIST's, digits in the middle of 28x28 gray pixels."""
+        data = self.run.options.get("data")
+        if self.run.shape.image != MNIST.image:
+            return False
+        return data is None or (Path(data).is_dir() and idx.recognises(Path(data)))
+
+    def images(self) -> ImageSet:
+        """Images to try it with: test images of its data, else those held out or trained on.
+
+        Raises:
+            ValueError: its data are no longer there, or have changed.
+        """
+        kind = kinds.find(self.run.kind, self.run.path)
+        images = _images(self.run.kind, kind.read(self.run.options, self.run.path))
+        if images.shape.image != self.run.shape.image:
+            raise ValueError(f"{self.name}: its data are of another size now; upload a picture")
+        return images
+
     def as_dict(self) -> dict[str, Any]:
         """What the page tells about it, as JSON values."""
         options = self.run.options
-        kept = ("digit", "hidden", "loss", "epochs", "seed", "recipe", "t_max", "delay")
+        kept = ("digit", "conditional", "hidden", "loss", "epochs", "seed", "recipe")
         return {
             "kind": self.run.kind,
             "part": self.part,
@@ -108,6 +132,16 @@ def load(run: RunDirectory) -> Classifier | SpikingGan:
     network = trainer if part == "draw" else trainer.model
     assert isinstance(network, (Classifier, SpikingGan))
     return network
+
+
+@functools.lru_cache(maxsize=4)
+def _images(kind: str, options: Any) -> ImageSet:
+    trainer: type[Trainer] = kinds.load(kinds.find(kind).trainer)
+    try:
+        return trainer.load_unseen(options, "test")
+    except ValueError:
+        training, held_out = trainer.load_data(options)
+        return held_out or training
 
 
 def bundled() -> list[Offer]:

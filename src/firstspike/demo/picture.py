@@ -1,4 +1,4 @@
-"""Any picture of a digit -> an image like MNIST's."""
+"""Any picture -> an image as a network knows them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from firstspike.data import SIDE, to_gray
+from firstspike.data import SIDE, fit, to_gray
+from firstspike.shape import MNIST, Shape
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 LARGEST = 64_000_000  # pixels; more would fill the memory
@@ -19,18 +20,21 @@ _WORKING = 512  # pixels that are enough for a digit
 _FAINT = 0.2  # share of the strongest ink below which a pixel may be dirt
 
 
-def read(content: bytes) -> NDArray[np.uint8]:
-    """The digit in a picture.
+def read(content: bytes, shape: Shape = MNIST, *, centred: bool = True) -> NDArray[np.uint8]:
+    """A picture in the size and with the channels that a network takes.
 
-    A picture of 28x28 pixels is taken as it is. Of any other, the ground becomes black and the ink,
-    which may be darker or brighter than the ground, white; the digit is scaled and centred as
-    MNIST's are.
+    A picture of this size is taken as it is, and others are resized as those of a folder are. But
+    where ``centred``, the ground becomes black and the ink, which may be darker or brighter than
+    the ground, white; the digit is scaled and centred as MNIST's are.
 
     Args:
         content: a file in one of `FORMATS`.
+        shape: of the network's images.
+        centred: whether these are, like MNIST's, digits in the middle of 28x28 gray pixels.
 
     Returns:
-        uint8 [28, 28]; all 0 for a picture without ink.
+        uint8 [height, width], or [3, height, width] in colour; where ``centred``, all 0 for a
+        picture without ink.
 
     Raises:
         ValueError: this is no such file, it is damaged, or the picture is too large.
@@ -39,14 +43,18 @@ def read(content: bytes) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             width, height = picture.size
             if width * height <= LARGEST:
-                gray = to_gray(ImageOps.exif_transpose(picture))
+                upright = ImageOps.exif_transpose(picture)
+                size = shape.width, shape.height
+                if not centred or upright.size == size:
+                    return fit(upright, size, "gray" if shape.channels == 1 else "colour")
+                gray = to_gray(upright)
     except Exception as error:  # Pillow's decoders raise a dozen types for a damaged file
         raise ValueError(
             f"not a readable picture ({type(error).__name__}); give a {', '.join(FORMATS)} file"
         ) from None
     if width * height > LARGEST:
         raise ValueError(f"the picture has {width}x{height} pixels; give one of {LARGEST} at most")
-    return np.array(gray) if gray.size == (SIDE, SIDE) else _like_mnist(gray)
+    return _like_mnist(gray)
 
 
 def _like_mnist(picture: Image.Image) -> NDArray[np.uint8]:

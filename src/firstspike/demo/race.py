@@ -23,7 +23,8 @@ def race(model: Classifier, image: NDArray[np.uint8]) -> dict[str, Any]:
 
     Args:
         model: the network.
-        image: uint8 [28, 28].
+        image: uint8, of the size that the network takes, [height, width] or
+            [3, height, width].
 
     Returns:
         ``winner`` and ``decision``, its step (t_max if no output neuron spiked, and then the

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from firstspike.export.facts import Facts
 from firstspike.nn import FirstSpikeSequential
 from firstspike.runs import files
 
 
-def save(path: str | os.PathLike[str], model: FirstSpikeSequential) -> None:
+def save(
+    path: str | os.PathLike[str], model: FirstSpikeSequential, *, facts: Facts | None = None
+) -> None:
     """Write a network as an .npz file, which `numpy.load` reads.
 
     It holds, for each layer k from 1 on, ``weight_k`` [out, in], ``bias_k`` [out] (zeros where the
@@ -23,11 +26,12 @@ def save(path: str | os.PathLike[str], model: FirstSpikeSequential) -> None:
     Args:
         path: the file, replaced if it is there.
         model: the network.
+        facts: further arrays, such as ``classes``; see `firstspike.export.facts`.
 
     Raises:
         ValueError: the file cannot be written.
     """
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, Any] = {name: np.array(fact) for name, fact in (facts or {}).items()}
     for number, layer in enumerate(model.layers, 1):
         weight = layer.weight.detach().cpu()
         bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().cpu()

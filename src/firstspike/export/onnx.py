@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from firstspike.export.facts import CODING, Facts, plain
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
 from firstspike.runs import files
 
 OPSET, IR = 17, 8  # of 2022, which all runtimes of today read
 
 
-def save(path: str | os.PathLike[str], model: FirstSpikeSequential) -> None:
+def save(
+    path: str | os.PathLike[str], model: FirstSpikeSequential, *, facts: Facts | None = None
+) -> None:
     """Write a network as an ONNX file.
 
     Its input ``times`` [batch, in] and its outputs ``times_1``, ``times_2``, ..., one for each
@@ -29,6 +32,7 @@ def save(path: str | os.PathLike[str], model: FirstSpikeSequential) -> None:
     Args:
         path: the file, replaced if it is there.
         model: the network.
+        facts: further metadata, such as ``classes``; see `firstspike.export.facts`.
 
     Raises:
         ValueError: the package onnx is missing, or the file cannot be written.
@@ -38,12 +42,12 @@ def save(path: str | os.PathLike[str], model: FirstSpikeSequential) -> None:
     except ImportError:
         raise ValueError("ONNX needs the package onnx: pip install 'firstspike[onnx]'") from None
     path = Path(path)
-    content = _model(onnx, model).SerializeToString()
+    content = _model(onnx, model, facts or {}).SerializeToString()
     with files.explained(path, "choose another place"):
         files.replace(path, content)
 
 
-def _model(onnx: Any, model: FirstSpikeSequential) -> Any:
+def _model(onnx: Any, model: FirstSpikeSequential, facts: Facts) -> Any:
     helper, layers = onnx.helper, model.layers
     graph = _Graph(onnx)
     outputs = []
@@ -56,8 +60,10 @@ def _model(onnx: Any, model: FirstSpikeSequential) -> Any:
     result = helper.make_model(
         body, ir_version=IR, opset_imports=[helper.make_opsetid("", OPSET)], producer_name=__name__
     )
-    facts = {"coding": "time-to-first-spike", "t_max": layers[0].t_max, "delay": layers[0].delay}
-    helper.set_model_props(result, {name: str(fact) for name, fact in facts.items()})
+    own = {"coding": CODING, "t_max": layers[0].t_max, "delay": layers[0].delay}
+    helper.set_model_props(
+        result, {name: str(fact) for name, fact in plain({**facts, **own}).items()}
+    )
     onnx.checker.check_model(result, full_check=True)
     return result
 

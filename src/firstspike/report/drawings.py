@@ -89,9 +89,9 @@ def filters(role: str) -> Draw:
 
 
 def _first_weight(run: Measured) -> NDArray[Any]:
-    """First weights of a classifier as images of MNIST's size: [hidden, height, width]."""
+    """First weights of a classifier as images: [hidden, height, width]."""
     weight = next(load_classifier(run.run).parameters()).detach()
-    return weight.unflatten(1, load_mnist("train").images.shape[1:]).numpy()
+    return weight.unflatten(1, run.run.shape.image).numpy()
 
 
 def training_images(results: Results) -> Drawn | None:

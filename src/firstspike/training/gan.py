@@ -307,6 +307,15 @@ class SpikingGan(Gan):
     def loaded(self) -> None:
         self._learner = None  # it holds on to the optimisers' former states
 
+    def facts(self, name: str) -> dict[str, Any]:
+        config = self.config
+        facts = super().facts(name) | {"digit": config.digit, "labels": self.labels}
+        if name == "discriminator":
+            return facts
+        last = config.t_max if config.latent_last is None else config.latent_last
+        recipe = {"latent_last": last, "latent_silent": config.latent_silent}
+        return facts | {"latents": models.LATENTS} | recipe
+
     def warn(self, epoch: int, before: Stats, after: Stats) -> None:
         if after["generator_output_silent"] < 1:
             return

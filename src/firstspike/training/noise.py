@@ -32,14 +32,18 @@ class InputNoise:
 def shifted(times: Tensor, pixels: int, t_max: int, rng: torch.Generator) -> Tensor:
     """Images moved by up to ``pixels`` in either direction; what comes in is black.
 
+    All channels of an image move alike.
+
     Args:
-        times: spike times of images [B, height, width].
+        times: spike times of images, [B, height, width] or [B, channels, height, width].
         pixels: the largest shift.
         t_max: the time of a black pixel.
         rng: gives the shifts.
     """
-    count, height, width = times.shape
-    padded = nn.functional.pad(times, (pixels,) * 4, value=t_max)
+    count, (height, width) = len(times), times.shape[-2:]
+    padded = nn.functional.pad(times.reshape(count, -1, height, width), (pixels,) * 4, value=t_max)
     moves = torch.randint(2 * pixels + 1, (2, count, 1), generator=rng)
     rows, columns = moves[0] + torch.arange(height), moves[1] + torch.arange(width)
-    return padded[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    image, channel = torch.arange(count)[:, None, None, None], torch.arange(padded.shape[1])
+    chosen = image, channel[:, None, None], rows[:, None, :, None], columns[:, None, None, :]
+    return padded[chosen].reshape(times.shape)

@@ -172,6 +172,14 @@ class Trainer:
         networks = list(self.networks.values())
         return networks[0] if len(networks) == 1 else self
 
+    def facts(self, name: str) -> dict[str, Any]:
+        """What an exported file of the network of this name tells besides its layers.
+
+        Returns:
+            Strings, numbers and lists of strings.
+        """
+        return self.shape.as_dict()
+
     def restored(self, run: Any, *names: str) -> Self:
         """This, with the weights of a run's checkpoint; of the named networks only, if any."""
         chosen = {name: self.networks[name] for name in names or self.networks}

@@ -13,11 +13,13 @@ const STRIDE = 140; // milliseconds a step of the walk
 
 export class Drawing {
   /**
-   * @param number the picker of the network
-   * @param {((pixels: number[], origin: string) => void) | undefined} read recognises an image
+   * @param picker of the network
+   * @param networks all on offer, by number
+   * @param {((pixels: number[], shape, origin: string) => void) | undefined} read recognises an image
    */
-  constructor(number, read) {
-    this.number = () => Number(number.value);
+  constructor(picker, networks, read) {
+    this.number = () => Number(picker.value);
+    this.network = () => networks[picker.value];
     this.player = new Player($("stage-transport"), (step) => this.#show(step), RATE);
     $("more").addEventListener("click", () => this.sample());
     $("walk-play").addEventListener("click", () => this.#setWalking(!this.walking));
@@ -25,19 +27,37 @@ export class Drawing {
       this.#setWalking(false);
       this.#goTo(Number($("walk-place").value));
     });
-    number.addEventListener("change", () => this.sample());
+    picker.addEventListener("change", () => {
+      this.#offerClasses();
+      this.sample();
+    });
+    $("wanted").addEventListener("change", () => this.sample());
+    if (this.network()) this.#offerClasses();
     $("read").hidden = !read;
-    $("read").addEventListener("click", () => read(this.#pixels(), "drawn by the generator below"));
+    $("read").addEventListener("click", () => read(this.#pixels(), this.shape, "drawn by the generator below"));
+  }
+
+  /** What a conditional network can be asked for. */
+  #offerClasses() {
+    const { options, shape } = this.network();
+    $("wanted").replaceChildren(
+      new Option("all in turn", ""),
+      ...shape.classes.map((name, label) => new Option(name, label + 1)),
+    );
+    $("wanted").parentElement.hidden = !options.conditional;
   }
 
   /** Draw new samples and play the second one; the first is where the walk starts. */
   async sample() {
     const seed = Math.floor(Math.random() * 2 ** 32);
-    const request = JSON.stringify({ count: SAMPLES, seed });
+    const { shape } = this.network();
+    const digit = shape.classes[Number($("wanted").value) - 1]; // none is left out of the request
+    const request = JSON.stringify({ count: SAMPLES, seed, digit });
     const drawn = await attempt(() => ask(`sample?network=${this.number()}`, request));
     if (!drawn) return;
     this.#setWalking(false);
     this.steps = drawn.t_max;
+    this.shape = shape;
     this.samples = drawn.images;
     this.tiles = drawn.images.map((image, k) =>
       this.#tile(image, `Sample ${k + 1}: draw it spike by spike`, () => this.pick(k)),
@@ -105,7 +125,7 @@ export class Drawing {
     }, still.matches ? 10 * STRIDE : STRIDE);
   }
 
-  /** Gray values 0..255 of the image on the stage. */
+  /** Values 0..255 of the image on the stage. */
   #pixels() {
     return this.image.at(-1).map((time) => Math.round((255 * (this.steps - time)) / this.steps));
   }
@@ -120,7 +140,7 @@ export class Drawing {
   #show(step) {
     const [latent, hidden, pixels] = this.image;
     const last = Number(this.player.slider.max);
-    showTimes($("stage"), pixels, this.steps, step < this.player.end ? step : Infinity, 0.15 * last);
+    showTimes($("stage"), pixels, this.shape, this.steps, step < this.player.end ? step : Infinity, 0.15 * last);
     const layers = [
       { name: "latent", times: latent, share: 0.2 },
       { name: "hidden", times: hidden, share: 0.35 },
@@ -139,8 +159,7 @@ export class Drawing {
     tile.className = "tile";
     tile.setAttribute("aria-label", name);
     const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = 28;
-    showTimes(canvas, image.at(-1), this.steps);
+    showTimes(canvas, image.at(-1), this.shape, this.steps);
     tile.append(canvas);
     tile.addEventListener("click", pick);
     return tile;

@@ -6,21 +6,22 @@ import { ask, attempt } from "/server.js";
 
 const $ = (id) => document.getElementById(id);
 
-/** Fill a picker with the networks of a kind; its values are their numbers. */
-function offer(kind, networks) {
-  const picker = $(kind);
+/** Fill a picker with the networks for a part of the page; its values are their numbers. */
+function offer(id, part, networks) {
+  const picker = $(id);
   networks.forEach((network, number) => {
-    if (network.kind === kind) picker.add(new Option(network.name, number));
+    if (network.part === part) picker.add(new Option(network.name, number));
   });
-  const tell = () => ($(`${kind}-about`).textContent = about(networks[picker.value]));
+  const tell = () => ($(`${id}-about`).textContent = about(networks[picker.value]));
   if (picker.options.length) tell();
   picker.addEventListener("change", tell);
   return picker;
 }
 
-function about({ kind, options, provenance }) {
-  const wanted = options.digit === "all" ? "all digits" : `digit ${options.digit}`;
-  const parts = [kind === "gan" ? wanted : `${options.loss} loss`];
+function about({ part, options, shape, provenance }) {
+  const wanted = options.digit === "all" ? "all classes" : `class ${options.digit}`;
+  const parts = [part === "draw" ? wanted : `${options.loss} loss`];
+  parts.push(`${shape.width} × ${shape.height} pixels${shape.channels > 1 ? " in colour" : ""}`);
   parts.push(`${options.hidden} hidden neurons`, `${options.epochs} epochs`, `seed ${options.seed}`);
   const { strict_accuracy: right, read_as_the_digit: read } = provenance?.measured ?? {};
   if (right) parts.push(`${percent(right)} of MNIST’s test images right`);
@@ -32,18 +33,18 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 const { version, largest, networks } = (await attempt(() => ask("networks"))) ?? { networks: [] };
 $("version").textContent = version ?? "";
-const classifier = offer("classifier", networks);
-const gan = offer("gan", networks);
-const race = new Race(classifier, largest);
-const read = (pixels, origin) => {
-  race.read(pixels, origin);
+const classifier = offer("classifier", "race", networks);
+const gan = offer("gan", "draw", networks);
+const race = new Race(classifier, networks, largest);
+const read = (pixels, shape, origin) => {
+  race.read(pixels, shape, origin);
   $("recognise").scrollIntoView();
 };
-const drawing = new Drawing(gan, classifier.options.length ? read : undefined);
-race.clear();
+const drawing = new Drawing(gan, networks, classifier.options.length ? read : undefined);
+if (classifier.options.length) race.clear();
 
 function redraw() {
-  race.redraw();
+  if (classifier.options.length) race.redraw();
   drawing.redraw();
 }
 window.addEventListener("resize", redraw);

@@ -2,6 +2,7 @@
 
 import { showPixels } from "/paint.js";
 
+const LONGEST = 336; // pixels of its longer side
 const WIDTH = 0.06; // of a stroke's white core, as a share of the pad
 const EDGE = 0.05; // of its gray edge
 
@@ -56,17 +57,26 @@ export class Pad {
     return !this.shown && !this.strokes.length;
   }
 
-  /** Show an image of 28x28 pixels; the next stroke starts on a clear pad. */
-  show(pixels) {
-    const small = new OffscreenCanvas(28, 28);
-    showPixels(small, pixels);
+  /** Take the form of a network's images. */
+  fit({ height, width }) {
+    const longest = Math.max(height, width);
+    this.canvas.width = Math.round((LONGEST * width) / longest);
+    this.canvas.height = Math.round((LONGEST * height) / longest);
+    this.canvas.parentElement.style.aspectRatio = `${width} / ${height}`;
+    this.clear();
+  }
+
+  /** Show an image of any size; the next stroke starts on a clear pad. */
+  show(pixels, shape) {
+    const small = new OffscreenCanvas(shape.width, shape.height);
+    showPixels(small, pixels, shape);
     this.clear();
     this.pen.imageSmoothingEnabled = false;
     this.pen.drawImage(small, 0, 0, this.canvas.width, this.canvas.height);
     this.shown = small;
   }
 
-  /** The picture as a PNG file; an image that is shown keeps its 28x28 pixels. */
+  /** The picture as a PNG file; an image that is shown keeps its pixels. */
   picture() {
     if (this.shown) return this.shown.convertToBlob();
     return new Promise((resolve) => this.canvas.toBlob(resolve));
@@ -82,8 +92,8 @@ export class Pad {
   #draw() {
     this.#wipe();
     this.pen.strokeStyle = this.pen.shadowColor = "white";
-    this.pen.shadowBlur = EDGE * this.canvas.width;
-    this.pen.lineWidth = WIDTH * this.canvas.width;
+    this.pen.shadowBlur = EDGE * LONGEST;
+    this.pen.lineWidth = WIDTH * LONGEST;
     this.pen.lineCap = this.pen.lineJoin = "round";
     this.pen.beginPath();
     for (const [first, ...others] of this.strokes) {

@@ -1,6 +1,5 @@
 // Canvases: images out of spike times, rasters and axes.
 
-const SIDE = 28;
 const SPARK = [255, 143, 77]; // a pixel whose neuron has just spiked
 const AFTERGLOW = 20; // steps until a spark has settled
 const EDGE = { left: 54, right: 14, bottom: 20 };
@@ -8,22 +7,35 @@ const EDGE = { left: 54, right: 14, bottom: 20 };
 export const colour = (name) =>
   getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-/** Gray values 0..255 on a canvas of 28x28 pixels. */
-export function showPixels(canvas, pixels) {
-  const data = new ImageData(SIDE, SIDE);
-  pixels.forEach((value, k) => data.data.set([value, value, value, 255], 4 * k));
+export const valuesOf = ({ channels, height, width }) => channels * height * width;
+
+/** Paint a canvas pixel by pixel: red, green and blue of the values at these places of an image. */
+function paint(canvas, { channels, height, width }, rgb) {
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  const data = new ImageData(width, height);
+  const plane = height * width;
+  for (let k = 0; k < plane; k++) {
+    const places = channels === 1 ? [k, k, k] : [k, k + plane, k + 2 * plane];
+    data.data.set([...rgb(places), 255], 4 * k);
+  }
   canvas.getContext("2d").putImageData(data, 0, 0);
 }
 
+/** Values 0..255 of an image on a canvas, which becomes as large: gray, or channel by channel. */
+export function showPixels(canvas, pixels, shape) {
+  paint(canvas, shape, (places) => places.map((k) => pixels[k]));
+}
+
 /** The image of pixels' spike times; up to a step, with sparks, if one is given. */
-export function showTimes(canvas, times, steps, step = Infinity, glow = AFTERGLOW) {
-  const data = new ImageData(SIDE, SIDE);
-  times.forEach((time, k) => {
-    const gray = time > step ? 0 : (255 * (steps - time)) / steps;
-    const heat = time > step || time >= steps ? 0 : Math.max(0, 1 - (step - time) / glow);
-    data.data.set([...SPARK.map((part) => gray + (part - gray) * heat), 255], 4 * k);
+export function showTimes(canvas, times, shape, steps, step = Infinity, glow = AFTERGLOW) {
+  const shade = (time) => (time > step ? 0 : (255 * (steps - time)) / steps);
+  const heatOf = (time) => (time > step || time >= steps ? 0 : Math.max(0, 1 - (step - time) / glow));
+  paint(canvas, shape, (places) => {
+    const own = places.map((k) => times[k]);
+    const heat = Math.max(...own.map(heatOf)); // of the channels
+    return own.map((time, part) => shade(time) + (SPARK[part] - shade(time)) * heat);
   });
-  canvas.getContext("2d").putImageData(data, 0, 0);
 }
 
 /** A drawing context in CSS pixels that is as sharp as the screen. */

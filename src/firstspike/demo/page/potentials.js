@@ -10,8 +10,9 @@ const LOWEST = -3;
  * @param result of the race: potentials [steps][classes] in thresholds, winner, decision, t_max
  * @param last step on the axis
  * @param step potentials are known up to here
+ * @param names of the classes
  */
-export function drawPotentials(canvas, result, last, step) {
+export function drawPotentials(canvas, result, last, step, names) {
   const { potentials = [], winner, decision, t_max: steps } = result;
   const view = plot(canvas, last);
   const { pen, box, x } = view;
@@ -23,7 +24,7 @@ export function drawPotentials(canvas, result, last, step) {
   if (potentials.length) {
     drawTraces(view, potentials, winner, Math.min(step, last), y);
     if (decision < steps && step >= decision) {
-      drawWinner(pen, x(decision), y(Math.min(high, potentials[decision][winner])), winner);
+      drawWinner(view, x(decision), y(Math.min(high, potentials[decision][winner])), names[winner]);
     }
   }
   moment(view, step, "spike");
@@ -65,12 +66,13 @@ function drawTraces({ pen, box, x }, potentials, winner, to, y) {
   pen.restore();
 }
 
-function drawWinner(pen, left, top, winner) {
+function drawWinner({ pen, box }, left, top, name) {
   pen.fillStyle = colour("spike");
   pen.beginPath();
   pen.arc(left, top, 5, 0, 2 * Math.PI);
   pen.fill();
   pen.font = "bold 20px system-ui, sans-serif";
-  pen.textAlign = "left";
-  pen.fillText(winner, left + 11, top + 7);
+  const fits = left + 11 + pen.measureText(name).width < box.right;
+  pen.textAlign = fits ? "left" : "right";
+  pen.fillText(name, fits ? left + 11 : left - 11, top + 7);
 }

@@ -1,7 +1,7 @@
 // Recognise: the pad, the lanes of the output neurons, their potentials and the raster of all spikes.
 
 import { Pad } from "/pad.js";
-import { drawRaster, showTimes } from "/paint.js";
+import { drawRaster, showTimes, valuesOf } from "/paint.js";
 import { Player } from "/player.js";
 import { drawPotentials } from "/potentials.js";
 import { ask, attempt, complain } from "/server.js";
@@ -11,12 +11,19 @@ const RATE = 16; // steps a second, and fewer in a short race
 const SHORTEST = 2.5; // seconds of a race
 const PAUSE = 350; // milliseconds after a stroke until the race starts
 const LOWEST = -1; // potential at the left end of a lane, in thresholds, if none goes below
+const FEW = 12; // lanes that stand one below the other in full height
 const count = (times, step, steps) => times.filter((time) => time <= step && time < steps).length;
 const group = (number) => number.toLocaleString("en");
 
 export class Race {
-  constructor(number, largest) {
-    this.number = () => Number(number.value);
+  /**
+   * @param picker of the network
+   * @param networks all on offer, by number
+   * @param largest bytes of a picture
+   */
+  constructor(picker, networks, largest) {
+    this.number = () => Number(picker.value);
+    this.network = () => networks[picker.value];
     this.largest = largest;
     this.player = new Player($("race-transport"), (step) => this.#show(step), RATE);
     this.pad = new Pad($("pad"), () => this.#drawn(), () => this.#lifted());
@@ -25,8 +32,34 @@ export class Race {
     $("upload").addEventListener("click", () => $("file").click());
     $("file").addEventListener("change", () => this.#upload($("file").files[0]));
     $("whole").addEventListener("change", () => this.#settle());
-    number.addEventListener("change", () => this.run().then(() => this.result && this.player.start()));
+    picker.addEventListener("change", () => this.#change());
     this.#acceptDrops($("pad").parentElement);
+    if (this.network()) this.#prepare();
+  }
+
+  get names() {
+    return this.network().shape.classes;
+  }
+
+  /** Make the page fit the images and classes of the network. */
+  #prepare() {
+    const { shape } = this.network();
+    this.shape = shape;
+    this.pad.fit(shape);
+    const digits = shape.classes.join("") === "0123456789";
+    $("subject").textContent = digits ? "a digit" : `one of ${shape.classes.length} classes`;
+    this.#makeLanes();
+  }
+
+  /** Another network: the same picture races again, if it is one for this network. */
+  async #change() {
+    if (JSON.stringify(this.shape) !== JSON.stringify(this.network().shape)) {
+      this.clear();
+      this.#prepare();
+      return this.example();
+    }
+    await this.run();
+    if (this.result) this.player.start();
   }
 
   /** Race a random test image. */
@@ -34,13 +67,14 @@ export class Race {
     const pick = Math.floor(Math.random() * 1e6);
     const digit = await attempt(() => ask(`digit?network=${this.number()}&pick=${pick}`));
     if (!digit) return;
-    await this.read(digit.pixels, `${digit.source}, image ${digit.index}: a ${digit.label}`);
+    const origin = `${digit.source}, image ${digit.index}, class ${digit.label}`;
+    await this.read(digit.pixels, this.shape, origin);
   }
 
-  /** Race an image of 28x28 pixels. */
-  async read(pixels, origin) {
+  /** Race an image of any size. */
+  async read(pixels, shape, origin) {
     clearTimeout(this.timer);
-    this.pad.show(pixels);
+    this.pad.show(pixels, shape);
     $("origin").textContent = origin;
     await this.run();
     this.player.start();
@@ -76,8 +110,9 @@ export class Race {
 
   async #ask() {
     const picture = await this.pad.picture();
-    const result = await attempt(() => ask(`race?network=${this.number()}`, picture));
-    if (result && !this.pad.empty) this.#take(result);
+    const number = this.number();
+    const result = await attempt(() => ask(`race?network=${number}`, picture));
+    if (result && number === this.number() && !this.pad.empty) this.#take(result);
   }
 
   #drawn() {
@@ -101,9 +136,10 @@ export class Race {
       complain(new Error(`${file.name} is too large; give one of ${this.largest / 1e6} MB at most`));
       return;
     }
-    const result = await attempt(() => ask(`race?network=${this.number()}`, file));
-    if (!result) return;
-    this.pad.show(result.pixels);
+    const number = this.number();
+    const result = await attempt(() => ask(`race?network=${number}`, file));
+    if (!result || number !== this.number()) return;
+    this.pad.show(result.pixels, this.shape);
     $("pad-hint").hidden = true;
     $("origin").textContent = file.name;
     this.#take(result);
@@ -123,7 +159,6 @@ export class Race {
   /** A new result: show it as it ends. */
   #take(result) {
     this.result = result;
-    this.#makeLanes(result.potentials[0].length);
     const neurons = result.times.reduce((sum, times) => sum + times.length, 0);
     $("fact-steps").textContent = `of ${result.t_max}`;
     $("fact-neurons").textContent = `of ${group(neurons)} neurons`;
@@ -142,15 +177,21 @@ export class Race {
     this.player.seek(end);
   }
 
-  #makeLanes(classes) {
-    if (this.lanes?.length === classes) return;
-    this.lanes = Array.from({ length: classes }, (_, k) => {
+  /** A lane for each class: many of them in two columns, read downwards. */
+  #makeLanes() {
+    const { names } = this;
+    this.lanes = names.map((name) => {
       const lane = document.createElement("div");
       lane.className = "lane";
-      lane.innerHTML = `<b>${k}</b><div class="track"><i></i></div>`;
+      lane.innerHTML = `<b></b><div class="track"><i></i></div>`;
+      lane.firstChild.textContent = lane.firstChild.title = name;
       return lane;
     });
-    $("lanes").replaceChildren(...this.lanes);
+    const lanes = $("lanes");
+    lanes.classList.toggle("many", names.length > FEW);
+    lanes.style.setProperty("--rows", Math.ceil(names.length / 2));
+    lanes.parentElement.style.setProperty("--letters", Math.max(...names.map((name) => name.length)));
+    lanes.replaceChildren(...this.lanes);
   }
 
   redraw() {
@@ -160,13 +201,14 @@ export class Race {
   #show(step) {
     this.#showLanes(step);
     this.#showFacts(step);
-    drawPotentials($("potentials"), this.result ?? {}, Number(this.player.slider.max), step);
+    drawPotentials($("potentials"), this.result ?? {}, Number(this.player.slider.max), step, this.names);
     const { times = [[], [], []], t_max: steps = 256, decision = 0 } = this.result ?? {};
     const shares = [0.45, ...times.slice(2).map(() => 0.35 / (times.length - 2)), 0.2];
     const names = ["pixels", ...times.slice(2).map(() => "hidden"), "output"];
     const layers = times.map((layer, k) => ({ name: names[k], times: layer, share: shares[k] }));
     drawRaster($("raster"), layers, steps, Number(this.player.slider.max), step, decision);
-    showTimes($("seen"), times[0].length ? times[0] : Array(784).fill(steps), steps, step);
+    const seen = times[0].length ? times[0] : Array(valuesOf(this.shape)).fill(steps);
+    showTimes($("seen"), seen, this.shape, steps, step);
   }
 
   #showLanes(step) {
@@ -188,7 +230,8 @@ export class Race {
 
   #showFacts(step) {
     if (!this.result) return;
-    const { times, t_max: steps, decision, winner } = this.result;
+    const { times, t_max: steps, decision } = this.result;
+    const winner = this.names[this.result.winner];
     const over = this.#isOver(step);
     const until = Math.min(step, decision);
     const spikes = times.map((layer) => count(layer, until, steps));
@@ -197,6 +240,7 @@ export class Race {
     $("fact-spikes").textContent = group(spikes.reduce((sum, n) => sum + n));
     $("fact-additions").textContent = group(additions);
     $("winner").textContent = over ? winner : "?";
+    $("winner").style.setProperty("--letters", over ? winner.length : 1);
     $("winner").classList.toggle("decided", over);
     $("sentence").textContent = over ? this.#sentence() : "They are off.";
     if (over && !this.player.playing) $("spoken").textContent = `${winner}. ${this.#sentence()}`;
@@ -206,7 +250,8 @@ export class Race {
     const { decision, t_max: steps, tied } = this.result;
     if (decision === steps) return "No output neuron spiked; the largest potential names it.";
     const share = `after ${((100 * decision) / steps).toFixed(0)} % of the time`;
-    if (tied.length > 1) return `${tied.join(" and ")} spiked together at step ${decision}; the first of them counts.`;
+    const names = tied.map((k) => this.names[k]);
+    if (tied.length > 1) return `${names.join(" and ")} spiked together at step ${decision}; the first of them counts.`;
     return `Decided at step ${decision}, ${share}.`;
   }
 }

@@ -10,8 +10,8 @@ time. A layer of ours becomes ``Affine`` (bias 0) and ``IF``:
   step. Since V = bias + inputs > threshold says inputs > threshold - bias, it goes into the
   neuron's own v_threshold.
 - NIR has no steps and our delays are no nodes. Metadata of the graph hold ``t_max``, ``delay``,
-  ``coding`` and ``kind``; a spike of layer k at step s of a simulator without delays is ours at
-  step s + k * delay, and none if that is t_max or later.
+  ``coding``, ``kind`` and further facts (docs/nir.md); a spike of layer k at step s of a simulator
+  without delays is ours at step s + k * delay, and none if that is t_max or later.
 
 A *portable* file serves simulators that ignore v_reset or know one threshold a layer only
 (docs/nir.md): weights are scaled until all thresholds of a layer are equal, and what silences a

@@ -9,18 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from firstspike.export.facts import CODING, Facts, plain
 from firstspike.models import Classifier
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
 from firstspike.runs import files
 
 NEVER = -1e9  # a potential from which no input brings a neuron back
-CODING = "time-to-first-spike"
 
 Array = NDArray[Any]
 
 
 def save(
-    path: str | os.PathLike[str], model: FirstSpikeSequential, *, portable: bool = False
+    path: str | os.PathLike[str],
+    model: FirstSpikeSequential,
+    *,
+    portable: bool = False,
+    facts: Facts | None = None,
 ) -> None:
     """Write a network as a NIR file.
 
@@ -29,13 +33,14 @@ def save(
         model: its layers, all with the same ``t_max`` and ``delay``.
         portable: write what more simulators read. Spike times stay the same but for the rounding of
             scaled weights.
+        facts: further metadata, such as ``classes``; see `firstspike.export.facts`.
 
     Raises:
         ValueError: the package nir is missing, layers differ in ``t_max`` or ``delay``, a portable
             file cannot hold the biases, or the file cannot be written.
     """
     nir, path = import_nir(), Path(path)
-    graph = _graph(nir, model, portable)
+    graph = _graph(nir, model, portable, facts or {})
     with files.explained(path, "choose another place"), files.replacing(path) as temporary:
         nir.write(temporary, graph)
         if portable:
@@ -51,7 +56,7 @@ def import_nir() -> Any:
     return nir
 
 
-def _graph(nir: Any, model: FirstSpikeSequential, portable: bool) -> Any:
+def _graph(nir: Any, model: FirstSpikeSequential, portable: bool, facts: Facts) -> Any:
     layers = model.layers
     model.check()
     nodes: dict[str, Any] = {"input": nir.Input(np.array([layers[0].in_features]))}
@@ -75,7 +80,7 @@ def _graph(nir: Any, model: FirstSpikeSequential, portable: bool) -> Any:
     nodes["output"] = nir.Output(np.array([layers[-1].out_features]))
     edges.append((last, "output"))
     kind = Classifier if isinstance(model, Classifier) else FirstSpikeSequential
-    metadata = {
+    metadata = plain(facts) | {
         "coding": CODING,
         "kind": kind.__name__,
         "t_max": layers[0].t_max,

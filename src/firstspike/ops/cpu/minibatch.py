@@ -77,7 +77,7 @@ def race(
     """Run a batch until its decisions and fill its traces.
 
     Args:
-        images: uint8 [B, height, width].
+        images: uint8 [B, height, width], or [B, channels, height, width].
         labels: int64 [B].
         codes: spike time of each pixel value, int32 [256].
         noise: on images and hidden spikes.
@@ -92,12 +92,13 @@ def race(
         ValueError: the images or labels do not fit the network.
     """
     inputs, classes = len(network.hidden_rows), len(network.output_bias)
-    if images.dtype != np.uint8 or images.ndim != 3 or images[0].size != inputs:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images[0].size != inputs:
         raise ValueError(
             f"images must be uint8 of {inputs} pixels, got {images.dtype} {images.shape}"
         )
     if not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(f"labels must lie in 0..{classes - 1}, got {labels.min()}..{labels.max()}")
+    images = images.reshape(len(images), -1, *images.shape[-2:])
 
     def some(part: slice) -> None:
         low, high, _ = part.indices(len(images))

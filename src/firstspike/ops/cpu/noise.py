@@ -84,7 +84,7 @@ def sort_pixels(image, codes, noise, seed, t_max, delay, events):
     """The spikes of an image that arrive before t_max, by time and then by input.
 
     Args:
-        image: uint8 [height, width].
+        image: uint8 [channels, height, width]; the inputs are its values in this order.
         codes: spike time of each pixel value, int32 [256].
         noise: see `Noise`.
         seed: of this sample.
@@ -120,20 +120,25 @@ def sort_pixels(image, codes, noise, seed, t_max, delay, events):
 
 @njit
 def _find_pixels(image, shift, seed, pixels):
-    """The pixels of a moved image that are not black, in order, and their values; their number."""
-    height, width = image.shape
+    """The pixels of a moved image that are not black, in order, and their values; their number.
+
+    All channels move alike.
+    """
+    channels, height, width = image.shape
     bits, span = random_bits(seed, _SHIFT), np.uint64(2 * shift + 1)
     down = np.int64((bits & np.uint64(0xFFFF)) % span) - shift
     right = np.int64((bits >> np.uint64(16)) % span) - shift
     count = 0
-    for y in range(max(0, down), min(height, height + down)):
-        row = image[y - down]
-        ink = np.uint8(0)
-        for x in range(width):
-            ink |= row[x]
-        if ink:
-            for x in range(max(0, right), min(width, width + right)):
-                value = row[x - right]
-                pixels[count] = (y * width + x) << 8 | value
-                count += value > 0
+    for channel in range(channels):
+        for y in range(max(0, down), min(height, height + down)):
+            row = image[channel, y - down]
+            ink = np.uint8(0)
+            for x in range(width):
+                ink |= row[x]
+            if ink:
+                start = (channel * height + y) * width
+                for x in range(max(0, right), min(width, width + right)):
+                    value = row[x - right]
+                    pixels[count] = (start + x) << 8 | value
+                    count += value > 0
     return count
