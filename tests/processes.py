@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
+
 
 def run_python(code, **environment):
     """Run ``code`` in a new process that sees the package and the tests."""

@@ -11,7 +11,7 @@ and not with those that other networks give.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from firstspike.data import ImageSet
 from firstspike.evaluation.features import FeatureNetwork, apply, intensities, train
+from firstspike.extras import require
 
 PRECISION_NEIGHBOURS = 3  # of Kynkaanniemi et al.
 COVERAGE_NEIGHBOURS = 5  # of Naeem et al.
@@ -45,6 +46,26 @@ class Neighbourhoods(NamedTuple):
     coverage: float
 
 
+# Distances and shares beside those of `firstspike.evaluation.samples.Quality`, by the names that
+# ``metrics.json`` has for them; see `register`.
+METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {}
+
+
+def register(name: str, metric: Callable[[Tensor, Tensor], float]) -> None:
+    """Let ``firstspike evaluate`` measure one thing more of samples.
+
+    Args:
+        name: what it is called in ``metrics.json``.
+        metric: (features of unseen images [N, features], of as many samples) -> the figure.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if name in METRICS:
+        raise ValueError(f"name must be new, but there is a metric {name!r} already")
+    METRICS[name] = metric
+
+
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """Fréchet distance of two sets of features (Heusel et al., arXiv 1706.08500).
 
@@ -57,6 +78,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     Raises:
         ValueError: the features do not fit.
     """
+    require("report", "torchmetrics", purpose="The Fréchet distance")
     from torchmetrics.image.fid import FrechetInceptionDistance  # takes a second to import
 
     _check_features(real, fake, 2)
@@ -80,6 +102,7 @@ def kernel_distance(real: Tensor, fake: Tensor, seed: int = 0) -> KernelDistance
     Raises:
         ValueError: the features do not fit.
     """
+    require("report", "torchmetrics", purpose="The kernel distance")
     from torchmetrics.image.kid import KernelInceptionDistance
 
     _check_features(real, fake, 2)

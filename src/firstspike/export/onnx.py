@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from firstspike.extras import require
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
 from firstspike.runs import files
 
@@ -33,10 +34,9 @@ def save(path: str | os.PathLike[str], model: FirstSpikeSequential) -> None:
     Raises:
         ValueError: the package onnx is missing, or the file cannot be written.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise ValueError("ONNX needs the package onnx: pip install 'firstspike[onnx]'") from None
+    require("onnx", "onnx", purpose="ONNX")
+    import onnx
+
     path = Path(path)
     content = _model(onnx, model).SerializeToString()
     with files.explained(path, "choose another place"):
