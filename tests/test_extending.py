@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from idx import write_digits
-from processes import ROOT
+from processes import ROOT, run
 
 import firstspike as fs
 from firstspike import losses
@@ -22,20 +19,6 @@ from firstspike.training import kinds
 
 EXAMPLES = ROOT / "examples" / "extending"
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-
-
-def run(*arguments: object, path: Path = EXAMPLES, cwd: Path) -> str:
-    """What Python prints with these arguments, in a process that finds modules in ``path`` too."""
-    places = [str(path), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
-    result = subprocess.run(
-        [sys.executable, "-W", "error", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 @pytest.fixture
@@ -127,7 +110,7 @@ from firstspike import cli
 assert cli.main({[str(word) for word in train]}) == 0
 assert cli.main(["evaluate", "run", "--split", "test"]) == 0
 """
-    run("-c", code, cwd=tmp_path)
+    run("-c", code, path=EXAMPLES, cwd=tmp_path)
     lines = (tmp_path / "run" / "lines.txt").read_text().splitlines()
     assert lines[0] == "a gan run" and lines[2].startswith("epoch 2: ") and len(lines) == 3
     record = json.loads((tmp_path / "run" / "evaluation-test" / "metrics.json").read_text())
