@@ -1,4 +1,4 @@
-"""Code that needs a Python process of its own."""
+"""Processes: code that needs one of its own, and the end of one in the midst of work."""
 
 from __future__ import annotations
 
@@ -7,15 +7,42 @@ import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
 
-def run_python(code, **environment):
-    """Run ``code`` in a new process that sees the package and the tests."""
-    folder = Path(__file__).parent
-    own = [str(path) for path in (folder, *folder.iterdir()) if path.is_dir()]
-    paths = [*own, str(folder.parent / "src"), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, "-W", "error", "-c", code]
+
+class Kill(BaseException):
+    """Ends the process, as far as the code under test can tell."""
+
+
+def run(*arguments: object, cwd: Path | None = None, path: Path | None = None, **environment: str):
+    """Run Python with these arguments in a new process; a warning is an error.
+
+    Args:
+        arguments: of Python.
+        cwd: where it runs.
+        path: a folder whose modules it finds, besides the package and the tests.
+        environment: variables more.
+
+    Returns:
+        What it printed.
+    """
+    tests = ROOT / "tests"
+    own = [folder for folder in (tests, *tests.iterdir()) if folder.is_dir()]
+    places = [*([path] if path else []), *own, ROOT / "src", os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(map(str, places))}
     result = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-W", "error", *map(str, arguments)],
+        env=environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def run_python(code, **environment):
+    """Run code in a new process, which finds the package and the tests; what it printed."""
+    return run("-c", code, **environment)

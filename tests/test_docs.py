@@ -47,7 +47,7 @@ def test_functions_are_documented(site):
 def test_every_example_is_on_a_page(site):
     pages = "".join(page.read_text(encoding="utf-8") for page in site.rglob("index.html"))
     text = html.unescape(re.sub("<[^>]+>", "", pages))  # without the spans of the colours
-    for example in (ROOT / "examples").glob("*.py"):
+    for example in (ROOT / "examples").rglob("*.py"):
         assert example.read_text(encoding="utf-8").strip() in text, example.name
 
 

@@ -1,18 +1,15 @@
 """The examples run as they are, each in a process of its own."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from processes import ROOT, run
 
 import firstspike as fs
 from firstspike.export import npz as npz_io
 from firstspike.models import classifier
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = ROOT / "examples"
 ARGUMENTS = {
     "first_spikes": (),
     "classifier": (),
@@ -45,7 +42,5 @@ def test_every_example_is_tried():
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_example(name, tmp_path, decided):
-    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *ARGUMENTS[name]]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert PRINTED.get(name, decided) in result.stdout and not result.stderr
+    printed = run(EXAMPLES / f"{name}.py", *ARGUMENTS[name], cwd=tmp_path)
+    assert PRINTED.get(name, decided) in printed

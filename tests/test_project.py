@@ -22,6 +22,7 @@ ORDER = (
     "times",
     "shape",
     "energy",
+    "extras",
     "coding",
     "losses",
     "ops",

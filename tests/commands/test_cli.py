@@ -12,31 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from idx import SMALL, idx_bytes, write_digits, write_noise
 from PIL import Image
 
 from firstspike import cli
 from firstspike._version import __version__
-from firstspike.data import load_images, load_mnist
+from firstspike.data import load_images
 from firstspike.models.quantized import quantize
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.loading import load_classifier
 
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
-SMALL = ("--hidden", "8", "--batch", "8", "--epochs", "2")
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> Path:
     """A folder with 12 pictures, in the two classes that are called 0 and 1."""
-    folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-    for name in ("a", "b"):
-        (folder / name).mkdir()
-        for number in range(6):
-            pixels = rng.integers(0, 256, (28, 28), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / name / f"{number}.png")
-    return folder
+    return write_noise(tmp_path_factory.mktemp("pictures"), "a", "b")
 
 
 @pytest.fixture(scope="module")
@@ -45,20 +38,6 @@ def trained(pictures, tmp_path_factory) -> Path:
     options = ["--data", str(pictures), "--digit", "all", "--out", str(path), *SMALL]
     assert cli.main(["train", "gan", *options]) == 0
     return path
-
-
-def idx(folder: Path, images: bytes | None = None, labels: bytes | None = None) -> Path:
-    """A folder with a pair of IDX files of one black 3."""
-    folder.mkdir()
-    header = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28])
-    contents = {
-        "train-images-idx3-ubyte.gz": images or gzip.compress(header + bytes(784)),
-        "train-labels-idx1-ubyte.gz": labels
-        or gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 1]) + bytes([3])),
-    }
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    return folder
 
 
 COMMANDS = (
@@ -81,7 +60,7 @@ COMMANDS = (
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command) or "main")
 def test_help_is_as_recorded(firstspike, monkeypatch, command):
-    """After a wanted change: UPDATE_SNAPSHOTS=1 pytest tests/test_cli.py, and read the diff."""
+    """After a wanted change: UPDATE_SNAPSHOTS=1 pytest tests/commands, and read the diff."""
     monkeypatch.setenv("COLUMNS", "100")
     code, out, _ = firstspike(*command, "--help")
     assert code == 0
@@ -185,55 +164,73 @@ def test_generate_interpolates(firstspike, trained):
     assert np.abs(steps - steps.mean(axis=1, keepdims=True)).max() <= 1  # even, but for rounding
 
 
-def bad_inputs(trained: Path, pictures: Path, tmp_path: Path) -> dict[str, tuple[list, str]]:
-    """Name -> (arguments, what the message must hold)."""
-    train = ["train", "gan"]
-    whole = gzip.compress(bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(784))
-    absurd = gzip.compress(bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 9, 0, 32, 0, 0, 0, 32]) + bytes(1024))
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    unreadable = tmp_path / "unreadable"
-    unreadable.mkdir()
-    (unreadable / "x.png").write_bytes(b"no picture")
-    missing = idx(tmp_path / "missing")
-    (missing / "train-labels-idx1-ubyte.gz").unlink()
-    other = shutil.copytree(trained, tmp_path / "other")
-    record = json.loads((other / "options.json").read_text())
+ONE_BLACK = idx_bytes(np.zeros((1, 28, 28), np.uint8))
+TOO_WIDE = idx_bytes(np.zeros((1, 32, 32), np.uint8)).replace(b"\0\0\0\x20", b"\0\x09\0\x20", 1)
+TRAIN = ("train", "gan")
+
+
+def idx_files(folder: Path, images: bytes = gzip.compress(ONE_BLACK)) -> Path:
+    """A folder with a pair of IDX files of one black 3, or with other content for the images."""
+    folder.mkdir()
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(images)
+    labels = gzip.compress(idx_bytes(np.array([3], np.uint8)))
+    (folder / "train-labels-idx1-ubyte.gz").write_bytes(labels)
+    return folder
+
+
+@pytest.fixture
+def broken(tmp_path, trained) -> dict[str, Path]:
+    """Folders that something is wrong with, by what it is."""
+    names = ("empty", "unreadable", "no labels", "cut", "absurd", "rubbish", "other", "corrupt")
+    folders = {name: tmp_path / name for name in names}
+    folders["empty"].mkdir()
+    folders["unreadable"].mkdir()
+    (folders["unreadable"] / "x.png").write_bytes(b"no picture")
+    (idx_files(folders["no labels"]) / "train-labels-idx1-ubyte.gz").unlink()
+    idx_files(folders["cut"], gzip.compress(ONE_BLACK)[:-9])
+    idx_files(folders["absurd"], gzip.compress(TOO_WIDE))
+    idx_files(folders["rubbish"], b"rubbish")
+    shutil.copytree(trained, folders["other"])
+    record = json.loads((folders["other"] / "options.json").read_text())
     record["options"]["hidden"] = 9
-    (other / "options.json").write_text(json.dumps(record))
-    corrupt = shutil.copytree(trained, tmp_path / "corrupt")
-    (corrupt / "checkpoint" / "average.safetensors").write_bytes(b"\x00" * 40)
-    return {
-        "unknown digit": ([*train, "--digit", "12"], "digit 12"),
-        "no digit": ([*train, "--digit", "x"], "digit x is not in mnist-train"),
-        "t_max": ([*train, "--t-max", "0"], "t_max must be"),
-        "epochs": ([*train, "--epochs", "0"], "epochs must be at least 1"),
-        "no folder": ([*train, "--data", "nowhere"], "nowhere: no such folder"),
-        "missing IDX": ([*train, "--data", missing], "train-labels-idx1-ubyte"),
-        "truncated IDX": ([*train, "--data", idx(tmp_path / "t", whole[:-9])], "train-images"),
-        "absurd IDX": ([*train, "--data", idx(tmp_path / "s", absurd)], "train-images"),
-        "corrupt IDX": ([*train, "--data", idx(tmp_path / "c", b"rubbish")], "corrupt"),
-        "empty folder": ([*train, "--data", empty], "neither IDX files nor pictures"),
-        "unreadable": ([*train, "--data", unreadable, "--digit", "0"], "x.png: not a readable"),
-        "another run": ([*train, "--out", trained], "holds another run"),
-        "resume other kind": (["train", "ann-gan", "--resume", trained], "use `train gan`"),
-        "resume with options": ([*train, "--resume", trained, "--seed", "1"], "--resume"),
-        "no run": (["generate", "nowhere"], "nowhere: no run"),
-        "other architecture": (["generate", other], ".safetensors"),
-        "corrupt safetensors": (["generate", corrupt], "average.safetensors"),
-        "count": (["generate", trained, "--count", "0"], "count must be at least 1"),
-        "interpolate": (["generate", trained, "--interpolate", "0"], "interpolate must be"),
-    }
+    (folders["other"] / "options.json").write_text(json.dumps(record))
+    shutil.copytree(trained, folders["corrupt"])
+    (folders["corrupt"] / "checkpoint" / "average.safetensors").write_bytes(b"\x00" * 40)
+    return {"trained": trained, **folders}
 
 
-def test_bad_input_is_one_line_that_names_it(firstspike, trained, pictures, tmp_path):
-    cases = bad_inputs(trained, pictures, tmp_path)
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ((*TRAIN, "--digit", "12"), "digit 12"),
+        ((*TRAIN, "--digit", "x"), "digit x is not in mnist-train"),
+        ((*TRAIN, "--t-max", "0"), "t_max must be"),
+        ((*TRAIN, "--epochs", "0"), "epochs must be at least 1"),
+        ((*TRAIN, "--loss", "x"), "loss must be potential or least-squares, got x"),
+        ((*TRAIN, "--data", "nowhere"), "nowhere: no such folder"),
+        ((*TRAIN, "--data", "{no labels}"), "train-labels-idx1-ubyte"),
+        ((*TRAIN, "--data", "{cut}"), "train-images"),
+        ((*TRAIN, "--data", "{absurd}"), "train-images"),
+        ((*TRAIN, "--data", "{rubbish}"), "corrupt"),
+        ((*TRAIN, "--data", "{empty}"), "neither IDX files nor pictures"),
+        ((*TRAIN, "--data", "{unreadable}", "--digit", "0"), "x.png: not a readable"),
+        ((*TRAIN, "--out", "{trained}"), "holds another run"),
+        (("train", "ann-gan", "--resume", "{trained}"), "use `train gan`"),
+        ((*TRAIN, "--resume", "{trained}", "--seed", "1"), "--resume"),
+        (("generate", "nowhere"), "nowhere: no run"),
+        (("generate", "{other}"), ".safetensors"),
+        (("generate", "{corrupt}"), "average.safetensors"),
+        (("generate", "{trained}", "--count", "0"), "count must be at least 1"),
+        (("generate", "{trained}", "--interpolate", "0"), "interpolate must be"),
+    ],
+    ids=lambda value: "-".join(value[1:]) if isinstance(value, tuple) else "",
+)
+def test_bad_input_is_one_line_that_names_it(firstspike, broken, tmp_path, arguments, wanted):
     before = sorted(tmp_path.rglob("*"))
-    for name, (arguments, wanted) in cases.items():
-        code, _, err = firstspike(*arguments)
-        assert code == cli.USAGE_ERROR, name
-        assert err.startswith("firstspike: ") and err.count("\n") == 1, (name, err)
-        assert wanted in err, (name, err)
+    code, _, err = firstspike(*(argument.format(**broken) for argument in arguments))
+    assert code == cli.USAGE_ERROR
+    assert err.startswith("firstspike: ") and err.count("\n") == 1
+    assert wanted in err
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -282,14 +279,7 @@ def classifiers(tmp_path_factory, pictures) -> tuple[Path, Path]:
     """Trained runs of a classifier and of its dense twin on IDX files of MNIST's first images."""
     folder = tmp_path_factory.mktemp("classifiers")
     (folder / "data").mkdir()
-    for split, name in (("train", "train"), ("test", "t10k")):
-        part = load_mnist(split)
-        header = bytes([0, 0, 8, 3, 0, 0, 1, 44, 0, 0, 0, 28, 0, 0, 0, 28])
-        images = part.images[:300].numpy().tobytes()
-        (folder / "data" / f"{name}-images-idx3-ubyte").write_bytes(header + images)
-        labels = bytes(part.labels[:300].tolist())
-        header = bytes([0, 0, 8, 1, 0, 0, 1, 44])
-        (folder / "data" / f"{name}-labels-idx1-ubyte").write_bytes(header + labels)
+    write_digits(folder / "data", digits=10, train=30, test=30)
     runs = folder / "spiking", folder / "dense"
     for run, kind in zip(runs, ("classifier", "ann-classifier"), strict=True):
         options = ["--data", str(folder / "data"), "--out", str(run), *SMALL]
@@ -299,7 +289,7 @@ def classifiers(tmp_path_factory, pictures) -> tuple[Path, Path]:
 
 def test_a_classifier_is_evaluated(firstspike, classifiers):
     spiking, dense = classifiers
-    for split, count in (("validation", 51), ("test", 300)):
+    for split, count in (("validation", 50), ("test", 300)):
         code, out, err = firstspike("evaluate", spiking, "--split", split)
         assert (code, err) == (0, "")
         metrics = json.loads((spiking / f"evaluation-{split}" / "metrics.json").read_text())
@@ -326,14 +316,17 @@ def test_a_classifier_is_evaluated_with_8_bit_weights(firstspike, classifiers):
     assert metrics["total_spikes"] == pytest.approx(decided.spikes.sum().item() / len(test))
 
 
-def test_what_cannot_be_evaluated(firstspike, classifiers, trained):
-    spiking, dense = classifiers
-    for arguments, wanted in (
-        (("evaluate", trained), "none held out; use --split test"),
-        (("evaluate", spiking, dense), "a classifier; evaluate one"),
-        (("evaluate", spiking, "--against", dense), "does not spike"),
-        (("evaluate", dense, "--quantized"), "does not spike"),
-        (("generate", spiking), "a classifier run"),
-    ):
-        code, _, err = firstspike(*arguments)
-        assert code == cli.USAGE_ERROR and wanted in err and err.count("\n") == 1
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (("evaluate", "{gan}"), "none held out; use --split test"),
+        (("evaluate", "{spiking}", "{dense}"), "a classifier; evaluate one"),
+        (("evaluate", "{spiking}", "--against", "{dense}"), "does not spike"),
+        (("evaluate", "{dense}", "--quantized"), "does not spike"),
+        (("generate", "{spiking}"), "a classifier run"),
+    ],
+)
+def test_what_cannot_be_evaluated(firstspike, classifiers, trained, arguments, wanted):
+    runs = {"gan": trained, "spiking": classifiers[0], "dense": classifiers[1]}
+    code, _, err = firstspike(*(argument.format(**runs) for argument in arguments))
+    assert code == cli.USAGE_ERROR and wanted in err and err.count("\n") == 1

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from idx import write_digits
+from idx import SMALL, write_digits
 from PIL import Image
 from rich.console import Console
 
@@ -20,7 +20,6 @@ from firstspike.runs.directory import RunDirectory
 from firstspike.runs.jobs import Outcome
 from firstspike.training.config import AnnGanConfig, GanConfig
 
-SMALL = ("--hidden", "8", "--batch", "8", "--epochs", "2")
 CONFIG = GanConfig(hidden=8, batch=8, epochs=2)
 ANN_CONFIG = AnnGanConfig(hidden=8, batch=8, epochs=2)  # starts sooner
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from idx import idx_bytes
 from PIL import Image
 
 from firstspike.data import (
@@ -28,10 +29,6 @@ from firstspike.data import (
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 28, 28), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 0, 1, 2], dtype=np.uint8)
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
-
-
-def idx_bytes(array: np.ndarray) -> bytes:
-    return struct.pack(f">{array.ndim + 1}I", 0x800 + array.ndim, *array.shape) + array.tobytes()
 
 
 def write(file: Path, content: np.ndarray | bytes) -> None:

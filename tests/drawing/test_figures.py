@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import subprocess
-import sys
 
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from processes import run
 
 from firstspike.drawing import figures
 
@@ -51,4 +50,4 @@ def test_matplotlib_is_imported_when_something_is_drawn_and_pyplot_never(tmp_pat
         "figures.save(sys.argv[1], decisions.confusion([[1, 2], [3, 4]])); "
         "assert 'matplotlib.figure' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], check=True)
+    run("-c", code, tmp_path / "a.png")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from idx import write_digits
+from idx import SMALL, write_digits
 from PIL import Image
 from torch import Tensor
 
@@ -24,8 +24,6 @@ from firstspike.evaluation.sides import Evaluated, Side, find_runs
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.config import AnnGanConfig, GanConfig, GanOptions
 from firstspike.training.gan import Gan
-
-SMALL = ("--hidden", "8", "--batch", "8", "--epochs", "2")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hand import AnyImages
 from torch import Tensor
+from torchmetrics.image.fid import FrechetInceptionDistance
 
 import firstspike as fs
 from firstspike.data import ImageSet
@@ -26,6 +27,17 @@ def test_frechet_distance_of_moved_and_stretched_normal_distributions():
     centred = real - real.mean(dim=0)
     trace = float(centred.var(dim=0).sum())
     assert fidelity.frechet_distance(centred, 2 * centred) == pytest.approx(trace, rel=1e-5)
+
+
+def test_frechet_distance_is_that_of_torchmetrics():
+    rng = torch.Generator().manual_seed(0)
+    real, fake = (torch.randn(300, 8, generator=rng).double() * scale for scale in (1.0, 1.5))
+    features = torch.nn.Identity()
+    features.num_features = 8
+    metric = FrechetInceptionDistance(feature=features).set_dtype(torch.float64)
+    metric.update(real, real=True)
+    metric.update(fake, real=False)
+    assert fidelity.frechet_distance(real, fake) == pytest.approx(float(metric.compute()))
 
 
 def test_frechet_distance_does_not_depend_on_order_or_sides():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from processes import Kill
 from torch import nn
 
 import firstspike as fs
@@ -19,10 +20,6 @@ from firstspike.runs import checkpoint, files
 from firstspike.runs.directory import RunDirectory, epoch_generator, unused_path
 
 OPTIONS = {"epochs": 3, "lr": 0.1, "digit": None, "betas": (0.0, 0.9), "data": {"split": "train"}}
-
-
-class Kill(BaseException):
-    """Ends the process, as far as the code under test can tell."""
 
 
 def content(folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from processes import Kill
 
 import firstspike as fs
 from firstspike.data import ImageSet, Parts
@@ -27,10 +28,6 @@ CONFIGS = {
     ),
     "s4nn": ClassifierConfig(**SMALL, loss="s4nn", gradient="temporal", lr=3e-4),
 }
-
-
-class Kill(BaseException):
-    """Ends the process, as far as the code under test can tell."""
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from processes import Kill
 
 import firstspike as fs
 from firstspike.data import ImageSet, Parts
@@ -27,10 +28,6 @@ from firstspike.training.trainer import Progress
 
 SMALL = {"hidden": 12, "batch": 8, "epochs": 3}
 CONFIGS = {"gan": GanConfig(**SMALL), "ann-gan": AnnGanConfig(**SMALL)}
-
-
-class Kill(BaseException):
-    """Ends the process, as far as the code under test can tell."""
 
 
 @pytest.fixture(scope="module")

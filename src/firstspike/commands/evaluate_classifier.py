@@ -15,6 +15,7 @@ from firstspike.data import ImageSet
 from firstspike.energy import energy
 from firstspike.evaluation.classifiers import ClassifierReport, evaluate_ann, evaluate_classifier
 from firstspike.evaluation.networks import evaluate_network
+from firstspike.extras import require
 from firstspike.models.quantized import quantize
 from firstspike.nn import SpikingNetwork
 from firstspike.runs import files
@@ -30,6 +31,7 @@ def evaluate(request: Evaluate) -> None:
     Raises:
         ValueError: the run cannot be measured as asked.
     """
+    require("report", "matplotlib", purpose="evaluate")
     if len(request.runs) > 1 or len(request.against) > 1:
         raise ValueError(f"{request.runs[0]}: a classifier; evaluate one, --against one other")
     run = RunDirectory.open(request.runs[0].expanduser())

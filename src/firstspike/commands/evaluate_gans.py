@@ -19,6 +19,7 @@ from firstspike.evaluation.sides import (
     evaluate_run,
     find_runs,
 )
+from firstspike.extras import require
 from firstspike.runs import files
 from firstspike.training.gan import Part
 
@@ -62,6 +63,7 @@ _OF_DIGITS = ("frechet_distance", "right_digit", "coverage", "relative_diversity
 
 def evaluate(request: Evaluate) -> None:
     """Measure runs of GANs as the command line asks. ValueError if that is not possible."""
+    require("report", "matplotlib", "torchmetrics", purpose="evaluate")
     if request.quantized:
         raise ValueError(f"--quantized {request.runs[0]}: is for classifiers; leave it out")
     folders, against = (

@@ -62,15 +62,17 @@ def _network(run: RunDirectory, part: Part | None) -> tuple[FirstSpikeSequential
     ValueError if there is none that spikes.
     """
     from firstspike.nn import FirstSpikeSequential
-    from firstspike.training.loading import load_trainer
+    from firstspike.training.loading import build_trainer
 
     draws = kinds.find(run.kind, run.path).draws
     if draws == (part is None):
         remedy = "give --part generator or discriminator" if draws else "leave --part out"
         raise ValueError(f"{run.path}: a {run.kind} run; {remedy}")
     name = {"generator": "average", "discriminator": "discriminator", None: "model"}[part]
-    trainer = load_trainer(run, name)
-    model = trainer.networks[name]
+    trainer = build_trainer(run)
+    model = trainer.networks.get(name)
     if not isinstance(model, FirstSpikeSequential):
-        raise ValueError(f"{run.path}: a {run.kind} run, which does not spike; give one that does")
+        fault = "has no such network" if kinds.find(run.kind).spikes else "does not spike"
+        raise ValueError(f"{run.path}: a {run.kind} run, which {fault}; give another one")
+    trainer.restored(run, name)
     return model, trainer.facts(name)

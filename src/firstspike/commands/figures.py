@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from firstspike.extras import require
 from firstspike.runs import files
 
 
@@ -20,6 +21,7 @@ class Figures:
     """Of the figures."""
 
     def __call__(self) -> None:
+        require("report", "matplotlib", purpose="figures")
         from firstspike.data import load_mnist
         from firstspike.drawing import figures
         from firstspike.report import illustrations

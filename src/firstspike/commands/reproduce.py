@@ -8,6 +8,8 @@ from typing import Annotated
 
 import tyro
 
+from firstspike.extras import require
+
 
 @dataclass(frozen=True)
 class Reproduce:
@@ -22,6 +24,8 @@ class Reproduce:
     """Train nothing; gather the run directories below this folder."""
 
     def __call__(self) -> None:
+        needed = "matplotlib", "torchmetrics", "jinja2", "latex2mathml"
+        require("report", *needed, purpose="reproduce")
         from firstspike.report.reproduction import reproduce
 
         reproduce(self.out, self.from_, quick=self.quick)

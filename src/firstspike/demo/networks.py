@@ -106,7 +106,11 @@ class Shelf:
         return network
 
     def gan(self, number: int) -> SpikingGan:
-        """Likewise a GAN, of which only ``average`` has its trained weights."""
+        """The GAN with this number, of which only ``average`` has its trained weights.
+
+        Raises:
+            ValueError: there is none, or it cannot be loaded.
+        """
         network = self._network(self.offer(number, "draw").run)
         assert isinstance(network, SpikingGan)
         return network
@@ -187,8 +191,10 @@ def _bundled(folder: Path) -> Offer:
 
 def _given(path: Path) -> Offer:
     run = RunDirectory.open(path)
-    if kinds.find(run.kind, path).demo is None:
-        raise ValueError(f"{path}: a {run.kind} run, which does not spike; give one that does")
+    kind = kinds.find(run.kind, path)
+    if kind.demo is None:
+        fault = "has no part on the page" if kind.spikes else "does not spike"
+        raise ValueError(f"{path}: a {run.kind} run, which {fault}; give one that does")
     return Offer(run, str(path))
 
 

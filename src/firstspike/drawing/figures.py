@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstspike.extras import require
 from firstspike.runs import files
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _DPI = 150  # of pictures
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure, in inches."""
+    require("report", "matplotlib", purpose="A figure")
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

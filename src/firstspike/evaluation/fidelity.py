@@ -11,7 +11,7 @@ and not with those that other networks give.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from firstspike.data import ImageSet
 from firstspike.evaluation.features import FeatureNetwork, apply, intensities, train
+from firstspike.extras import require
 
 PRECISION_NEIGHBOURS = 3  # of Kynkaanniemi et al.
 COVERAGE_NEIGHBOURS = 5  # of Naeem et al.
@@ -45,6 +46,26 @@ class Neighbourhoods(NamedTuple):
     coverage: float
 
 
+# Distances and shares beside those of `firstspike.evaluation.samples.Quality`, by the names that
+# ``metrics.json`` has for them; see `register`.
+METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {}
+
+
+def register(name: str, metric: Callable[[Tensor, Tensor], float]) -> None:
+    """Let ``firstspike evaluate`` measure one thing more of samples.
+
+    Args:
+        name: what it is called in ``metrics.json``.
+        metric: (features of unseen images [N, features], of as many samples) -> the figure.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if name in METRICS:
+        raise ValueError(f"name must be new, but there is a metric {name!r} already")
+    METRICS[name] = metric
+
+
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """Fréchet distance of two sets of features (Heusel et al., arXiv 1706.08500).
 
@@ -57,14 +78,14 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     Raises:
         ValueError: the features do not fit.
     """
-    from torchmetrics.image.fid import FrechetInceptionDistance  # takes a second to import
-
+    # Not torchmetrics': trainings that choose snapshots by it must not need that package.
     _check_features(real, fake, 2)
-    metric = FrechetInceptionDistance(feature=_Given(real.shape[1]))
-    metric.set_dtype(torch.float64)
-    metric.update(real.double(), real=True)
-    metric.update(fake.double(), real=False)
-    return float(metric.compute())
+    real, fake = real.double(), fake.double()
+    covariances = [torch.cov(features.t()) for features in (real, fake)]
+    first, second = map(torch.atleast_2d, covariances)
+    root = torch.linalg.eigvals(first @ second).sqrt().real.sum()  # of the product's, its trace
+    means = (real.mean(dim=0) - fake.mean(dim=0)).square().sum()
+    return float(means + first.trace() + second.trace() - 2 * root)
 
 
 def kernel_distance(real: Tensor, fake: Tensor, seed: int = 0) -> KernelDistance:
@@ -80,6 +101,7 @@ def kernel_distance(real: Tensor, fake: Tensor, seed: int = 0) -> KernelDistance
     Raises:
         ValueError: the features do not fit.
     """
+    require("report", "torchmetrics", purpose="The kernel distance")
     from torchmetrics.image.kid import KernelInceptionDistance
 
     _check_features(real, fake, 2)

@@ -52,6 +52,7 @@ class Quality:
         pixel_diversity: standard deviation of a pixel over images, mean over pixels.
         relative_diversity: pixel diversity divided by that of the unseen images.
         ink: mean number of pixels that are not black; of colours, of values in all channels.
+        further: what `firstspike.evaluation.fidelity.METRICS` measures, by name.
     """
 
     frechet_distance: float
@@ -69,6 +70,12 @@ class Quality:
     pixel_diversity: float
     relative_diversity: float
     ink: float
+    further: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All figures, by name."""
+        record = dataclasses.asdict(self)
+        return record.pop("further") | record
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,9 +219,9 @@ def record_of(samples: Samples, reference: Reference) -> dict[str, Any]:
     return {
         "data": reference.unseen.name,
         "count": len(samples.images),
-        **dataclasses.asdict(samples.quality),
+        **samples.quality.as_dict(),
         **samples.spikes,
-        "floor": dataclasses.asdict(reference.floor),
+        "floor": reference.floor.as_dict(),
     }
 
 
@@ -235,7 +242,7 @@ def _judge(images: Tensor, labels: Tensor | None, are_digits: bool) -> _Judged:
     return _Judged(right, probabilities.gather(1, labels[:, None]).squeeze(1))
 
 
-def _compare(real: Tensor, features: Tensor) -> dict[str, float]:
+def _compare(real: Tensor, features: Tensor) -> dict[str, Any]:
     """The fields of `Quality` that compare two sets of features."""
     kernel = fidelity.kernel_distance(real, features)
     return {
@@ -243,6 +250,7 @@ def _compare(real: Tensor, features: Tensor) -> dict[str, float]:
         "kernel_distance": kernel.mean,
         "kernel_distance_sd": kernel.sd,
         **fidelity.neighbourhoods(real, features)._asdict(),
+        "further": {name: metric(real, features) for name, metric in fidelity.METRICS.items()},
     }
 
 

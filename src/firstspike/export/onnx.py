@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from firstspike.export.facts import CODING, Facts, plain
+from firstspike.extras import require
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
 from firstspike.runs import files
 
@@ -37,10 +38,9 @@ def save(
     Raises:
         ValueError: the package onnx is missing, or the file cannot be written.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise ValueError("ONNX needs the package onnx: pip install 'firstspike[onnx]'") from None
+    require("onnx", "onnx", purpose="ONNX")
+    import onnx
+
     path = Path(path)
     content = _model(onnx, model, facts or {}).SerializeToString()
     with files.explained(path, "choose another place"):

@@ -80,14 +80,14 @@ EQUATIONS = (
         1,
         "Membrane potential: the weights of all inputs that have spiked so far.",
         r"V_j^l(t) = \sum_i w_{ji}^l \sum_{\tau=1}^{t} S_i^{l-1}(\tau)",
-        ("ops.reference.forward", "report.refractory.simulate"),
+        ("ops.reference.forward", "ops.cpu.fire.forward", "report.refractory.simulate"),
     ),
     Equation(
         2,
         "A neuron spikes when it first exceeds its threshold, and never again.",
         r"S_j^l(t) = \begin{cases} 1 & \text{if } V_j^l(t) > \theta_j^l \text{ and } "
         r"S_j^l(t_0) = 0 \; \forall t_0 < t \\ 0 & \text{otherwise} \end{cases}",
-        ("ops.reference.forward", "report.refractory.simulate"),
+        ("ops.reference.forward", "ops.cpu.fire.forward", "report.refractory.simulate"),
     ),
     Equation(
         3,
@@ -127,7 +127,11 @@ EQUATIONS = (
         8,
         "Gradient descent.",
         r"w_{ji}^l = w_{ji}^l - \eta \frac{\partial L}{\partial w_{ji}^l}",
-        ("training.gan.SpikingGan.optimizer", "training.gan.Gan.update"),
+        (
+            "training.gan.SpikingGan.optimizer",
+            "training.gan.Gan.update",
+            "training.rules.online.descend",
+        ),
     ),
     Equation(
         9,
@@ -160,7 +164,7 @@ EQUATIONS = (
         "Derivative of a spike time by a weight: minus one, if that input came before.",
         r"\frac{\partial t_j^l}{\partial w_{ji}^l} = \begin{cases} -\sum_{\tau=1}^{t_j^l} "
         r"S_i^{l-1}(\tau) & \text{if } t_j^l < t_{max} \\ 0 & \text{otherwise} \end{cases}",
-        ("ops.reference.backward",),
+        ("ops.reference.backward", "ops.cpu.fire.backward"),
     ),
     Equation(
         14,
@@ -168,14 +172,14 @@ EQUATIONS = (
         r"\frac{\partial L}{\partial w_{ji}^l} = \begin{cases} -\delta_j^l "
         r"\sum_{\tau=1}^{t_j^l} S_i^{l-1}(\tau) & \text{if } t_j^l < t_{max} \\ 0 & "
         r"\text{otherwise} \end{cases}",
-        ("ops.reference.backward",),
+        ("ops.reference.backward", "ops.cpu.fire.backward"),
     ),
     Equation(
         15,
         "Error of a hidden neuron: from those that spiked after it.",
         r"\delta_j^l = \begin{cases} \sum_k \delta_k^{l+1} w_{kj}^{l+1} & \text{if } "
         r"t_j^l < t_k^{l+1} \\ 0 & \text{otherwise} \end{cases}",
-        ("ops.reference.backward",),
+        ("ops.reference.backward", "ops.cpu.fire.backward"),
     ),
     Equation(
         16,

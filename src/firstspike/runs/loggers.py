@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from firstspike.extras import require
 from firstspike.runs.directory import RunDirectory
 
 TAG = "samples"
@@ -49,8 +49,7 @@ def find(name: str) -> Factory:
     """
     if name in _FACTORIES:
         needed = ("lightning_fabric", *(["tensorboard"] if name == "tensorboard" else []))
-        if not all(map(importlib.util.find_spec, needed)):
-            raise ValueError(f"--log {name} needs an extra: pip install 'firstspike[log]'")
+        require("log", *needed, purpose=f"--log {name}")
         return _FACTORIES[name]
     module, _, attribute = name.rpartition(".")
     try:

@@ -196,7 +196,7 @@ class GanConfig(
     look_from: float = within(0.3, 0.0, 1.0)
     """Share of t_max until which the discriminator sees the spikes of an image: at least this."""
     look_to: float = within(0.7, 0.0, 1.0)
-    """The same: at most this; drawn for each image."""
+    """Share of t_max until which it sees them at most; each image's is drawn in between."""
     latent_last: int | None = 7
     """Latest step of a latent spike; t_max, the paper's, if None."""
     latent_silent: float = within(0.5, 0.0, 1.0)

@@ -65,5 +65,7 @@ def load_classifier(run: RunDirectory) -> nn.Sequential:
     """The network of a run of a classifier. ValueError if it is none, or as for `load_run`."""
     if kinds.find(run.kind, run.path).draws:
         raise ValueError(f"{run.path}: a {run.kind} run; give the run of a classifier")
-    model: nn.Sequential = load_trainer(run).result()
+    model = load_trainer(run).result()
+    if not isinstance(model, nn.Sequential):
+        raise ValueError(f"{run.path}: a {run.kind} run; give the run of a classifier")
     return model

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstspike.export.facts import CODING, Facts, plain
+from firstspike.extras import require
 from firstspike.models import Classifier
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
 from firstspike.runs import files
@@ -49,10 +50,9 @@ def save(
 
 def import_nir() -> Any:
     """The package nir, an optional one. ValueError if it is not installed."""
-    try:
-        import nir
-    except ImportError:
-        raise ValueError("NIR needs the package nir: pip install 'firstspike[nir]'") from None
+    require("nir", "nir", purpose="NIR")
+    import nir
+
     return nir
 
 

@@ -1,0 +1,22 @@
+"""Packages that only a part of the program needs: extras of the installation."""
+
+from __future__ import annotations
+
+import importlib
+
+
+def require(extra: str, *packages: str, purpose: str) -> None:
+    """Raise ValueError, with what to install, unless these packages are there.
+
+    Args:
+        extra: the one that has them, as in ``pip install 'firstspike[extra]'``.
+        packages: by the names under which they are imported.
+        purpose: what needs them, the beginning of a sentence.
+    """
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            raise ValueError(
+                f"{purpose} needs the package {package}: pip install 'firstspike[{extra}]'"
+            ) from None
