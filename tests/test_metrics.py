@@ -149,9 +149,20 @@ def test_energy_of_additions_against_multiply_adds():
     assert energy(10, 10, add_pj=1, mac_pj=4).ratio == 0.25
 
 
+def test_energy_of_updates_and_memory_is_an_option():
+    assert energy(10, 10, updates=5, add_pj=1, mac_pj=2).spiking_pj == 15
+    assert energy(10, 10, updates=5, add_pj=1, mac_pj=2, update_pj=0.2).spiking_pj == 11
+    found = energy(10, 10, accesses=30, add_pj=1, mac_pj=2, access_pj=5)
+    assert (found.spiking_pj, found.dense_pj) == (10 + 150, 20 + 150)
+
+
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
+        ({"synaptic_operations": 1, "macs": 1, "updates": -1}, "updates"),
+        ({"synaptic_operations": 1, "macs": 1, "accesses": -1}, "accesses"),
+        ({"synaptic_operations": 1, "macs": 1, "update_pj": -1}, "update_pj"),
+        ({"synaptic_operations": 1, "macs": 1, "access_pj": math.nan}, "access_pj"),
         ({"synaptic_operations": -1, "macs": 1}, "synaptic_operations"),
         ({"synaptic_operations": math.nan, "macs": 1}, "synaptic_operations"),
         ({"synaptic_operations": 1, "macs": 0}, "macs"),
