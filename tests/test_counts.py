@@ -10,6 +10,7 @@ from torch import nn
 
 from firstspike.counts import count
 from firstspike.metrics import spike_stats
+from firstspike.models import networks
 from firstspike.nn import (
     FirstSpikeConv2d,
     FirstSpikeLinear,
@@ -19,6 +20,7 @@ from firstspike.nn import (
     SpikingNetwork,
     StepNeuron,
 )
+from firstspike.shape import Shape
 
 NAMES = {"ids": lambda make: make.__name__}
 
@@ -76,6 +78,28 @@ def check_sizes(counts, times, layers):
     assert counts.synapses == (0, *synapses)
     accesses = 3 * counts.additions.sum(dim=1) + 2 * counts.updates.sum(dim=1)
     assert torch.equal(counts.accesses, accesses)
+
+
+@torch.no_grad()
+def test_trained_networks_do_what_the_simulation_does():
+    """A network as `firstspike train` makes it: folded, its output window set, with branches."""
+    torch.manual_seed(0)
+    images = torch.randint(256, (20, 10, 8), dtype=torch.uint8)
+    network = networks.spiking("4c3p2-4c3r-6c3s2-12", Shape(1, 10, 8, ("a", "b", "c")), t_max=8)
+    scores = network.potentials(network.times_of(images))  # statistics of the norms
+    network = networks.deployed(network.double(), *networks.output_window(scores))
+    times = network.times_of(images)
+    counts = count(network, network.traces(times))
+    for number in range(3):
+        layers = simulated.simulate(network, times[number], stop=True)
+        work = [layer.work for layer in layers]
+        assert counts.additions[number].tolist() == [0, *(one.additions for one in work)]
+        assert counts.updates[number].tolist() == [0, *(one.updates for one in work)]
+        assert counts.spikes[number, 1:].tolist() == [one.spikes for one in work]
+    check_sizes(counts, times, layers)
+    verdict = network.classify(images)
+    assert torch.equal(verdict.decisions, counts.decision)
+    assert torch.equal(verdict.additions, counts.additions.sum(dim=1))
 
 
 @pytest.mark.parametrize("until", ["decision", "end"])
