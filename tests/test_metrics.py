@@ -101,13 +101,13 @@ def test_the_first_spike_decides_and_the_potential_where_there_is_none():
 
 def test_accuracy_under_both_tie_policies():
     found = accuracy(TIMES, LABELS, POTENTIAL, 10)
-    assert (found.strict, found.ties) == (0.5, 0.75)
+    assert (found.strict, found.ties, found.first_spike) == (0.5, 0.75, 0.25)
     assert (found.tied_fraction, found.no_spike_fraction) == (0.25, 0.25)
 
 
 def test_silence_without_potentials_is_wrong_and_no_tie():
     found = accuracy(TIMES, LABELS, t_max=10)
-    assert (found.strict, found.ties) == (0.25, 0.5)
+    assert (found.strict, found.ties, found.first_spike) == (0.25, 0.5, 0.25)
     assert (found.tied_fraction, found.no_spike_fraction) == (0.25, 0.25)
 
 
@@ -115,6 +115,7 @@ def test_a_silent_layer_is_not_right_by_being_tied():
     silent = torch.full((3, 3), 10.0)
     found = accuracy(silent, torch.tensor([0, 1, 2]), torch.tensor([[1.0, 0, 0]] * 3), 10)
     assert found.strict == found.ties == pytest.approx(1 / 3)
+    assert found.first_spike == 0
     assert found.no_spike_fraction == 1
 
 
@@ -149,9 +150,20 @@ def test_energy_of_additions_against_multiply_adds():
     assert energy(10, 10, add_pj=1, mac_pj=4).ratio == 0.25
 
 
+def test_energy_of_updates_and_memory_is_an_option():
+    assert energy(10, 10, updates=5, add_pj=1, mac_pj=2).spiking_pj == 15
+    assert energy(10, 10, updates=5, add_pj=1, mac_pj=2, update_pj=0.2).spiking_pj == 11
+    found = energy(10, 10, accesses=30, add_pj=1, mac_pj=2, access_pj=5)
+    assert (found.spiking_pj, found.dense_pj) == (10 + 150, 20 + 150)
+
+
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
+        ({"synaptic_operations": 1, "macs": 1, "updates": -1}, "updates"),
+        ({"synaptic_operations": 1, "macs": 1, "accesses": -1}, "accesses"),
+        ({"synaptic_operations": 1, "macs": 1, "update_pj": -1}, "update_pj"),
+        ({"synaptic_operations": 1, "macs": 1, "access_pj": math.nan}, "access_pj"),
         ({"synaptic_operations": -1, "macs": 1}, "synaptic_operations"),
         ({"synaptic_operations": math.nan, "macs": 1}, "synaptic_operations"),
         ({"synaptic_operations": 1, "macs": 0}, "macs"),

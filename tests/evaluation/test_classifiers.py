@@ -28,6 +28,7 @@ def test_quality_is_counted_under_both_tie_policies(report):
     assert (report.data, report.count) == ("hand", 5)
     assert (report.sizes, report.t_max) == ([784, 4, 2], T_MAX)
     assert (report.strict_accuracy, report.ties_accuracy) == (0.8, 1)
+    assert report.first_spike_accuracy == 0.4
     assert (report.tied_fraction, report.no_spike_fraction) == (0.2, 0.4)
     assert report.confusion == [[2, 0], [1, 2]]
 
@@ -63,6 +64,8 @@ def test_accuracy_grows_with_the_deadline(report):
 def test_a_report_is_json(report):
     record = json.loads(json.dumps(report.as_dict(), allow_nan=False))
     assert ClassifierReport.from_dict(record | {"seed": 3}) == report
+    older = {name: value for name, value in record.items() if name != "first_spike_accuracy"}
+    assert ClassifierReport.from_dict(older) == report  # by the end of its curve
     with pytest.raises(ValueError, match="record lacks 'class_spikes'"):
         ClassifierReport.from_dict({k: v for k, v in record.items() if k != "class_spikes"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,10 +71,15 @@ def _table(found: list[Overview], folder: Path) -> Table:
 def _what(run: Overview) -> str:
     """The options that tell runs apart at first sight."""
     try:
-        known_by = kinds.find(run.kind).known_by
+        kind = kinds.find(run.kind)
     except ValueError:
         return "of an unknown kind"
-    told = [words.format(run.options[n]) for n, words in known_by.items() if n in run.options]
+    usual = {f.name: f.metadata.get("before") for f in dataclasses.fields(kind.config)}
+    told = [
+        words.format(run.options[name])
+        for name, words in kind.known_by.items()
+        if name in run.options and run.options[name] != usual.get(name)
+    ]
     if run.options.get("conditional"):
         told.insert(1, "conditional")
     return ", ".join(told)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, neuron_of
-from firstspike.times import T_MAX, check_t_max
+from firstspike.times import T_MAX, check_t_max, check_whole
 
 Patches = tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]
 
@@ -56,9 +56,8 @@ def reached(
 def check_sizes(least: int, **sizes: Any) -> None:
     """Raise ValueError unless these, or each of a pair, are whole numbers, not below ``least``."""
     for name, size in sizes.items():
-        for one in size if isinstance(size, tuple) else (size,):
-            if isinstance(one, bool) or not isinstance(one, int) or one < least:
-                raise ValueError(f"{name} must be at least {least}, got {size!r}")
+        for side in size if isinstance(size, tuple) else (size,):
+            check_whole(name, side, least)
 
 
 class SpikingLayer(nn.Module):
@@ -300,11 +299,10 @@ class FirstSpikeConvTranspose2d(SpikingLayer, nn.ConvTranspose2d):
         sizes = in_channels, out_channels, kernel_size, stride, padding, output_padding
         nn.ConvTranspose2d.__init__(self, *sizes, bias=bias and norm is None)
         self.set_up(neuron, t_max, norm, **step)
-        for side, step_ in zip(self.output_padding, self.stride, strict=True):
-            if side >= step_:
-                raise ValueError(
-                    f"output_padding must be below stride, {self.stride}, got {self.output_padding}"
-                )
+        if any(out >= by for out, by in zip(self.output_padding, self.stride, strict=True)):
+            raise ValueError(
+                f"output_padding must be below stride, {self.stride}, got {self.output_padding}"
+            )
 
     def linear(self, values: Tensor, weight: Tensor) -> Tensor:
         assert not isinstance(self.padding, str)

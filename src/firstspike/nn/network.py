@@ -214,7 +214,8 @@ def fold(network: Any) -> Any:
     """A copy without normalisation: it has moved into weights and biases.
 
     Spike times can differ where a potential lies within rounding error of a step, so that some come
-    a step earlier or later.
+    a step earlier or later: in float32, of a small convolutional network on MNIST's test images, 3
+    in a million, and no decision; in float64 none.
 
     Args:
         network: a module with ramp layers in it, with trained statistics; stays as it is.
