@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from firstspike.coding import decode, encode
     from firstspike.data import load_images, load_mnist
     from firstspike.metrics import decide, spike_stats
+    from firstspike.models.conversion import convert
     from firstspike.ops.fire import fire
     from firstspike.training.loading import load_run
 
 # Public names and where they come from. They are imported when they are first used: the command
 # line, which imports this package, must start without PyTorch.
 _HOMES = {
+    "convert": "models.conversion",
     "decide": "metrics",
     "decode": "coding",
     "encode": "coding",
@@ -33,6 +35,7 @@ __all__ = [
     "T_MAX",
     "__version__",
     "coding",
+    "convert",
     "data",
     "decide",
     "decode",

@@ -17,6 +17,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 from firstspike._version import __version__
 from firstspike.commands import train
 from firstspike.commands.compare import Compare
+from firstspike.commands.convert import Convert
 from firstspike.commands.demo import Demo
 from firstspike.commands.evaluate import Evaluate
 from firstspike.commands.export import Export
@@ -56,6 +57,7 @@ def _parse(arguments: list[str]) -> Command:
     command: Any = (
         train.command(arguments)
         | Annotated[Generate, subcommand("generate")]
+        | Annotated[Convert, subcommand("convert")]
         | Annotated[Evaluate, subcommand("evaluate")]
         | Annotated[Export, subcommand("export")]
         | Annotated[Runs, subcommand("runs")]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 import firstspike as fs
 from firstspike import models
+from firstspike.nn import by_input
 from firstspike.training.rules.decision import (
     DecisionLearner,
     DecisionRule,
@@ -29,7 +30,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 def network(shift: float = 0.0, delay: int = 1) -> models.Classifier:
     """Random layers with biases; ``shift`` moves the output weights."""
     torch.manual_seed(0)
-    model = models.classifier(40, delay=delay)
+    model = by_input(models.classifier(40, delay=delay))
     with torch.no_grad():
         model.layers[1].weight += shift
         for layer in model.layers:
