@@ -33,7 +33,7 @@ from firstspike.models import Classifier
 from firstspike.report.gather import command_of
 from firstspike.runs import checkpoint, files
 from firstspike.runs.directory import RunDirectory
-from firstspike.training.gan import SpikingGan
+from firstspike.training.gan import Gan
 
 SAMPLES = 1000
 NOTED = ("strict_accuracy", "ties_accuracy", "decision_step", "total_spikes", "count")
@@ -52,18 +52,18 @@ def bundle(run: RunDirectory, target: Path) -> dict[str, Any]:
         raise ValueError(f"{run.path}: trained on {run.options['data']}; give a run on MNIST")
     summary = run.read_summary()
     network = load(run)
-    part, model, measured = (
-        ("average", network.average, measure_gan(network))
-        if isinstance(network, SpikingGan)
-        else ("model", network, measure_classifier(network))
-    )
+    if isinstance(network, Gan):
+        measured = measure_gan(network)
+        parts = {n: m for n, m in network.networks.items() if n in ("average", "best")}
+    else:
+        measured, parts = measure_classifier(network), {"model": network}
     folder = target / name_of(run)
     options = files.read(run.path / "options.json")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     files.write(folder / "options.json", options)
-    checkpoint.save(folder / "checkpoint", {part: model}, {}, {"epoch": summary["epochs"]})
-    weights = files.read(folder / "checkpoint" / f"{part}.safetensors")
+    checkpoint.save(folder / "checkpoint", parts, {}, {"epoch": summary["epochs"]})
+    weights = files.read(folder / "checkpoint" / f"{next(iter(parts))}.safetensors")
     provenance = {
         "command": command_of(run),
         "seed": run.options["seed"],
@@ -90,7 +90,7 @@ def measure_classifier(model: Classifier) -> dict[str, float]:
 
 
 @torch.no_grad()
-def measure_gan(gan: SpikingGan) -> dict[str, float]:
+def measure_gan(gan: Gan) -> dict[str, float]:
     """Spikes of the generator per image, and how often another network reads the digit wanted."""
     layer_times = gan.artist(averaged=True).layer_times(
         gan.latents(SAMPLES, torch.Generator().manual_seed(0))

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from firstspike.models import LATENTS
-from firstspike.training.gan import SpikingGan
 
 
-def sample(gan: SpikingGan, count: int, seed: int, digit: str | None = None) -> dict[str, Any]:
+def sample(gan: Any, count: int, seed: int, digit: str | None = None) -> dict[str, Any]:
     """``count`` images of latents that ``seed`` decides; see `draw`.
 
     Args:
@@ -27,7 +26,7 @@ def sample(gan: SpikingGan, count: int, seed: int, digit: str | None = None) -> 
     return draw(gan, gan.latents(count, torch.Generator().manual_seed(seed), wanted))
 
 
-def walk(gan: SpikingGan, ends: Any, steps: int) -> dict[str, Any]:
+def walk(gan: Any, ends: Any, steps: int) -> dict[str, Any]:
     """Images of ``steps`` latents from one to another; see `draw`.
 
     A spike moves in time. Silence is no late spike, so where only one end has a spike, it comes or
@@ -54,7 +53,7 @@ def walk(gan: SpikingGan, ends: Any, steps: int) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def draw(gan: SpikingGan, latents: Tensor) -> dict[str, Any]:
+def draw(gan: Any, latents: Tensor) -> dict[str, Any]:
     """Spike times of the generator with averaged weights.
 
     Args:

@@ -20,8 +20,8 @@ from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.shape import MNIST
 from firstspike.training import kinds
-from firstspike.training.gan import SpikingGan
-from firstspike.training.loading import load_trainer
+from firstspike.training.gan import Gan
+from firstspike.training.loading import build_trainer
 from firstspike.training.trainer import Trainer
 
 BUNDLED = Path(__file__).parent / "_models"
@@ -89,7 +89,7 @@ class Shelf:
 
     def __init__(self, offers: list[Offer]) -> None:
         self.offers = offers
-        self._loaded: dict[Path, tuple[int, Classifier | SpikingGan]] = {}
+        self._loaded: dict[Path, tuple[int, Classifier | Gan]] = {}
         self._lock = threading.Lock()
 
     def offer(self, number: int, part: str) -> Offer:
@@ -105,17 +105,17 @@ class Shelf:
         assert isinstance(network, Classifier)
         return network
 
-    def gan(self, number: int) -> SpikingGan:
+    def gan(self, number: int) -> Gan:
         """The GAN with this number, of which only ``average`` has its trained weights.
 
         Raises:
             ValueError: there is none, or it cannot be loaded.
         """
         network = self._network(self.offer(number, "draw").run)
-        assert isinstance(network, SpikingGan)
+        assert isinstance(network, Gan)
         return network
 
-    def _network(self, run: RunDirectory) -> Classifier | SpikingGan:
+    def _network(self, run: RunDirectory) -> Classifier | Gan:
         """The network as of the newest checkpoint: a run may be in training."""
         age = _age(run)
         with self._lock:
@@ -125,16 +125,18 @@ class Shelf:
             return known[1]
 
 
-def load(run: RunDirectory) -> Classifier | SpikingGan:
-    """The network of a run that spikes, of a GAN only ``average`` with its trained weights.
+def load(run: RunDirectory) -> Classifier | Gan:
+    """The network of a run that spikes, of a GAN only what draws with its trained weights.
 
     Raises:
         ValueError: there is no checkpoint, or one of another architecture.
     """
     part = kinds.find(run.kind, run.path).demo
-    trainer = load_trainer(run, *(("average",) if part == "draw" else ()))
+    trainer: Any = build_trainer(run)
+    draws = [name for name in ("average", "best") if name in trainer.networks]
+    trainer.restored(run, *(draws if part == "draw" else ()))
     network = trainer if part == "draw" else trainer.model
-    assert isinstance(network, (Classifier, SpikingGan))
+    assert isinstance(network, (Classifier, Gan))
     return network
 
 
@@ -195,6 +197,8 @@ def _given(path: Path) -> Offer:
     if kind.demo is None:
         fault = "has no part on the page" if kind.spikes else "does not spike"
         raise ValueError(f"{path}: a {run.kind} run, which {fault}; give one that does")
+    if kind.demo == "race" and run.options.get("neuron") == "ramp":
+        raise ValueError(f"{path}: a classifier of ramp neurons; the page shows step neurons only")
     return Offer(run, str(path))
 
 

@@ -190,6 +190,13 @@ class RampGan(PairedGan):
     def on_grid(self, latents: Tensor) -> Tensor:
         return latents.round()
 
+    def facts(self, name: str) -> dict[str, Any]:
+        facts = super().facts(name) | {"digit": self.config.digit, "labels": self.labels}
+        if name == "discriminator":
+            return facts
+        latents = {"latents": LATENTS, "latent_last": self.config.t_max, "latent_silent": 0.0}
+        return facts | latents
+
     def drawer(self, network: nn.Sequential) -> SpikingNetwork:
         t_max, labels = self.config.t_max, self.labels
         scale = [2 * SPREAD] * LATENTS + [1.0] * labels
