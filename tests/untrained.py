@@ -1,4 +1,4 @@
-"""Run directories of small untrained networks, without the time that a training takes."""
+"""Small untrained networks and run directories of them, without the time that a training takes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from firstspike.models import Classifier, spiking_network
 from firstspike.runs.directory import RunDirectory
 from firstspike.shape import MNIST, Shape
 from firstspike.training import kinds
@@ -40,3 +43,15 @@ def save_shifted(made: RunDirectory, shift: float = 0.0) -> None:
         for weight in network.parameters():
             weight.data += shift
     made.save_checkpoint(networks, {}, {"epoch": 1})
+
+
+def classifier(sizes: tuple[int, ...], shift: float = 0.0, **layer: Any) -> Classifier:
+    """Random layers with random biases; ``shift`` moves the weights of the last one."""
+    torch.manual_seed(0)
+    model = Classifier(*spiking_network(sizes, **layer))
+    with torch.no_grad():
+        model.layers[-1].weight += shift
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter.uniform_(-0.3, 0.5)
+    return model

@@ -5,25 +5,12 @@ from __future__ import annotations
 import naive
 import pytest
 import torch
+from untrained import classifier as network
 
 import firstspike as fs
-from firstspike import models
-from firstspike.models import Classifier
 from firstspike.models.quantized import quantize
 
 IMAGES = fs.load_mnist("test").images[:60]
-
-
-def network(sizes=(784, 40, 10), shift=0.0, **layer) -> Classifier:
-    """Random layers; ``shift`` moves the weights of the last one."""
-    torch.manual_seed(0)
-    model = Classifier(*models.spiking_network(sizes, **layer))
-    with torch.no_grad():
-        model.layers[-1].weight += shift
-        for parameter in model.parameters():
-            if parameter.ndim == 1:
-                parameter.uniform_(-0.3, 0.5)
-    return model
 
 
 def assert_equal(actual, expected, *names):
@@ -72,7 +59,7 @@ def test_it_decides_as_the_same_network_in_floats(sizes, shift):
 
 
 def test_rounding_moves_no_weight_by_more_than_half_a_step():
-    model = network()
+    model = network((784, 40, 10))
     quantized = quantize(model)
     for layer, original in zip(quantized.layers, model.layers, strict=True):
         assert layer.rows.dtype == "int8" and layer.bias.dtype == "int32"
@@ -85,7 +72,7 @@ def test_rounding_moves_no_weight_by_more_than_half_a_step():
 
 
 def test_float_images_one_image_none_and_threads():
-    quantized = quantize(network())
+    quantized = quantize(network((784, 40, 10)))
     expected = quantized.classify(IMAGES)
     assert_equal(quantized.classify(IMAGES / 255), expected, "classes", "spikes", "additions")
     assert quantized.classify(IMAGES[7:8]).classes == expected.classes[7]
@@ -145,7 +132,7 @@ def test_weights_of_zero_stay_zero():
     ],
 )
 def test_what_does_not_fit_is_refused(change, message):
-    model = network()
+    model = network((784, 40, 10))
     with torch.no_grad():
         change(model.layers[1])
     with pytest.raises(ValueError, match=message):
@@ -153,7 +140,7 @@ def test_what_does_not_fit_is_refused(change, message):
 
 
 def test_wrong_images():
-    quantized = quantize(network())
+    quantized = quantize(network((784, 40, 10)))
     for images in (IMAGES[:, :27], IMAGES[0, 0], torch.zeros(3, 784, dtype=torch.int32)):
         with pytest.raises(ValueError, match="images"):
             quantized.classify(images)

@@ -8,24 +8,12 @@ import pickle
 import pytest
 import torch
 from processes import run_python
+from untrained import classifier as network
 
 import firstspike as fs
-from firstspike import models
 from firstspike.ops.cpu import threads
 
 IMAGES = fs.load_mnist("test").images[:150]
-
-
-def network(sizes: tuple[int, ...], shift: float, **layer: object) -> models.Classifier:
-    """Random layers; ``shift`` moves the weights of the last one."""
-    torch.manual_seed(0)
-    model = models.Classifier(*models.spiking_network(sizes, **layer))
-    with torch.no_grad():
-        model.layers[-1].weight += shift
-        for parameter in model.parameters():
-            if parameter.ndim == 1:
-                parameter.uniform_(-0.3, 0.5)
-    return model
 
 
 @pytest.mark.parametrize("delay", [0, 1, 3])

@@ -182,7 +182,8 @@ class RunDirectory:
 
         Args:
             models: networks by the names under which they were saved; some may be left out.
-            optimizers: optimisers likewise; None for the weights alone.
+            optimizers: optimisers by the names under which they were saved; None for the weights
+                alone.
 
         Returns:
             The ``state`` that was saved.

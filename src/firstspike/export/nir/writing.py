@@ -99,7 +99,7 @@ def _folded(layer: FirstSpikeLinear) -> tuple[Array, Array]:
 
 
 def _scaled(layer: FirstSpikeLinear, number: int) -> tuple[Array, Array]:
-    """Likewise, but each neuron's weights scaled until its threshold is the layer's."""
+    """`_folded`, but each neuron's weights scaled until its threshold is the layer's."""
     weight, own = _folded(layer)
     if layer.bias is None:
         return weight, own

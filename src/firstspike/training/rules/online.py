@@ -83,7 +83,7 @@ def descend(
 
 
 class OnlineLearner(Learner):
-    """The same rule in the kernels; the learning rates of both layers follow the optimiser's.
+    """`descend` in the kernels; the learning rates of both layers follow the optimiser's.
 
     Args:
         model: a network of two layers without biases; its weights are updated in place.
