@@ -204,10 +204,10 @@ def fire_matrix(times, matrix, threshold, t_max, bias=None, delay=1):
     return fire([times], weight, threshold, t_max, bias, delay)[0]
 
 
-def additions_until(times, matrix, step, t_max):
-    """Synapses that spikes up to and including a step reach."""
+def additions_until(times, matrix, step, t_max, delay):
+    """Synapses that spikes have reached by a step."""
     total = 0
     for i, time in enumerate(times):
-        if time < t_max and time <= step:
+        if time + delay < t_max and time + delay <= step:
             total += sum(row[i] is not None for row in matrix)
     return total

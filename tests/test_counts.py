@@ -64,7 +64,11 @@ def test_step_networks_do_what_the_simulation_does(make, delay, t_max):
         spikes = [sum(t < t_max and t <= decision for t in layer) for layer in sent]
         assert counts.spikes[number].tolist() == spikes
         assert counts.additions[number].tolist() == [
-            0, *(naive.additions_until(one.inputs, one.matrix, decision, t_max) for one in layers)
+            0,
+            *(
+                naive.additions_until(one.inputs, one.matrix, decision, t_max, delay)
+                for one in layers
+            ),
         ]  # fmt: skip
         assert counts.decision[number] == decision
     assert not counts.updates.any()

@@ -34,15 +34,37 @@ def test_spikes_are_counted_up_to_and_including_the_decision_step():
     assert stats.total.tolist() == [6, 3]
 
 
-def test_a_synaptic_operation_is_a_spike_that_reaches_a_neuron():
-    assert spike_stats(LAYERS, 10).synaptic_operations.tolist() == [3 * 3 + 2 * 2, 2 * 3 + 1 * 2]
+@pytest.mark.parametrize(
+    ("delay", "until", "expected"),
+    [
+        # The decision falls at 5, and never in the second sample; spikes of 5 have not arrived.
+        (0, "decision", [3 * 3 + 2 * 2, 2 * 3 + 1 * 2]),
+        (1, "decision", [2 * 3 + 1 * 2, 2 * 3 + 1 * 2]),
+        (3, "decision", [1 * 3 + 1 * 2, 2 * 3 + 1 * 2]),
+        (5, "decision", [1 * 3, 2 * 3 + 1 * 2]),
+        (1, "end", [3 * 3 + 3 * 2, 2 * 3 + 1 * 2]),
+        (4, "end", [3 * 3 + 2 * 2, 2 * 3 + 1 * 2]),
+        (8, "end", [1 * 3 + 1 * 2, 1 * 3]),
+    ],
+)
+def test_a_synaptic_operation_is_a_spike_that_has_reached_a_neuron(delay, until, expected):
+    stats = spike_stats(LAYERS, 10, until=until, delay=delay)
+    assert stats.synaptic_operations.tolist() == expected
+
+
+def test_the_usual_delay_is_that_of_layers():
+    assert torch.equal(
+        spike_stats(LAYERS, 10).synaptic_operations,
+        spike_stats(LAYERS, 10, delay=fs.nn.FirstSpikeLinear(1, 1).delay).synaptic_operations,
+    )
+    with pytest.raises(ValueError, match=r"^delay must"):
+        spike_stats(LAYERS, 10, delay=-1)
 
 
 def test_until_the_end_counts_every_spike():
     stats = spike_stats(LAYERS, 10, until="end")
     assert stats.decision.tolist() == [10, 10]
     assert stats.spikes.tolist() == [[3, 3, 2], [2, 1, 0]]
-    assert stats.synaptic_operations.tolist() == [3 * 3 + 3 * 2, 2 * 3 + 1 * 2]
 
 
 def test_silence_at_another_t_max_is_a_spike():

@@ -8,8 +8,9 @@ arXiv 2106.15420, section 3.1), the input's included. A spike that a pool or a l
 holds back because an earlier one came from its block is a spike of its neuron, and reaches nobody.
 
 *Additions* are those of a weight to a neuron, one a spike and synapse, through fixed weights
-(`firstspike.nn.MeanPool2d`, a shortcut without a connection) as well. Spikes of the decision step
-count in full. Biases, which are there before the first spike, do not.
+(`firstspike.nn.MeanPool2d`, a shortcut without a connection) as well, if it has arrived by the step
+of the decision: spikes of step neurons take a delay. Biases, which are there before the first
+spike, do not count.
 
 *Updates* are what ramp neurons do without a spike: in each of the t_max steps of its inputs' window
 a neuron adds its current to its potential; then, in its own window, it adds the clock's current and
@@ -95,7 +96,11 @@ def count(network: SpikingNetwork, traces: Sequence[Trace], *, until: Until = "d
     limits = [never if windowed else last] * (len(traces) - 1) + [last]
     met = [_synapses(trace) for trace in traces[1:]]
     none = torch.zeros(len(first), dtype=torch.int64, device=first.device)
-    inputs = zip(met, limits, strict=False)  # what a layer receives ends as the layer before does
+    arrived = limits
+    if not windowed:
+        delays = [trace.module.neuron.delay for trace in traces[1:]]
+        arrived = [last.clamp(max=t_max - 1) - delay for delay in delays]
+    inputs = zip(met, arrived, strict=False)  # what a layer receives ends as the layer before does
     additions = [none, *(_additions(of, limit, t_max) for of, limit in inputs)]
     updates = [none] * len(traces)
     if windowed:

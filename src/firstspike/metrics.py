@@ -6,6 +6,7 @@ spikes (Spiking-GAN, arXiv 2106.15420, section 3.1), the input's included.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -13,7 +14,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from firstspike.times import T_MAX, check_t_max, check_times
+from firstspike.times import T_MAX, check_t_max, check_times, check_whole
 
 Until = Literal["decision", "end"]
 
@@ -26,7 +27,7 @@ class SpikeStats:
         decision: [B], the step at which counting ended, of the dtype of the times.
         spikes: int64 [B, layers], spikes of each layer up to and including that step, the input's
             first.
-        synaptic_operations: int64 [B], additions of a weight to a potential.
+        synaptic_operations: int64 [B], additions of a weight to a potential by then.
     """
 
     decision: Tensor
@@ -72,12 +73,17 @@ class DeadlineCurve:
 
 
 def spike_stats(
-    layer_times: Sequence[Tensor], t_max: int = T_MAX, *, until: Until = "decision"
+    layer_times: Sequence[Tensor],
+    t_max: int = T_MAX,
+    *,
+    until: Until = "decision",
+    delay: int = 1,
 ) -> SpikeStats:
     """Decision step, spikes and synaptic operations of each sample.
 
-    A synaptic operation is one addition: each spike of a layer reaches every neuron of the next
-    layer. Spikes of the decision step itself count in full.
+    A synaptic operation is one addition of a weight to a potential: each spike of a layer reaches
+    every neuron of the next layer, ``delay`` steps later. A spike counts up to and including the
+    decision step, its additions if it has arrived by then.
 
     Args:
         layer_times: spike times [B, features] of the input and of every layer, in order, as
@@ -86,6 +92,7 @@ def spike_stats(
         until: ``"decision"`` counts up to the first output spike, or all where there is none (the
             decision step is then ``t_max``); ``"end"`` counts the whole simulation, which a
             generator needs for its image, with ``t_max`` as decision step.
+        delay: steps from a spike to its effect, as the network has it.
 
     Raises:
         ValueError: a tensor does not hold spike times [B, features] of one batch.
@@ -104,8 +111,12 @@ def spike_stats(
         decision = torch.full_like(decision, t_max)
     limit = decision.unsqueeze(1)
     spikes = torch.stack([((t <= limit) & (t < t_max)).sum(dim=1) for t in times], dim=1)
-    fan_out = torch.tensor([t.shape[1] for t in times[1:]], device=spikes.device)
-    return SpikeStats(decision, spikes, (spikes[:, :-1] * fan_out).sum(dim=1))
+    last = decision.clamp(max=t_max - 1).unsqueeze(1) - check_whole("delay", delay, 0)
+    operations = sum(
+        (before <= last).sum(dim=1) * after.shape[1] for before, after in itertools.pairwise(times)
+    )
+    assert isinstance(operations, Tensor)  # of two layers at least
+    return SpikeStats(decision, spikes, operations)
 
 
 def decide(times: Tensor, potential: Tensor | None = None, t_max: int = T_MAX) -> Tensor:

@@ -34,7 +34,8 @@ def test_it_decides_as_plain_integers_do(delay, shift, bias):
         fired = naive.fire(expected[-1].tolist(), rounded, steps, 20, start, delay)
         expected.append(torch.tensor(fired, dtype=torch.float32))
     decided = quantize(model).classify(images)
-    stats = fs.spike_stats(expected, 20)
+    stats = fs.spike_stats(expected, 20, delay=delay)
+    assert torch.equal(decided.additions, stats.synaptic_operations)
     assert torch.equal(decided.decisions, stats.decision.long())
     assert torch.equal(decided.spikes, stats.spikes)
     spoke = decided.decisions < 20

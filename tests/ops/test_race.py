@@ -24,12 +24,8 @@ def test_it_decides_as_layer_by_layer(sizes, shift, delay, bias):
     model = network(sizes, shift, delay=delay, bias=bias)
     raced = model.classify(IMAGES)
     expected = model._by_layers(fs.encode(IMAGES.flatten(1)))
-    for name in ("classes", "decisions", "spikes"):
+    for name in ("classes", "decisions", "spikes", "additions"):
         assert torch.equal(getattr(raced, name), getattr(expected, name)), name
-    # A spike on its way when the decision falls is counted there, but was never added here.
-    assert (raced.additions <= expected.additions).all()
-    if delay == 0:
-        assert torch.equal(raced.additions, expected.additions)
 
 
 def test_the_cases_above_hold_decisions_and_silence():

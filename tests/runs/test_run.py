@@ -138,6 +138,7 @@ def test_a_run_that_cannot_be_created_leaves_nothing(tmp_path, monkeypatch):
 
 def test_a_kill_while_creating_does_not_block_the_folder(tmp_path, monkeypatch):
     files.beside(tmp_path / "options.json").write_text('{"kind"')
+    (tmp_path / ".options.1-2.tmp.json").write_text('{"kind"')  # of another process
     assert RunDirectory.create(tmp_path, "gan", OPTIONS).kind == "gan"
     assert content(tmp_path) == ["options.json"]
 
@@ -455,10 +456,10 @@ def test_a_checkpoint_that_changes_while_it_is_read_is_read_again(run, monkeypat
     save(run, 1)
     read, calls = files.read, itertools.count()
 
-    def read_slowly(file):
+    def read_slowly(file, *most):
         if next(calls) == 1:  # state.json is read, the weights come next
             save(run, 2)
-        return read(file)
+        return read(file, *most)
 
     monkeypatch.setattr(files, "read", read_slowly)
     model, epoch = load(run)
@@ -531,7 +532,8 @@ def forge(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     state = json.loads(file.with_name("state.json").read_text())
     state["sha256"][file.name] = checkpoint._sha256(content)
-    file.with_name("state.json").write_text(json.dumps(state))
+    del state["checksum"]
+    file.with_name("state.json").write_text(json.dumps(files.sealed(state)))
 
 
 def test_code_in_an_optimiser_file_does_not_run(run, tmp_path):

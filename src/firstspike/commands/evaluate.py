@@ -10,6 +10,7 @@ import tyro
 from tyro.conf import Positional
 
 from firstspike.energy import ADD_PJ, MAC_PJ
+from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 from firstspike.training.kinds import Kind
@@ -48,7 +49,7 @@ class Evaluate:
 def _kind_of(folder: Path) -> Kind:
     """The kind of a run, or of the runs in a folder of them."""
     is_run = (folder / "options.json").is_file() or not folder.is_dir()
-    places = [folder] if is_run else [f.parent for f in sorted(folder.rglob("options.json"))]
+    places = [folder] if is_run else [f.parent for f in files.find(folder, "options.json")]
     for place in places:
         run = RunDirectory.open(place)
         kind = kinds.find(run.kind, run.path)

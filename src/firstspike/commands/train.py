@@ -169,17 +169,18 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
     trainer.check(images)
     is_new = run is None
     if run is None:
-        out = place.out or unused_path(RUNS, kind.name_of_run(config))
+        out = unused_path(RUNS, kind.name_of_run(config)) if place.out is None else place.out
         run = RunDirectory.create(out, kind.name, config.as_dict(), images.shape)
-    try:
-        print(f"{run.path}: {kind.name} on {len(images)} images of {images.name}")
-        print(f"classes: {in_short(images.present)}")
-        with TrainingBar(trainer.config.epochs) as bar, loggers.following(run, logger) as log:
-            summary = loop.train(run, trainer, parts, bar, log)
-    except (ValueError, OSError):
-        if is_new and not run.has_checkpoint():
-            run.discard()
-        raise
+    with run.writing():
+        try:
+            print(f"{run.path}: {kind.name} on {len(images)} images of {images.name}")
+            print(f"classes: {in_short(images.present)}")
+            with TrainingBar(trainer.config.epochs) as bar, loggers.following(run, logger) as log:
+                summary = loop.train(run, trainer, parts, bar, log)
+        except (ValueError, OSError):
+            if is_new and not run.has_checkpoint():
+                run.discard()
+            raise
     print(json.dumps(summary, indent=2))
     if kind.draws:
         print(f"pictures: {run.sample_path(trainer.config.epochs)}")

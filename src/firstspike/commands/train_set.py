@@ -64,22 +64,31 @@ class DigitSet:
         """A new set of the digits that ``text`` names; writes nothing. ValueError as for those."""
         options = with_absolute_data(config).as_dict()  # the runs are trained from another folder
         images = load_images(config.data, "train", size=config.size, colour=config.colour)
-        return cls(path, kind, parse_digits(text, images), options, images.shape)
+        digits = parse_digits(text, images)
+        if odd := [digit for digit in digits if not files.is_name(digit)]:
+            raise ValueError(f"--digits {text}: {odd[0]!r} cannot name a folder; rename the class")
+        return cls(path, kind, digits, options, images.shape)
 
     @classmethod
     def open(cls, path: Path, kind: str) -> Self:
         """A set that was begun. ValueError if its index is broken or it is of another kind."""
         file = path / SET_INDEX
-        record = files.from_json(files.read(file), file)
+        record = files.unsealed(files.from_json(files.read(file), file), file)
         found: dict[str, Any] = {name: record.get(name) for name in ("kind", "digits", "options")}
         if missing := [name for name, value in found.items() if not value]:
             raise files.damaged(file, f"{missing[0]!r} is missing")
+        digits = found["digits"]
+        if not isinstance(digits, list) or not all(map(files.is_name, digits)):
+            raise files.damaged(file, "'digits' must be names of classes")
+        if len(set(digits)) < len(digits) or not isinstance(found["options"], dict):
+            raise files.damaged(file, "'digits' or 'options' are not what this version writes")
         if found["kind"] != kind:
             raise ValueError(f"--resume {path}: a {found['kind']} set; use `train {found['kind']}`")
         try:
             shape = Shape.from_dict(record["shape"]) if "shape" in record else MNIST
         except (TypeError, ValueError) as error:
             raise files.damaged(file, str(error)) from None
+        files.check_inside(path)
         return cls(path, shape=shape, **found)
 
     def begin(self) -> None:
@@ -94,7 +103,16 @@ class DigitSet:
             "options": self.options,
             "shape": self.shape.as_dict(),
         }
-        files.save_json(self.path / SET_INDEX, {"version": __version__, **shared})
+        record = files.sealed({"version": __version__, **shared})
+        file = self.path / SET_INDEX
+        with files.explained(file, "choose another --out"):
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                files.create(file, files.to_json(record, file))
+            except FileExistsError:
+                raise ValueError(
+                    f"--out {self.path}: holds another set; use --resume or another"
+                ) from None
 
     def run_of(self, digit: str) -> RunDirectory:
         """The run of a digit, begun if it is not there."""

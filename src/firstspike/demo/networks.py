@@ -170,7 +170,7 @@ def given(paths: Iterable[Path]) -> tuple[list[Offer], list[str]]:
         if (path / "options.json").exists():
             offers.append(_given(path))
             continue
-        folders = sorted(file.parent for file in path.rglob("options.json"))
+        folders = [file.parent for file in files.find(path, "options.json")]
         if not folders:
             raise ValueError(f"{path}: no run here nor below; name a run's folder")
         for folder in folders:

@@ -39,7 +39,7 @@ def race(model: Classifier, image: NDArray[np.uint8]) -> dict[str, Any]:
     times = encode(image.reshape(1, -1), t_max).to(layers[0].weight)
     layer_times = model.layer_times(times)
     output = layer_times[-1]
-    stats = spike_stats(layer_times, t_max)
+    stats = spike_stats(layer_times, t_max, delay=last.delay)
     winner = int(decide(output, last.final_potential(layer_times[-2]), t_max))
     decision = int(stats.decision)
     return {

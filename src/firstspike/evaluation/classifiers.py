@@ -227,7 +227,7 @@ def _run_batch(model: FirstSpikeSequential, pixels: Tensor, t_max: int) -> _Race
     computed = layer_times(model, pixels, t_max)
     potential = model.layers[-1].final_potential(computed[-2]).cpu()
     times = [layer.cpu() for layer in computed]
-    stats = metrics.spike_stats(times, t_max)
+    stats = metrics.spike_stats(times, t_max, delay=model.delay)
     fired = torch.cat([(layer < t_max).sum(dim=0) for layer in times[1:]])
     hidden = fired[: len(fired) - times[-1].shape[1]].unsqueeze(0)
     return _Race(

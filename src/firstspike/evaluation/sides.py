@@ -19,6 +19,7 @@ from firstspike.evaluation.samples import (
     measure,
     record_of,
 )
+from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 from firstspike.training.gan import Gan, Part
@@ -83,7 +84,7 @@ def find_runs(folders: Iterable[str | os.PathLike[str]]) -> Found:
 def _runs_in(folder: Path) -> list[RunDirectory]:
     if (folder / "options.json").is_file() or not folder.is_dir():
         return [RunDirectory.open(folder)]  # complains if there is none
-    places = [file.parent for file in sorted(folder.rglob("options.json"))]
+    places = [file.parent for file in files.find(folder, "options.json")]
     runs = [RunDirectory.open(place) for place in places if (place / "summary.json").is_file()]
     if found := [run for run in runs if kinds.find(run.kind, run.path).draws]:
         return found

@@ -126,7 +126,7 @@ class Classifier(FirstSpikeSequential):
     @torch.no_grad()
     def _by_layers(self, times: Tensor) -> Classification:
         layer_times = self.layer_times(times)
-        stats = spike_stats(layer_times, self.t_max)
+        stats = spike_stats(layer_times, self.t_max, delay=self.delay)
         potential = self.layers[-1].final_potential(layer_times[-2])
         classes = decide(layer_times[-1], potential, self.t_max)
         return Classification(

@@ -82,7 +82,7 @@ def gather(folders: Iterable[Path]) -> Results:
     for folder in folders:
         if not folder.is_dir():
             raise ValueError(f"{folder}: no such folder; give one that holds run directories")
-        for file in sorted(folder.rglob("options.json")):
+        for file in files.find(folder, "options.json"):
             place = file.parent.relative_to(folder).as_posix()
             try:
                 run = _read(file.parent, place)

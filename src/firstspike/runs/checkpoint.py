@@ -2,7 +2,7 @@
 
     NAME.safetensors     the weights of each network
     NAME.optimizer.pt    the state of each optimiser, loaded with ``weights_only``
-    state.json           what else resuming needs, and the SHA-256 of the files above
+    state.json           what else resuming needs, the SHA-256 of the files above, and its own
 
 It is written into ``FOLDER.new``; then ``FOLDER`` becomes ``FOLDER.old``, ``FOLDER.new`` becomes
 ``FOLDER``, and the old one goes. A folder with ``state.json``, the last file to be written, is
@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:  # looking at runs needs no PyTorch, which takes seconds to im
 
 _STATE = "state.json"
 _HASHES = "sha256"  # the field of state.json that `save` adds
+_LARGEST_STATE = 1 << 24  # bytes
+_NAMES = {"Adam": {"step", "exp_avg", "exp_avg_sq"}}  # what optimisers keep of a parameter
 _REMEDY = "build it with the options of the run"
 
 
@@ -41,13 +44,17 @@ def save(
 
     Raises:
         OSError: the disk is full, for example; the previous checkpoint is as it was.
-        ValueError: ``state`` holds a value that is no JSON.
+        ValueError: ``state`` holds a value that is no JSON, or weights are not finite.
     """
     assert _HASHES not in state, "a reserved field"
-    contents = {f"{name}.safetensors": _pack_weights(model) for name, model in models.items()}
+    contents = {
+        f"{name}.safetensors": _pack_weights(folder / f"{name}.safetensors", model)
+        for name, model in models.items()
+    }
     contents |= {f"{name}.optimizer.pt": _pack_slots(it) for name, it in optimizers.items()}
     hashes = {name: _sha256(content) for name, content in contents.items()}
-    last = files.to_json({**state, _HASHES: hashes}, folder / _STATE)
+    files.to_json(state, folder / _STATE)  # complains, if it must, with the name of a value
+    last = files.to_json(files.sealed({**state, _HASHES: hashes}), folder / _STATE)
     try:
         _settle(folder)
         _write(folder, contents, last)
@@ -147,8 +154,11 @@ def _read_once(
     found = _newest(folder)
     if found is None:
         raise ValueError(f"{folder}: no checkpoint here; one is saved after the first epoch")
-    state = files.from_json(files.read(found / _STATE), found / _STATE)
+    file = found / _STATE
+    state = files.unsealed(files.from_json(files.read(file, _LARGEST_STATE), file), file)
     hashes = state.pop(_HASHES, {})
+    if not isinstance(hashes, dict) or not all(map(files.is_name, hashes)):
+        raise files.damaged(file, f"{_HASHES} is no list of its files")
     contents = {name: files.read(found / name) for name in (hashes if names is None else names)}
     for name, content in contents.items():
         if hashes.get(name) != _sha256(content):
@@ -160,15 +170,20 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _pack_weights(model: nn.Module) -> bytes:
+def _pack_weights(file: Path, model: nn.Module) -> bytes:
     import safetensors.torch
 
     tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if name := _not_finite(tensors):
+        raise ValueError(
+            f"{file}: {name} is no longer finite, so that nothing can be learned any more; train "
+            "anew with a smaller learning rate"
+        )
     return safetensors.torch.save(tensors)
 
 
 def _unpack_weights(file: Path, content: bytes, model: nn.Module) -> dict[str, Tensor]:
-    """The tensors of a file, checked to have the names and shapes of the network's."""
+    """The tensors of a file, checked to have the names, shapes and types of the network's."""
     import safetensors.torch
     from safetensors import SafetensorError
 
@@ -176,14 +191,27 @@ def _unpack_weights(file: Path, content: bytes, model: nn.Module) -> dict[str, T
         tensors = safetensors.torch.load(content)
     except SafetensorError as error:
         raise files.damaged(file, str(error)) from None
-    found, wanted = _shapes(tensors), _shapes(model.state_dict())
+    own = model.state_dict()
+    found, wanted = _shapes(tensors), _shapes(own)
     for name in [*wanted, *sorted(found)]:
         if found.get(name) != wanted.get(name):
             raise ValueError(
                 f"{file}: a checkpoint of another architecture: {file.name} has "
                 f"{_shape(name, found)}, this network {_shape(name, wanted)}; {_REMEDY}"
             )
+        if tensors[name].dtype != own[name].dtype:
+            raise files.damaged(
+                file, f"{name} is of {tensors[name].dtype} in place of {own[name].dtype}"
+            )
+    if culprit := _not_finite(tensors):
+        raise files.damaged(file, f"{culprit} is not finite")
     return tensors
+
+
+def _not_finite(tensors: Mapping[str, Tensor]) -> str:
+    """The name of a tensor that holds NaN or infinity; empty if none does."""
+    odd = (name for name, it in tensors.items() if it.is_floating_point())
+    return next((name for name in odd if not tensors[name].isfinite().all()), "")
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, list[int]]:
@@ -204,7 +232,11 @@ def _pack_slots(optimizer: Optimizer) -> bytes:
 
 
 def _unpack_slots(file: Path, content: bytes, optimizer: Optimizer) -> dict[str, Any]:
-    """The state of an optimiser, checked to be of the same kind with as many parameters."""
+    """The state of an optimiser, checked to be one that it could have saved itself.
+
+    Kernels write into these tensors without looking at their sizes. They come with the strides of
+    their parameters, whatever the file has.
+    """
     import torch
 
     try:
@@ -214,6 +246,11 @@ def _unpack_slots(file: Path, content: bytes, optimizer: Optimizer) -> dict[str,
         raise files.damaged(file, type(error).__name__) from None
     if not same:
         raise ValueError(f"{file}: the state of another optimiser; {_REMEDY}")
+    try:
+        _check_groups(slots["param_groups"], optimizer)
+        slots["state"] = _fitted(slots["state"], optimizer)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise files.damaged(file, f"no state of such an optimiser ({error})") from None
     return slots
 
 
@@ -227,3 +264,60 @@ def _alike(theirs: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]
         return False
     pairs = zip(theirs, ours, strict=True)
     return all(a.keys() <= b.keys() or b.keys() <= a.keys() for a, b in pairs)
+
+
+def _check_groups(theirs: Sequence[Mapping[str, Any]], optimizer: Optimizer) -> None:
+    """ValueError unless options have the types of ours, and parameters their numbers."""
+    for group, own in zip(theirs, optimizer.state_dict()["param_groups"], strict=True):
+        if group["params"] != own["params"]:
+            raise ValueError("parameters are not numbered in their order")
+        for name in group.keys() & own.keys() - {"params"}:
+            if not _is_like(group[name], own[name]):
+                raise ValueError(f"{name} cannot be {group[name]!r:.40}")
+
+
+def _is_like(value: Any, own: Any) -> bool:
+    """Whether an option has the type of ours, and is finite if it is a number."""
+    if isinstance(own, (tuple, list)):
+        return (
+            isinstance(value, (tuple, list))
+            and len(value) == len(own)
+            and all(map(_is_like, value, own))
+        )
+    if isinstance(own, float):
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is type(own) or value is None or own is None
+
+
+def _fitted(state: Mapping[int, Mapping[str, Any]], optimizer: Optimizer) -> dict[int, Any]:
+    """What is kept of each parameter. ValueError if it is not what the optimiser keeps."""
+
+    parameters = [it for group in optimizer.param_groups for it in group["params"]]
+    names = _NAMES.get(type(optimizer).__name__)
+    result: dict[int, Any] = {}
+    for number, slots in state.items():
+        parameter = parameters[range(len(parameters)).index(number)]
+        if names is not None and slots.keys() != names:
+            raise ValueError(f"{sorted(slots)} are kept of parameter {number}")
+        result[number] = {
+            name: _slot(value, parameter, name, is_moment=names is not None and name != "step")
+            for name, value in slots.items()
+        }
+    return result
+
+
+def _slot(value: Any, parameter: Tensor, name: str, *, is_moment: bool) -> Any:
+    """One value that is kept of a parameter; ``is_moment`` if it is as large as that for sure."""
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        if is_moment or not (value is None or type(value) in (int, float, bool)):
+            raise ValueError(f"{name} is a {type(value).__name__}")
+        return value
+    if value.ndim or is_moment:
+        if (value.shape, value.dtype) != (parameter.shape, parameter.dtype):
+            raise ValueError(f"{name} is {value.dtype} {list(value.shape)}")
+        value = torch.empty_like(parameter, requires_grad=False).copy_(value)
+    if not value.isfinite().all():
+        raise ValueError(f"{name} is not finite")
+    return value

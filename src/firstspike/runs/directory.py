@@ -8,7 +8,9 @@
 
 A trainer appends an epoch's statistics, then saves the checkpoint; when it resumes, it loads the
 checkpoint and calls `RunDirectory.truncate_stats` with its epoch. So a kill at any moment loses the
-epoch at hand and nothing else. One process may write to a run; any number may read meanwhile.
+epoch at hand and nothing else. One process may write to a run (`RunDirectory.writing`); any number
+may read meanwhile. Its files may come from anybody: each is checked where it is read, and none
+leads out of the folder.
 """
 
 from __future__ import annotations
@@ -17,14 +19,13 @@ import contextlib
 import hashlib
 import itertools
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstspike._version import __version__
-from firstspike.runs import checkpoint, files
+from firstspike.runs import checkpoint, files, locks
 from firstspike.shape import MNIST, Shape
 
 if TYPE_CHECKING:  # listing runs needs no PyTorch, which takes seconds to import
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # listing runs needs no PyTorch, which takes seconds to impor
     from torch.optim import Optimizer
 
 _OPTIONS, _STATS, _SUMMARY = "options.json", "stats.jsonl", "summary.json"
+_LARGEST = 1 << 26  # bytes of a file of JSON
 _FIELDS = {"kind": str, "version": str, "options": dict, "shape": dict}  # of options.json
 
 
@@ -77,15 +79,19 @@ class RunDirectory:
             "options": dict(options),
             "shape": shape.as_dict(),
         }
-        content = files.to_json(record, path / _OPTIONS)
-        is_new = not os.path.lexists(path)
+        files.to_json(record, path / _OPTIONS)  # complains, if it must, with the name of a value
+        content = files.to_json(files.sealed(record), path / _OPTIONS)
+        made = _missing(path)
         try:
             _check_unused(path)
             path.mkdir(parents=True, exist_ok=True)
-            files.replace(path / _OPTIONS, content)
+            files.create(path / _OPTIONS, content)
+        except FileExistsError:
+            raise _taken(path) from None
         except OSError as error:
-            if is_new:
-                shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):  # somebody else has put something there
+                for folder in made:
+                    folder.rmdir()
             fault = error.strerror or error
             raise ValueError(f"--out {path}: cannot be written: {fault}; choose another") from None
         return cls.open(path)
@@ -97,7 +103,8 @@ class RunDirectory:
         file = path / _OPTIONS
         if not file.is_file():
             raise ValueError(f"{path}: no run here, {_OPTIONS} is missing; name a run's folder")
-        record = files.from_json(files.read(file), file)
+        files.check_inside(path)
+        record = files.unsealed(files.from_json(files.read(file, _LARGEST), file), file)
         if unknown := sorted(record.keys() - _FIELDS):
             raise ValueError(f"{file}: unknown field {unknown[0]!r}; update firstspike")
         record.setdefault("shape", MNIST.as_dict())
@@ -110,11 +117,15 @@ class RunDirectory:
             raise files.damaged(file, str(error)) from None
         return cls(path=path, shape=shape, **record)
 
+    def writing(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other processes from writing to the run. ValueError if one does."""
+        return locks.held(self.path)
+
     def discard(self) -> None:
         """Remove a run that has nothing yet but its options; others stay."""
         if self.has_checkpoint():
             return
-        for name in (_OPTIONS, _STATS):
+        for name in (_OPTIONS, _STATS, locks.NAME):
             (self.path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # something of somebody else's is in it
             self.path.rmdir()
@@ -173,7 +184,8 @@ class RunDirectory:
 
     def check_checkpoint(self) -> dict[str, Any]:
         """The ``state`` that was saved. ValueError as for `load_checkpoint`, of all files."""
-        return checkpoint.check(self.path / "checkpoint")
+        folder = self.path / "checkpoint"
+        return _checked(checkpoint.check(folder), folder)
 
     def load_checkpoint(
         self, models: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer] | None = None
@@ -192,7 +204,8 @@ class RunDirectory:
             ValueError: there is no checkpoint, a file is missing or damaged, or it belongs to
                 another architecture or optimiser.
         """
-        return checkpoint.load(self.path / "checkpoint", models, optimizers or {})
+        folder = self.path / "checkpoint"
+        return _checked(checkpoint.load(folder, models, optimizers or {}), folder)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write ``summary.json``. ValueError as for `append_stats`."""
@@ -204,7 +217,7 @@ class RunDirectory:
         file = self.path / _SUMMARY
         if not file.is_file():
             raise ValueError(f"{file}: not there yet; end the run with --resume {self.path}")
-        return files.from_json(files.read(file), file)
+        return files.from_json(files.read(file, _LARGEST), file)
 
     def sample_path(self, epoch: int) -> Path:
         """``samples/epoch-NNN.png``; makes the folder."""
@@ -219,8 +232,10 @@ class RunDirectory:
         lines = files.read(file).splitlines(keepends=True) if file.exists() else []
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()
-        numbered = enumerate(lines, 1)
-        return [(line, files.from_json(line, f"{file}, line {n}")) for n, line in numbered]
+        sources = [f"{file}, line {number}" for number in range(1, len(lines) + 1)]
+        records = map(files.from_json, lines, sources)
+        pairs = zip(records, sources, strict=True)
+        return list(zip(lines, [_checked(*pair) for pair in pairs], strict=True))
 
     def _replace(self, file: Path, content: bytes) -> None:
         with self._explained(file):
@@ -249,10 +264,34 @@ def epoch_generator(seed: int, epoch: int, stream: str = "") -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))  # it uses 32 bits
 
 
+def _checked(record: dict[str, Any], source: Path | str) -> dict[str, Any]:
+    """A state or a line of statistics. ValueError if its epoch or seconds are none."""
+    epoch, seconds = record.get("epoch", 0), record.get("seconds", 0.0)
+    if type(epoch) is not int or epoch < 0:
+        raise files.damaged(source, f"epoch cannot be {epoch!r}")
+    if type(seconds) not in (int, float) or seconds < 0:
+        raise files.damaged(source, f"seconds cannot be {seconds!r}")
+    return record
+
+
 def _check_unused(path: Path) -> None:
     """Raise ValueError unless a run can start at ``path``: nothing there, or an empty folder."""
     if (path / _OPTIONS).exists():
-        raise ValueError(f"--out {path}: holds another run; choose another or use --resume {path}")
-    leftover = files.beside(path / _OPTIONS)
-    if path.exists() and not (path.is_dir() and set(path.iterdir()) <= {leftover}):
+        raise _taken(path)
+    if not path.exists():
+        return
+    leftovers = list(path.iterdir()) if path.is_dir() else []
+    if not path.is_dir() or not all(files.is_leftover(it, path / _OPTIONS) for it in leftovers):
         raise ValueError(f"--out {path}: is not an empty folder; choose another")
+    for leftover in leftovers:
+        with contextlib.suppress(OSError):
+            leftover.unlink()
+
+
+def _taken(path: Path) -> ValueError:
+    return ValueError(f"--out {path}: holds another run; choose another or use --resume {path}")
+
+
+def _missing(path: Path) -> list[Path]:
+    """The folders that have to be made for a path, the deepest first."""
+    return list(itertools.takewhile(lambda it: not os.path.lexists(it), [path, *path.parents]))

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from threading import get_ident
 from typing import Any
+
+LARGEST = 1 << 32  # bytes of any file that is read at once
+_SEAL = "checksum"  # the field that `sealed` adds
 
 
 def beside(file: Path) -> Path:
-    """Where a file is written before it is renamed; hidden, with the same suffix."""
-    return file.with_name(f".{file.stem}.tmp{file.suffix}")
+    """Where this thread writes a file before it is renamed; hidden, with the same suffix."""
+    return file.with_name(f".{file.stem}.{os.getpid()}-{get_ident()}.tmp{file.suffix}")
+
+
+def is_leftover(path: Path, file: Path) -> bool:
+    """Whether a kill may have left this path in place of a file, by its name."""
+    name = rf"\.{re.escape(file.stem)}\.([0-9-]+\.)?tmp{re.escape(file.suffix)}"
+    return re.fullmatch(name, path.name) is not None
 
 
 @contextlib.contextmanager
@@ -42,7 +55,7 @@ def write(file: Path, content: bytes) -> None:
     with file.open("wb") as stream:
         stream.write(content)
         stream.flush()
-        os.fsync(stream.fileno())
+        _wait_for_disk(stream.fileno())
 
 
 def replace(file: Path, content: bytes) -> None:
@@ -50,6 +63,36 @@ def replace(file: Path, content: bytes) -> None:
     with replacing(file) as temporary:
         write(temporary, content)
     sync(file.parent)
+
+
+def create(file: Path, content: bytes) -> None:
+    """`write` a file that must not be there: of several processes, one succeeds.
+
+    Raises:
+        FileExistsError: it is there.
+        OSError: it cannot be written.
+    """
+    temporary = beside(file)
+    try:
+        write(temporary, content)
+        _rename_to_new(temporary, file)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    sync(file.parent)
+
+
+def _rename_to_new(temporary: Path, file: Path) -> None:
+    if os.name == "nt":
+        os.rename(temporary, file)  # refuses to replace a file there
+        return
+    try:
+        os.link(temporary, file)
+    except FileExistsError:
+        raise
+    except (AttributeError, OSError):  # a system, or a file system, without links
+        with file.open("xb") as stream:
+            stream.write(temporary.read_bytes())
 
 
 def save(file: Path, content: bytes) -> None:
@@ -69,17 +112,55 @@ def sync(folder: Path) -> None:
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            _wait_for_disk(descriptor)
         finally:
             os.close(descriptor)
 
 
-def read(file: Path) -> bytes:
-    """The content of a file. ValueError if it cannot be read."""
+def _wait_for_disk(descriptor: int) -> None:
+    """fsync, where there is one: some systems have none, and some file systems refuse it."""
+    if not hasattr(os, "fsync"):
+        return
     try:
-        return file.read_bytes()
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+
+
+def read(file: Path, most: int = LARGEST) -> bytes:
+    """The content of a file. ValueError if it cannot be read, or has more than ``most`` bytes."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(most + 1)
     except OSError as error:
         raise damaged(file, error.strerror or str(error)) from None
+    if len(content) > most:
+        raise damaged(file, f"has more than {most} bytes")
+    return content
+
+
+def find(folder: Path, name: str) -> list[Path]:
+    """Files of this name below a folder, in order; what vanishes meanwhile is passed over.
+
+    Links to folders are not followed.
+    """
+    found = (Path(place) / name for place, _, names in os.walk(folder) if name in names)
+    return sorted(found)
+
+
+def check_inside(folder: Path) -> None:
+    """ValueError if a link in a folder leads out of it, which one of ours never does."""
+    own = folder.resolve()
+    for place, folders, names in os.walk(folder):
+        for path in (Path(place, name) for name in (*folders, *names)):
+            if path.is_symlink() and not path.resolve().is_relative_to(own):
+                raise ValueError(f"{path}: a link that leads out of {folder}; replace or remove it")
+
+
+def is_name(text: object) -> bool:
+    """Whether this can name a file in a folder, and nothing elsewhere."""
+    return isinstance(text, str) and text not in ("", ".", "..") and not set(text) & set("/\\:\0")
 
 
 def damaged(file: Path | str, reason: str) -> ValueError:
@@ -90,12 +171,37 @@ def damaged(file: Path | str, reason: str) -> ValueError:
 def from_json(content: bytes, source: Path | str) -> dict[str, Any]:
     """A JSON object. ValueError that names the source if the content is anything else."""
     try:
-        record = json.loads(content)
-    except ValueError as error:
+        record = json.loads(content, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise damaged(source, f"no JSON ({error})") from None
     if not isinstance(record, dict):
         raise damaged(source, "no JSON object")
     return record
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with a checksum of its own, for files in which a flipped bit would not be seen."""
+    return {**record, _SEAL: _checksum(record)}
+
+
+def unsealed(record: Mapping[str, Any], source: Path) -> dict[str, Any]:
+    """The record that was sealed, or one of an older version as it is. ValueError if changed."""
+    content = {name: value for name, value in record.items() if name != _SEAL}
+    if _SEAL in record and record[_SEAL] != _checksum(content):
+        raise ValueError(
+            f"{source}: damaged: not what its {_SEAL} says; restore it from a copy or, if you have "
+            f"changed it on purpose, remove the {_SEAL}"
+        )
+    return content
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    content = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def to_json(record: Mapping[str, Any], file: Path, indent: int | None = 2) -> bytes:

@@ -11,10 +11,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from firstspike.runs import locks
 
 State = Literal["done", "kept", "failed", "skipped"]
 
@@ -76,26 +78,13 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-@contextlib.contextmanager
-def locked(folder: Path, wait: Callable[[], None]) -> Iterator[None]:
+def locked(folder: Path, wait: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
     """Keep a second process out of the folder as long as this one or one of its jobs lives.
 
-    Jobs inherit the lock: those of a process that was killed end before the next one starts, so
-    that two never write to one run. ``wait`` is called if that takes time.
+    Jobs inherit the lock: those of a process that was killed end before the next one starts.
+    ``wait`` is called if that takes time.
     """
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    with (folder / "lock").open("wb") as lock:
-        os.set_inheritable(lock.fileno(), True)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            wait()
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return locks.held(folder, wait, inherit=True)
 
 
 def execute(

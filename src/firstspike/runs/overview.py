@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,8 @@ def find(folder: Path) -> list[Overview]:
     """Every run below a folder, or the one in it. ValueError if there is none."""
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; give one that holds run directories")
-    runs = [look(file.parent) for file in sorted(folder.rglob("options.json"))]
+    places = [file.parent for file in files.find(folder, "options.json")]
+    runs = [run for run in map(_look, places) if run is not None]
     if not runs:
         raise ValueError(f"{folder}: no run below; make one with `firstspike train`")
     return runs
@@ -55,9 +57,21 @@ def find(folder: Path) -> list[Overview]:
 
 def look(path: Path) -> Overview:
     """One run, whatever its state. ValueError if there is none at all."""
-    if not (path / "options.json").is_file():
+    found = _look(path)
+    if found is None:
         raise ValueError(f"{path}: no run here, options.json is missing; name a run's folder")
-    changed = max(file.stat().st_mtime for file in path.glob("*.json*"))
+    return found
+
+
+def _look(path: Path) -> Overview | None:
+    """One run; None if there is none, or no longer."""
+    written = []
+    for name in ("options.json", "stats.jsonl", "summary.json"):
+        with contextlib.suppress(OSError):
+            written.append((path / name).stat().st_mtime)
+    if not (path / "options.json").is_file():
+        return None
+    changed = max(written, default=0.0)
     try:
         return _read(RunDirectory.open(path), changed)
     except ValueError as error:
@@ -68,7 +82,7 @@ def _read(run: RunDirectory, changed: float) -> Overview:
     """A run. If all but its options is damaged, what can be said of it is."""
     known: dict[str, Any] = {"path": run.path, "kind": run.kind, "options": run.options}
     try:
-        epoch = int(run.check_checkpoint()["epoch"]) if run.has_checkpoint() else 0
+        epoch = run.check_checkpoint().get("epoch", 0) if run.has_checkpoint() else 0
         lines = [line for line in run.read_stats() if line.get("epoch", 0) <= epoch]
         summary = run.read_summary() if (run.path / "summary.json").exists() else {}
         figures = _numbers(lines[-1] if lines else {}) | _numbers(summary) | _evaluations(run.path)
