@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import firstspike as fs
 from firstspike.models.quantized import quantize
-from firstspike.nn import FirstSpikeLinear, by_input
+from firstspike.nn import FirstSpikeLinear, by_input, by_output
 from firstspike.training.config import GanConfig
 from firstspike.training.gan import SpikingGan
 
@@ -182,7 +182,7 @@ def test_autocast_changes_nothing(options):
 # Parameters
 
 
-@pytest.mark.parametrize("stored", [lambda module: module, by_input], ids=["plain", "by_input"])
+@pytest.mark.parametrize("stored", [by_input, by_output])
 def test_storage_changes_no_bit(stored):
     plain, module, times = layer(), stored(layer()), some_times(5, 6)
     fired = [it(times) for it in (plain, module)]
@@ -193,7 +193,7 @@ def test_storage_changes_no_bit(stored):
 
 
 def test_optimisers_that_take_parameters_apart():
-    module, times = layer(silent="pull"), some_times(5, 6)
+    module, times = by_output(layer(silent="pull")), some_times(5, 6)
     optimizer = torch.optim.LBFGS(module.parameters(), max_iter=2)
 
     def closure():
@@ -210,7 +210,7 @@ def test_optimisers_that_take_parameters_apart():
 
 
 def test_pruning():
-    model = fs.models.classifier(8, pixels=6, t_max=T_MAX)
+    model = by_output(fs.models.classifier(8, pixels=6, t_max=T_MAX))
     prune.l1_unstructured(model[0], "weight", 0.5)
     assert int((model[0].weight == 0).sum()) == 24
     images = torch.rand(5, 6)
@@ -229,7 +229,7 @@ def test_weights_changed_behind_the_back_of_pytorch_count():
     assert (model.classify(images).decisions == T_MAX).all()
 
 
-@pytest.mark.parametrize("stored", [lambda module: module, by_input], ids=["plain", "by_input"])
+@pytest.mark.parametrize("stored", [by_input, by_output])
 def test_copies_and_pickles(stored):
     module, times = stored(layer()), some_times(5, 6)
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):

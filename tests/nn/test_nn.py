@@ -14,6 +14,7 @@ from firstspike.nn import (
     FirstSpikeLinear,
     FirstSpikeSequential,
     by_input,
+    by_output,
     normalize_error,
     weight_range,
 )
@@ -91,6 +92,9 @@ def test_weights_stay_contiguous_by_input():
     before = layer.weight.tolist()
     assert by_input(layer) is layer
     assert layer.weight.tolist() == before
+    by_output(layer)
+    assert layer.weight.is_contiguous() and layer.weight.tolist() == before
+    by_input(layer)
     optimiser = torch.optim.Adam(layer.parameters())
     layer(torch.zeros(2, 5)).sum().backward()
     optimiser.step()

@@ -53,9 +53,9 @@ class FirstSpikeLinear(SpikingLayer):
         input: spike times [B, in_features], whole values in 0..t_max; output: [B, out_features].
 
     Attributes:
-        weight: [out_features, in_features], contiguous as in `torch.nn.Linear`. An input spike
-            reads a column of it, so that on a CPU each pass transposes it first; `by_input` stores
-            it that way.
+        weight: [out_features, in_features], as in `torch.nn.Linear`. Of step neurons it is stored
+            so that ``weight.t()`` is contiguous, because one input spike reads one of its rows;
+            `by_output` stores it as `torch.nn.Linear` does.
         bias: [out_features] or None.
 
     Raises:
@@ -115,7 +115,9 @@ class FirstSpikeLinear(SpikingLayer):
         if norm is not None and not isinstance(self._own, RampNeuron):
             raise ValueError("norm is for ramp neurons: a step neuron has no window to measure in")
         self.norm, self._drawn = norm, drawn and self._own is not None
-        self.weight = nn.Parameter(torch.empty(self.out_features, self.in_features))
+        by_rows = torch.empty(self.in_features, self.out_features).t()
+        dense = torch.empty(self.out_features, self.in_features)
+        self.weight = nn.Parameter(by_rows if self._own is None else dense)
         has_bias = bias and norm is None
         self.bias = nn.Parameter(torch.empty(self.out_features)) if has_bias else None
         self.reset_parameters()
@@ -283,10 +285,7 @@ def weight_range(in_features: int, drift: float, spread: float) -> tuple[float, 
 def by_input(module: ModuleT) -> ModuleT:
     """Store the weights of every `FirstSpikeLinear` in a module by input, in place.
 
-    ``weight.t()`` is contiguous then, which spares each pass on a CPU to transpose it: of a batch
-    of 32, half of the time. Spike times, gradients and files stay the same. What takes parameters
-    apart with ``view(-1)``, as L-BFGS does, cannot use them any more. Networks that the package
-    trains are stored this way. Call it before an optimiser is made.
+    ``weight.t()`` is contiguous then, as step neurons are made; see `by_output`.
 
     Returns:
         The module.
@@ -294,6 +293,23 @@ def by_input(module: ModuleT) -> ModuleT:
     for layer in module.modules():
         if isinstance(layer, FirstSpikeLinear):
             layer.weight.data = layer.weight.detach().t().contiguous().t()
+    return module
+
+
+def by_output(module: ModuleT) -> ModuleT:
+    """Store weights of every `FirstSpikeLinear` in a module as `torch.nn.Linear` does, in place.
+
+    What takes parameters apart with ``view(-1)``, as `torch.optim.LBFGS`,
+    `torch.nn.utils.parameters_to_vector` and pruning do, needs that. Spike times, gradients and
+    files stay the same, but on a CPU each pass of step neurons transposes the weights first: of a
+    batch of 32, half of the time. Call it before an optimiser is made.
+
+    Returns:
+        The module.
+    """
+    for layer in module.modules():
+        if isinstance(layer, FirstSpikeLinear):
+            layer.weight.data = layer.weight.detach().contiguous()
     return module
 
 
