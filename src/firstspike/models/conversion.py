@@ -51,14 +51,12 @@ class _Part:
         name: in the network.
         module: a copy of it, with the batch normalisation behind it folded in.
         activation: ReLU of a layer with weights; None where it gives scores.
-        shape: of one sample of its inputs.
         largest: of its outputs.
     """
 
     name: str
     module: Any
     activation: nn.Module | None = None
-    shape: tuple[int, ...] = ()
     largest: float = 0.0
 
 
@@ -136,6 +134,8 @@ def _parts(network: nn.Module) -> list[_Part]:
             if waiting is not None and isinstance(module, (*_WEIGHTED, *_MEANS)):
                 raise ValueError(f"module {waiting.name} has no ReLU before module {name}")
             parts.append(_Part(name, copy.deepcopy(module).eval()))
+            if isinstance(module, nn.Conv2d):
+                parts[-1].module.padding = _padding(module, name)
             waiting = parts[-1] if isinstance(module, _WEIGHTED) else waiting
     weighted = [part for part in parts if isinstance(part.module, _WEIGHTED)]
     if not weighted:
@@ -186,6 +186,18 @@ def _check(module: nn.Module, name: str) -> None:
             _square(getattr(module, option), f"module {name}: {option} of {kind}")
 
 
+def _padding(module: nn.Conv2d, name: str) -> tuple[int, ...]:
+    """In numbers."""
+    if not isinstance(module.padding, str):
+        return module.padding
+    if module.padding == "valid":
+        return 0, 0
+    spans = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
+    if any(span % 2 for span in spans):
+        raise ValueError(f"module {name}: padding 'same' of an even kernel_size is not the same")
+    return tuple(span // 2 for span in spans)
+
+
 def _square(sides: int | tuple[int, int], what: str) -> int:
     down, right = _pair(sides)
     if down != right:
@@ -231,18 +243,16 @@ def _arranged(values: Tensor, first: nn.Module) -> Tensor:
 
 
 def _run(parts: list[_Part], values: Tensor) -> Tensor:
-    """Scores of the ReLU network; shapes and largest outputs of its parts are taken down."""
+    """Scores of the ReLU network; the largest output of each part is taken down."""
     weight = next(p.module.weight for p in parts if isinstance(p.module, _WEIGHTED))
     values = values.to(weight)
     for part in parts:
-        part.shape = tuple(values.shape[1:])
+        if isinstance(part.module, _MEANS):  # of what is positive already
+            part.module, part.activation = _as_convolution(part, values).to(weight), nn.ReLU()
         try:
             values = part.module(values)
         except (RuntimeError, ValueError) as error:
-            shape = ["N", *part.shape]
-            raise ValueError(
-                f"images do not fit module {part.name}, which got {shape}: {error}"
-            ) from None
+            raise _misfit(part, values, str(error)) from None
         if part.activation is not None:
             values = part.activation(values)
         largest = float(values.max())
@@ -252,13 +262,16 @@ def _run(parts: list[_Part], values: Tensor) -> Tensor:
     return values
 
 
+def _misfit(part: _Part, values: Tensor, reason: str) -> ValueError:
+    shape = ", ".join(map(str, ("N", *values.shape[1:])))
+    return ValueError(f"images do not fit module {part.name}, which got [{shape}]: {reason}")
+
+
 def _measure(parts: list[_Part], values: Tensor) -> Tensor | None:
     """Run the network on all images; scores [N, classes] unless the last layer has a ReLU."""
     scores = torch.cat([_run(parts, some) for some in values.split(_BATCH)])
-    last = [part for part in parts if isinstance(part.module, (*_WEIGHTED, *_MEANS))][-1]
-    if isinstance(last.module, _MEANS) or last.activation is not None:
-        return None
-    return scores.movedim(1, -1).flatten(0, -2)
+    last = [part for part in parts if isinstance(part.module, _WEIGHTED)][-1]
+    return None if last.activation is not None else scores.movedim(1, -1).flatten(0, -2)
 
 
 def _spiking(
@@ -277,22 +290,20 @@ def _spiking(
     weight = next(part.module.weight for part in parts if isinstance(part.module, _WEIGHTED))
     values, levels = values.to(weight), levels.to(weight)
     for part in parts:
-        made = part.module
-        module = _as_convolution(part).to(weight) if isinstance(made, _MEANS) else made
+        module = made = part.module
         values = module(values)
         if isinstance(module, nn.MaxPool2d):
             sides = _square(module.kernel_size, "kernel_size"), _square(module.stride, "stride")
             made = EarliestPool2d(*sides, t_max)
         elif not isinstance(module, _MOVERS):
             low, high = 0.0, part.largest or 1.0  # 1 is as good as any if no neuron is active
-            is_last = isinstance(part.module, _WEIGHTED) and part.activation is None
-            if is_last:
+            if part.activation is None:
                 low, high = window
             made = _neurons(module, t_max)
             made.weight.copy_(module.weight * (unit / (high - low)))
             made.bias.zero_()  # type: ignore[union-attr]
             lacking = (values - low) / (high - low) - made.drive(levels) / t_max
-            half = 0.0 if is_last else 0.5 / t_max
+            half = 0.0 if part.activation is None else 0.5 / t_max
             made.bias.copy_(lacking.transpose(0, 1).flatten(1).mean(dim=1) + half)  # type: ignore[union-attr]
             unit = high - low
         if part.activation is not None:
@@ -301,19 +312,19 @@ def _spiking(
         yield made
 
 
-def _as_convolution(part: _Part) -> nn.Conv2d:
-    """Means as a convolution of one channel each, with equal weights."""
-    module, (channels, *sides) = part.module, part.shape
+def _as_convolution(part: _Part, values: Tensor) -> nn.Conv2d:
+    """Means of these values as a convolution of one channel each, with equal weights."""
+    module = part.module
+    if values.ndim != 4:
+        raise _misfit(part, values, "means are of channels of two dimensions")
+    channels, *sides = values.shape[1:]
     stride: Any
     padding: Any = 0
     if isinstance(module, nn.AdaptiveAvgPool2d):
         asked = _pair(module.output_size)
         out = [side if one is None else one for one, side in zip(asked, sides, strict=True)]
         if any(side % one for one, side in zip(out, sides, strict=True)):
-            raise ValueError(
-                f"module {part.name}: output_size must divide the {sides[0]}x{sides[1]} values of "
-                f"a channel, got {out[0]}x{out[1]}"
-            )
+            raise _misfit(part, values, f"output_size must divide sides, got {out[0]}x{out[1]}")
         kernel = stride = (sides[0] // out[0], sides[1] // out[1])
     else:
         kernel, stride, padding = _pair(module.kernel_size), module.stride, module.padding
