@@ -16,7 +16,8 @@ from firstspike import cli
 OPTIONAL = ("matplotlib", "torchmetrics", "jinja2", "latex2mathml")
 OPTIONAL += ("lightning_fabric", "tensorboard", "nir", "h5py", "onnx")
 TRAINED = ("gan", "ann-gan", "classifier", "ann-classifier")
-OTHERS = ("generate", "evaluate", "export", "runs", "compare", "figures", "reproduce", "demo")
+OTHERS = ("generate", "convert", "evaluate", "export", "runs", "compare", "figures")
+OTHERS += ("reproduce", "demo")
 HELP = [[], ["train"], *(["train", kind] for kind in TRAINED), *([name] for name in OTHERS)]
 
 

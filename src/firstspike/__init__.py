@@ -10,7 +10,7 @@ from firstspike.times import T_MAX
 if TYPE_CHECKING:
     from firstspike import coding, data, losses, metrics, models, nn, ops
     from firstspike.coding import decode, encode
-    from firstspike.data import load_images, load_mnist
+    from firstspike.data import encode_events, load_images, load_mnist
     from firstspike.metrics import decide, spike_stats
     from firstspike.models.conversion import convert
     from firstspike.ops.fire import fire
@@ -23,6 +23,7 @@ _HOMES = {
     "decide": "metrics",
     "decode": "coding",
     "encode": "coding",
+    "encode_events": "data",
     "fire": "ops",
     "load_images": "data",
     "load_mnist": "data",
@@ -40,6 +41,7 @@ __all__ = [
     "decide",
     "decode",
     "encode",
+    "encode_events",
     "fire",
     "load_images",
     "load_mnist",

@@ -48,6 +48,7 @@ COMMANDS = (
     ("generate",),
     ("train", "classifier"),
     ("train", "ann-classifier"),
+    ("convert",),
     ("evaluate",),
     ("export",),
     ("runs",),

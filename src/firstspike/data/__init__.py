@@ -2,6 +2,7 @@
 
 from firstspike.data import augment
 from firstspike.data.bundled import MNIST_FILE, Split, load_mnist
+from firstspike.data.events import encode_events
 from firstspike.data.idx import read_idx
 from firstspike.data.images import SPLIT_SEED, ImageSet, split_validation
 from firstspike.data.pictures import IMAGE_SUFFIXES, SIDE, fit, to_gray
@@ -17,6 +18,7 @@ __all__ = [
     "Parts",
     "Split",
     "augment",
+    "encode_events",
     "fit",
     "load_images",
     "load_mnist",

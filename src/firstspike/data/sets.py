@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from firstspike.data import idx, pictures
+from firstspike.data import cifar, idx, pictures
 from firstspike.data.bundled import Split, check_split, load_mnist
 from firstspike.data.images import SPLIT_SEED, ImageSet, split_validation
 from firstspike.data.pictures import Colour
@@ -30,7 +30,10 @@ class Format:
 
 
 # In the order in which they are asked; pictures come last, as they take any folder.
-FORMATS: list[Format] = [Format("IDX files", idx.recognises, idx.load)]
+FORMATS: list[Format] = [
+    Format("IDX files", idx.recognises, idx.load),
+    Format("CIFAR in binary form", cifar.recognises, cifar.load),
+]
 
 
 class Parts(NamedTuple):
@@ -55,13 +58,17 @@ def load_images(
     """One split of a data set, whatever form it comes in.
 
     Args:
-        path: None for the bundled MNIST, or a folder of one of two kinds.
+        path: None for the bundled MNIST, or a folder of one of three kinds.
 
             *IDX files*: the images and labels of MNIST, Fashion-MNIST or KMNIST
             (``train-images-idx3-ubyte``, ``t10k-...``), of EMNIST
             (``emnist-letters-train-images-idx3-ubyte``, ``...-test-...``) or QMNIST, plain or
             gzip. EMNIST's files hold every image transposed; names that start with ``emnist-`` are
             turned upright here. The classes are the labels that occur.
+
+            *CIFAR-10 and CIFAR-100* in their binary form (``data_batch_1.bin``, ...,
+            ``test_batch.bin``; ``train.bin``, ``test.bin``, of which the fine classes), with the
+            names of ``batches.meta.txt`` or ``fine_label_names.txt``.
 
             *Pictures*: png, jpg, jpeg, bmp, gif, webp or tiff, with transparency on black. Each
             sub-folder is a class; pictures directly in the folder are one class. Folders
@@ -80,7 +87,7 @@ def load_images(
         return load_mnist(split)
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder; give one with IDX files or pictures")
+        raise ValueError(f"{folder}: no such folder; give one with IDX files, CIFAR's or pictures")
     for form in FORMATS:
         if form.recognises(folder):
             return form.load(folder, split)
