@@ -25,6 +25,7 @@ from firstspike.commands.figures import Figures
 from firstspike.commands.generate import Generate
 from firstspike.commands.reproduce import Reproduce
 from firstspike.commands.runs import Runs
+from firstspike.commands.terminal import Stopped, patient
 
 USAGE_ERROR = 2  # exit code for a user's mistake, as of tyro
 INTERRUPTED = 130
@@ -36,42 +37,70 @@ class Command(Protocol):
     def __call__(self) -> None: ...
 
 
+COMMANDS: dict[str, Any] = {
+    "generate": Generate,
+    "convert": Convert,
+    "evaluate": Evaluate,
+    "export": Export,
+    "runs": Runs,
+    "compare": Compare,
+    "figures": Figures,
+    "reproduce": Reproduce,
+    "demo": Demo,
+}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns 0, or 2 after one line on stderr if the input was wrong."""
     warnings.showwarning = _show_warning
-    try:
-        _parse(sys.argv[1:] if arguments is None else arguments)()
-    except (ValueError, OSError) as error:
-        print(f"firstspike: {error}", file=sys.stderr)
-        return USAGE_ERROR
-    except KeyboardInterrupt:
-        print("\nfirstspike: stopped; a training goes on with --resume RUN", file=sys.stderr)
-        return INTERRUPTED
+    given = sys.argv[1:] if arguments is None else arguments
+    with patient():
+        try:
+            _parse([_at_home(word) for word in given])()
+        except (ValueError, OSError) as error:
+            print(f"firstspike: {error}", file=sys.stderr)
+            return USAGE_ERROR
+        except KeyboardInterrupt as stop:
+            goes_on = f"; it goes on with: {stop}" if isinstance(stop, Stopped) else ""
+            print(f"\nfirstspike: stopped{goes_on}", file=sys.stderr)
+            return INTERRUPTED
     return 0
 
 
+def _at_home(word: str) -> str:
+    """An argument with ``~`` expanded, as ``~/x`` and in ``--out=~/x``, which shells leave."""
+    option, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return option + sign + (os.path.expanduser(value) if value.startswith("~") else value)
+
+
 def _parse(arguments: list[str]) -> Command:
-    """The command that the arguments describe; tyro prints help and mistakes, and exits."""
+    """The command that the arguments describe; tyro prints help and mistakes, and exits.
+
+    A command that is named is parsed alone: mistakes then point to its own help.
+    """
     if arguments == ["--version"]:
         return lambda: print(__version__)
-    command: Any = (
-        train.command(arguments)
-        | Annotated[Generate, subcommand("generate")]
-        | Annotated[Convert, subcommand("convert")]
-        | Annotated[Evaluate, subcommand("evaluate")]
-        | Annotated[Export, subcommand("export")]
-        | Annotated[Runs, subcommand("runs")]
-        | Annotated[Compare, subcommand("compare")]
-        | Annotated[Figures, subcommand("figures")]
-        | Annotated[Reproduce, subcommand("reproduce")]
-        | Annotated[Demo, subcommand("demo")]
-    )
+    kinds = train.commands(arguments)
+    first, second = [*arguments[:2], "", ""][:2]
+    if first == "train" and second in kinds:
+        made, default = kinds[second]
+        return _of(made, ("train", second), arguments, default)
+    if first in COMMANDS:
+        return _of(COMMANDS[first], (first,), arguments)
+    every: Any = train.command(arguments)
+    for name, command in COMMANDS.items():
+        every = every | Annotated[command, subcommand(name)]
+    return _of(every, (), arguments)
+
+
+def _of(command: Any, path: tuple[str, ...], arguments: list[str], *default: Any) -> Command:
     parsed: Command = tyro.cli(
         command,
-        prog="firstspike",
-        description="Networks in which every neuron spikes at most once.",
-        args=arguments,
+        prog=" ".join(("firstspike", *path)),
+        description=None if path else "Networks in which every neuron spikes at most once.",
+        args=arguments[len(path) :],
         config=(OmitArgPrefixes, OmitSubcommandPrefixes),
+        **({"default": default[0]} if default else {}),
     )
     return parsed
 

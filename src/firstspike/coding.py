@@ -24,6 +24,7 @@ from firstspike.torch_private import is_plain
 
 ImageLike = Tensor | NDArray[Any]
 
+_PART = 1 << 20  # pixels that are encoded at a time
 _LEVELS = 255  # the largest value of an 8-bit pixel
 
 
@@ -47,7 +48,14 @@ def encode(images: ImageLike, t_max: int = T_MAX) -> Tensor:
     t_max = check_t_max(t_max, dtype)
     pixels = as_images(images)
     if pixels.dtype == torch.uint8:
-        return ((_LEVELS - pixels.long()) * t_max // _LEVELS).to(dtype)
+        table = torch.from_numpy(shade_times(t_max)).to(pixels.device, dtype)
+        if not is_plain(pixels):
+            return table[pixels.long()]
+        times = torch.empty(pixels.shape, dtype=dtype, device=pixels.device)
+        parts = zip(pixels.flatten().split(_PART), times.view(-1).split(_PART), strict=True)
+        for part, result in parts:  # as indices, pixels take eight times their memory
+            torch.index_select(table, 0, part.int(), out=result)
+        return times
     rounding = min(0.5, 2 * torch.finfo(pixels.dtype).eps * t_max)
     exact = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
     return torch.floor((1 - exact) * t_max + rounding).to(dtype)

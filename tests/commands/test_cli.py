@@ -193,6 +193,7 @@ def broken(tmp_path, trained) -> dict[str, Path]:
     idx_files(folders["rubbish"], b"rubbish")
     shutil.copytree(trained, folders["other"])
     record = json.loads((folders["other"] / "options.json").read_text())
+    del record["checksum"]  # changed on purpose
     record["options"]["hidden"] = 9
     (folders["other"] / "options.json").write_text(json.dumps(record))
     shutil.copytree(trained, folders["corrupt"])

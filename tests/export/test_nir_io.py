@@ -12,6 +12,7 @@ import torch
 from firstspike.export import nir as nir_io
 from firstspike.models import Classifier
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
+from firstspike.runs import files
 
 T_MAX = 32
 
@@ -217,6 +218,88 @@ def test_a_branch_is_named(tmp_path):
     nir.write(tmp_path / "a.nir", nir.NIRGraph(nodes, edges))
     with pytest.raises(ValueError, match="'input', an Input node, is out of place"):
         nir_io.load(tmp_path / "a.nir")
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["weight", "r", "v_threshold", "v_reset"])
+def test_values_that_are_no_numbers_are_named(tmp_path, name, odd):
+    values = np.full(2, -1e9 if name == "v_reset" else 1.0)
+    values[1] = odd
+    weight = np.where(EYE > 0, np.float32(odd), EYE) if name == "weight" else EYE
+    options = {} if name == "weight" else {name: values}
+    write(tmp_path / "a.nir", nir.Linear(weight), neuron(**options))
+    with pytest.raises(ValueError, match=r"node 'if' has .* that are no finite numbers"):
+        nir_io.load(tmp_path / "a.nir")
+
+
+def test_an_exact_bias_that_is_no_number_is_named(tmp_path):
+    def change(graph):
+        graph.nodes["if_1"].metadata["bias"] = np.full(12, np.nan)
+
+    changed(tmp_path / "a.nir", change)
+    with pytest.raises(ValueError, match="has metadata that are no finite numbers"):
+        nir_io.load(tmp_path / "a.nir")
+
+
+@pytest.mark.parametrize(("reset", "fits"), [(-1.0, True), (-0.999, False)])
+def test_a_neuron_that_only_reaches_its_threshold_does_not_fire_again(tmp_path, reset, fits):
+    """Weights of 2 after a reset to -1 come to the threshold of 1, which must be exceeded."""
+    write(tmp_path / "a.nir", nir.Linear(2 * EYE), neuron(v_reset=np.full(2, reset)))
+    if fits:
+        assert nir_io.load(tmp_path / "a.nir").sizes == (2, 2)
+        return
+    with pytest.raises(ValueError, match="2 neurons that can fire again"):
+        nir_io.load(tmp_path / "a.nir")
+
+
+def outside(file):
+    del file["node/nodes/affine_1/weight"]
+    file["node/nodes/affine_1/weight"] = h5py.ExternalLink("other.h5", "x")
+
+
+def soft(file):
+    file["node/more"] = h5py.SoftLink("/node")
+
+
+def huge(file):
+    file.create_dataset("node/nodes/affine_1/more", (1 << 20, 1 << 12), chunks=True, dtype="f8")
+
+
+def deep(file):
+    file.create_group("/".join("a" * 30))
+
+
+def stored_elsewhere(file):
+    file.create_dataset("more", (4,), "u1", external=[("other.bin", 0, 4)])
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (outside, "'weight' is a link to elsewhere"),
+        (soft, "'more' is a link to elsewhere"),
+        (huge, "bytes unpacked, more than"),
+        (deep, "groups within groups"),
+        (stored_elsewhere, "'more' has its data elsewhere"),
+    ],
+)
+def test_a_file_that_reaches_out_or_blows_up_is_refused(tmp_path, change, wanted):
+    nir_io.save(tmp_path / "a.nir", network())
+    with h5py.File(tmp_path / "a.nir", "r+") as file:
+        change(file)
+    with pytest.raises(ValueError, match=rf"a\.nir: no graph that nir can read: .*{wanted}"):
+        nir_io.load(tmp_path / "a.nir")
+
+
+def test_a_full_disk_ends_no_process(tmp_path, monkeypatch):
+    def full(file, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "write", full)
+    for portable in (False, True):
+        with pytest.raises(ValueError, match=r"a\.nir: cannot be written: No space left"):
+            nir_io.save(tmp_path / "a.nir", network(), portable=portable)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_graph_without_a_start_or_without_nodes_is_named(tmp_path):

@@ -63,6 +63,12 @@ def test_one_sample_after_the_other(loss, delay, norm):
     assert any((hidden == T_MAX).any() and (output < T_MAX).any() for hidden, output in seen)
 
 
+def test_each_layer_has_a_rate_of_its_own():
+    """Of errors and of decay."""
+    rule = dataclasses.replace(PLAIN, normalize="l2", lr=(0.05, 0.01), decay=1.0)
+    check_against_reference(rule, weights())
+
+
 @pytest.mark.parametrize("loss", ["s4nn", "aggressive"])
 @pytest.mark.parametrize("delay", [0, 1])
 def test_silent_outputs(loss, delay):

@@ -26,8 +26,8 @@ class Convert:
         from firstspike.runs.directory import RunDirectory
         from firstspike.training.conversion import convert_run
 
-        run = RunDirectory.open(self.run.expanduser())
-        made = convert_run(run, self.out.expanduser(), self.t_max, self.images)
+        run = RunDirectory.open(self.run)
+        made = convert_run(run, self.out, self.t_max, self.images)
         alike = round(made.agreement * made.count)
         print(f"{made.run.path}: decides {alike} of the {made.count} images of {made.images}")
         print(f"like the dense network ({made.agreement:.2%})")

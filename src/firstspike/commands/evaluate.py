@@ -40,7 +40,7 @@ class Evaluate:
     def __call__(self) -> None:
         if not self.runs:
             raise ValueError("name at least one run")
-        kind = _kind_of(self.runs[0].expanduser())
+        kind = _kind_of(self.runs[0])
         if kind.evaluate is None:
             raise ValueError(f"{self.runs[0]}: there is nothing to measure of a {kind.name} run")
         kinds.load(kind.evaluate)(self)

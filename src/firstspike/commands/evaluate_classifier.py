@@ -34,7 +34,7 @@ def evaluate(request: Evaluate) -> None:
     require("report", "matplotlib", purpose="evaluate")
     if len(request.runs) > 1 or len(request.against) > 1:
         raise ValueError(f"{request.runs[0]}: a classifier; evaluate one, --against one other")
-    run = RunDirectory.open(request.runs[0].expanduser())
+    run = RunDirectory.open(request.runs[0])
     trainer = load_trainer(run)
     model = trainer.result()
     images = _unseen(trainer, run, request.split)

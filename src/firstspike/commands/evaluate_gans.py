@@ -66,9 +66,7 @@ def evaluate(request: Evaluate) -> None:
     require("report", "matplotlib", "torchmetrics", purpose="evaluate")
     if request.quantized:
         raise ValueError(f"--quantized {request.runs[0]}: is for classifiers; leave it out")
-    folders, against = (
-        [path.expanduser() for path in side] for side in (request.runs, request.against)
-    )
+    folders, against = list(request.runs), list(request.against)
     evaluate_gans(folders, against, request.split, request.out, averaged=request.averaged)
 
 

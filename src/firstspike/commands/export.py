@@ -45,8 +45,8 @@ class Export:
             raise ValueError(f"--portable is for --format nir, got {kind}; leave it out")
         from firstspike.export import nir, npz, onnx
 
-        model, facts = _network(RunDirectory.open(self.run.expanduser()), self.part)
-        out = self.out.expanduser()
+        model, facts = _network(RunDirectory.open(self.run), self.part)
+        out = self.out
         if kind == "nir":
             nir.save(out, model, portable=self.portable, facts=facts)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:  # the command line starts without PyTorch
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif")
 MOST = 1_000_000  # images at once
+AT_ONCE = 1000  # images whose spikes are held in memory
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,14 @@ class Generate:
 
 def _generate(request: Generate) -> None:
     """Draw images, save them and tell their cost in spikes."""
-    out = request.out.expanduser()
+    out = request.out
     _check(request, out)
     import torch
 
     from firstspike.runs.directory import RunDirectory
     from firstspike.training.loading import load_gan
 
-    gan = load_gan(RunDirectory.open(request.run.expanduser()))
+    gan = load_gan(RunDirectory.open(request.run))
     rng = torch.Generator().manual_seed(request.seed)
     count, steps = request.count, request.interpolate
     if steps is not None:
@@ -60,11 +62,24 @@ def _generate(request: Generate) -> None:
         latents = gan.latents(count, rng, digits)
     else:
         latents = gan.walk(steps, count, rng, digits)
-    images = gan.sample(latents, averaged=request.averaged)
+    images, figures = _draw(gan, latents, averaged=request.averaged)
     _save(out, images, latents, steps)
     print(f"{len(images)} images: {out}")
-    for name, figure in gan.spikes(latents, averaged=request.averaged).items():
+    for name, figure in figures.items():
         print(f"  {name.replace('_', ' ')}: {figure:.4g}")
+
+
+def _draw(gan: Any, latents: torch.Tensor, *, averaged: bool) -> tuple[torch.Tensor, Counter[str]]:
+    """Images, and mean figures of their spikes, some at a time: layers need more room than they."""
+    import torch
+
+    images, figures = [], Counter[str]()
+    for part in latents.split(AT_ONCE):
+        images.append(gan.sample(part, averaged=averaged))
+        share = len(part) / len(latents)
+        spikes = gan.spikes(part, averaged=averaged)
+        figures.update({name: share * figure for name, figure in spikes.items()})
+    return torch.cat(images), figures
 
 
 def _check(request: Generate, out: Path) -> None:

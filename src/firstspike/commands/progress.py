@@ -7,14 +7,29 @@ from typing import Self
 
 from rich import progress as rich_progress
 from rich.console import Console
+from rich.table import Column
+from rich.text import Text
 
 from firstspike.training.trainer import Progress
+
+
+class _Figures(rich_progress.TextColumn):
+    """What is cut off where a terminal is narrow; the other columns stay."""
+
+    def render(self, task: rich_progress.Task) -> Text:
+        text = super().render(task)
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+    def get_table_column(self) -> Column:
+        return Column(ratio=1)
+
 
 _COLUMNS = (
     rich_progress.TextColumn("epoch {task.fields[epoch]}/{task.total:.0f}"),
     rich_progress.BarColumn(bar_width=20),
     rich_progress.TimeRemainingColumn(compact=True),
-    rich_progress.TextColumn("{task.fields[figures]}"),
+    _Figures("{task.fields[figures]}"),
 )
 
 

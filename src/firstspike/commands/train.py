@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union, get_type_hint
 
 import tyro
 
-from firstspike.runs import loggers
+from firstspike.commands.terminal import Stopped
+from firstspike.runs import files, loggers
 from firstspike.runs.directory import RunDirectory, unused_path
 from firstspike.shape import in_short
 from firstspike.training import kinds
@@ -77,20 +79,28 @@ class Train:
         self.network()
 
 
-def command(arguments: Sequence[str]) -> Any:
-    """The type of the command for tyro, whose defaults are those of the recipe asked for.
+def commands(arguments: Sequence[str]) -> dict[str, tuple[Any, Any]]:
+    """By kind, the type of its command for tyro, and its default: that of the recipe asked for.
 
     Args:
         arguments: of the command line; those after ``train KIND`` may choose a recipe.
     """
     asked = arguments[1] if len(arguments) > 1 and arguments[0] == "train" else None
-    commands: list[Any] = []
+    found: dict[str, tuple[Any, Any]] = {}
     for kind in kinds.every():
         made = _class_of(kind)
         chosen = _chosen(kind, arguments[2:]) if kind.name == asked else {}
-        default = made(config=kind.defaults(chosen))
-        commands.append(Annotated[made, tyro.conf.subcommand(kind.name, default=default)])
-    network: Any = Union[tuple(commands)]  # noqa: UP007 - known only when this runs
+        found[kind.name] = made, made(config=kind.defaults(chosen))
+    return found
+
+
+def command(arguments: Sequence[str]) -> Any:
+    """The type of the command with all kinds for tyro; arguments as for `commands`."""
+    every = [
+        Annotated[made, tyro.conf.subcommand(name, default=default)]
+        for name, (made, default) in commands(arguments).items()
+    ]
+    network: Any = Union[tuple(every)]  # noqa: UP007 - known only when this runs
     fields: list[Any] = [("network", network)]
     made = dataclasses.make_dataclass("Train", fields, bases=(Train,), frozen=True)
     made.__doc__ = Train.__doc__
@@ -167,9 +177,10 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
     images = parts.training
     trainer = trainer_class.make(config, images.shape if run is None else run.shape)
     trainer.check(images)
-    is_new = run is None
+    is_new, made = run is None, []
     if run is None:
         out = unused_path(RUNS, kind.name_of_run(config)) if place.out is None else place.out
+        made = files.missing(out)
         run = RunDirectory.create(out, kind.name, config.as_dict(), images.shape)
     with run.writing():
         try:
@@ -177,9 +188,12 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
             print(f"classes: {in_short(images.present)}")
             with TrainingBar(trainer.config.epochs) as bar, loggers.following(run, logger) as log:
                 summary = loop.train(run, trainer, parts, bar, log)
-        except (ValueError, OSError):
+        except KeyboardInterrupt:
+            raise Stopped(resumption(kind, run.path)) from None
+        except Exception:
             if is_new and not run.has_checkpoint():
                 run.discard()
+                files.remove_empty(made)
             raise
     print(json.dumps(summary, indent=2))
     if kind.draws:
@@ -189,6 +203,11 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
         print(f"more: firstspike evaluate {run.path}")
 
 
+def resumption(kind: Kind, path: Path) -> str:
+    """The command that goes on with a run or a set."""
+    return f"firstspike train {kind.name} --resume {shlex.quote(str(path))}"
+
+
 def _settle(kind: Kind, config: Any, place: Place) -> tuple[RunDirectory | None, Any]:
     """The run to resume, if any, and the options that hold."""
     if place.resume is None:
@@ -196,7 +215,7 @@ def _settle(kind: Kind, config: Any, place: Place) -> tuple[RunDirectory | None,
         return None, with_absolute_data(config)
     if config != config.recipe_defaults() or place.out is not None:
         raise ValueError("--resume takes its options from the run; leave the others out")
-    run = RunDirectory.open(place.resume.expanduser())
+    run = RunDirectory.open(place.resume)
     if run.kind != kind.name:
         raise ValueError(f"--resume {run.path}: a {run.kind} run; use `train {run.kind}`")
     return run, kind.read(run.options, run.path)

@@ -27,7 +27,8 @@ from rich.table import Table
 
 from firstspike._version import __version__
 from firstspike.commands.progress import figures_of
-from firstspike.commands.train import RUNS, SET_INDEX, SetPlace, with_absolute_data
+from firstspike.commands.terminal import Stopped
+from firstspike.commands.train import RUNS, SET_INDEX, SetPlace, resumption, with_absolute_data
 from firstspike.data import ImageSet, load_images
 from firstspike.drawing import grids as plots
 from firstspike.runs import files, jobs, loggers
@@ -129,19 +130,22 @@ def run(kind: Kind, config: Any, place: SetPlace) -> None:
     if place.resume is not None:
         if config != config.recipe_defaults() or place.out is not None or place.digits is not None:
             raise ValueError("--resume takes its options from the set; leave the others out")
-        wanted = DigitSet.open(place.resume.expanduser(), kind.name)
+        wanted = DigitSet.open(place.resume, kind.name)
     else:
         config.check()
         if config.digit != config.recipe_defaults().digit:
             raise ValueError(f"--digits {place.digits}: says what to draw; leave --digit out")
         out = place.out or unused_path(RUNS, f"{kind.name}-digits-seed{config.seed}")
-        wanted = DigitSet.plan(out.expanduser(), kind.name, place.digits or "", config)
+        wanted = DigitSet.plan(out, kind.name, place.digits or "", config)
     if place.dry_run:
         print(json.dumps({"digits": wanted.digits, **wanted.options}, indent=2))
         return
     if place.resume is None:
         wanted.begin()
-    train_set(wanted, place.log)
+    try:
+        train_set(wanted, place.log)
+    except KeyboardInterrupt:
+        raise Stopped(resumption(kind, wanted.path)) from None
 
 
 def is_set(path: Path | None) -> bool:

@@ -35,7 +35,7 @@ def reproduce(out: Path | None, runs: Path | None, *, quick: bool) -> None:
     if runs is not None:
         gather([runs])  # complains, if it must, before anything is written
     name = "reproduction-quick" if quick else "reproduction"
-    out = Path(name) if out is None else out.expanduser()
+    out = Path(name) if out is None else out
     scale = QUICK if quick else FULL
     wanted = plan(scale) if runs is None else [CODINGS]
     with files.explained(out, "choose another --out"):

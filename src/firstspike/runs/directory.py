@@ -81,7 +81,7 @@ class RunDirectory:
         }
         files.to_json(record, path / _OPTIONS)  # complains, if it must, with the name of a value
         content = files.to_json(files.sealed(record), path / _OPTIONS)
-        made = _missing(path)
+        made = files.missing(path)
         try:
             _check_unused(path)
             path.mkdir(parents=True, exist_ok=True)
@@ -89,9 +89,7 @@ class RunDirectory:
         except FileExistsError:
             raise _taken(path) from None
         except OSError as error:
-            with contextlib.suppress(OSError):  # somebody else has put something there
-                for folder in made:
-                    folder.rmdir()
+            files.remove_empty(made)
             fault = error.strerror or error
             raise ValueError(f"--out {path}: cannot be written: {fault}; choose another") from None
         return cls.open(path)
@@ -290,8 +288,3 @@ def _check_unused(path: Path) -> None:
 
 def _taken(path: Path) -> ValueError:
     return ValueError(f"--out {path}: holds another run; choose another or use --resume {path}")
-
-
-def _missing(path: Path) -> list[Path]:
-    """The folders that have to be made for a path, the deepest first."""
-    return list(itertools.takewhile(lambda it: not os.path.lexists(it), [path, *path.parents]))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -147,6 +148,20 @@ def find(folder: Path, name: str) -> list[Path]:
     """
     found = (Path(place) / name for place, _, names in os.walk(folder) if name in names)
     return sorted(found)
+
+
+def missing(folder: Path) -> list[Path]:
+    """The folders that would have to be made for a path, the deepest first."""
+    places = [folder, *folder.parents]
+    return list(itertools.takewhile(lambda place: not os.path.lexists(place), places))
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, the deepest first, as long as nothing is in them."""
+    with contextlib.suppress(OSError):
+        for folder in folders:
+            if folder.exists():
+                folder.rmdir()
 
 
 def check_inside(folder: Path) -> None:

@@ -160,12 +160,14 @@ def _next(waiting: list[Job], outcomes: dict[str, Outcome]) -> Job | None:
 
 def _start(job: Job, folder: Path, program: Sequence[str]) -> _Running:
     command = [*program, *job.arguments_in(folder)]
-    one_thread: dict[str, Any] = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    changes: dict[str, Any] = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    if places := os.environ.get("PYTHONPATH"):  # as seen from here: a job runs in another folder
+        changes["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, places.split(os.pathsep)))
     with _log(job, folder).open("wb") as log:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=os.environ | one_thread,
+            env=os.environ | changes,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -426,7 +426,7 @@ class AnnGan(Gan):
         self.discriminator = models.ann_discriminator(*sizes)
 
     def pixels(self, images: Tensor) -> Tensor:
-        return images.flatten(1).float() / 127.5 - 1
+        return images.flatten(1).float().div_(127.5).sub_(1)
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         return torch.randn(count, models.LATENTS, dtype=torch.float32, generator=rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -26,7 +27,7 @@ def load_run(path: str | os.PathLike[str]) -> Any:
     Raises:
         ValueError: there is no run, no checkpoint, or one of another architecture.
     """
-    run = RunDirectory.open(path)
+    run = RunDirectory.open(Path(path).expanduser())
     return load_trainer(run).result()
 
 

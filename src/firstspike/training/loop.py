@@ -109,11 +109,12 @@ def run_epochs(
     if run.has_checkpoint():
         state = run.load_checkpoint(trainer.networks, trainer.optimizers)
         trainer.loaded()
-    if state.get("epoch", epochs + 1) > epochs or "seconds" not in state:
+    if state.get("epoch", epochs + 1) > epochs:
         raise ValueError(
             f"{run.path}: damaged: its checkpoint is of epoch {state.get('epoch')} of {epochs}; "
             "restore it from a copy"
         )
+    state.setdefault("seconds", 0.0)
     run.truncate_stats(state["epoch"])
     started = time.monotonic() - state["seconds"]
     for epoch in range(state["epoch"] + 1, epochs + 1):

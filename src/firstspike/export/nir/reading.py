@@ -16,6 +16,10 @@ from firstspike.models import Classifier
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential, by_input
 from firstspike.times import T_MAX, check_t_max
 
+_LARGEST = 1 << 31  # bytes of all arrays of a file, unpacked
+_EXACT = ("threshold", "bias")  # of our metadata
+_DEEPEST = 16  # groups within groups
+
 
 def load(path: str | os.PathLike[str]) -> FirstSpikeSequential:
     """The network of a NIR file: `save`'s, or any row of Affine or Linear and IF nodes.
@@ -50,6 +54,7 @@ def _read(nir: Any, path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; give a NIR file")
     try:
+        _check_file(path)
         graph = nir.read(path)
         if not isinstance(graph, nir.NIRGraph):
             raise ValueError(f"only {described(graph)}")
@@ -59,12 +64,38 @@ def _read(nir: Any, path: Path) -> Any:
     return graph
 
 
+def _check_file(path: Path) -> None:
+    """ValueError unless all of a file is in it, and fits into memory unpacked."""
+    import h5py
+
+    def check(group: Any, depth: int) -> int:
+        if depth > _DEEPEST:
+            raise ValueError("groups within groups within groups")
+        total = 0
+        for name in group:
+            link = group.get(name, getlink=True)
+            if isinstance(link, (h5py.ExternalLink, h5py.SoftLink)):
+                raise ValueError(f"{name!r} is a link to elsewhere")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                total += check(item, depth + 1)
+                continue
+            if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
+                raise ValueError(f"{name!r} has its data elsewhere")
+            total += item.size * item.dtype.itemsize if item.size else 0
+        return total
+
+    with h5py.File(path, "r") as content:
+        if (size := check(content, 0)) > _LARGEST:
+            raise ValueError(f"{size} bytes unpacked, more than {_LARGEST}")
+
+
 def _whole(graph: Any, name: str, default: int) -> int:
     """A whole number from 0 on of the graph's metadata."""
     value = graph.metadata.get(name, default)
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         number = -1
     if number < 0 or number != value:
         raise ValueError(f"metadata: {name} must be a whole number from 0 on, got {value!r}")
@@ -72,7 +103,10 @@ def _whole(graph: Any, name: str, default: int) -> int:
 
 
 def _layer(pair: Pair, t_max: int, delay: int) -> FirstSpikeLinear:
-    """One of our layers. ValueError if its neurons might fire twice."""
+    """One of our layers. ValueError if its neurons might fire twice, or a value is none."""
+    for name, values in (("weights", pair.weight), *_values(pair.neuron)):
+        if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+            raise ValueError(f"node {pair.name!r} has {name} that are no finite numbers")
     neuron, dtype = pair.neuron, pair.weight.dtype
     weight = pair.weight * neuron.r.astype(dtype)[:, None]
     highest = neuron.v_reset + neuron.r * pair.inhibition + weight.clip(min=0).sum(axis=1)
@@ -95,6 +129,13 @@ def _layer(pair: Pair, t_max: int, delay: int) -> FirstSpikeLinear:
         if isinstance(layer.bias, nn.Parameter):
             layer.bias.copy_(torch.from_numpy(bias))
     return layer
+
+
+def _values(neuron: Any) -> list[tuple[str, Array]]:
+    """The arrays of an IF node, those of ours beside its metadata included."""
+    found = [(name, np.asarray(getattr(neuron, name))) for name in ("r", "v_threshold", "v_reset")]
+    exact = (np.asarray(neuron.metadata[name]) for name in _EXACT if name in neuron.metadata)
+    return found + [("metadata", values) for values in exact]
 
 
 def _unfolded(neuron: Any, dtype: Any) -> tuple[float, Array | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,12 @@ def save(
     """
     nir, path = import_nir(), Path(path)
     graph = _graph(nir, model, portable, facts or {})
-    with files.explained(path, "choose another place"), files.replacing(path) as temporary:
-        nir.write(temporary, graph)
-        if portable:
-            _drop_resets(temporary)
+    content = io.BytesIO()  # HDF5 ends the process if a disk is full
+    nir.write(content, graph)
+    if portable:
+        _drop_resets(content)
+    with files.explained(path, "choose another place"):
+        files.replace(path, content.getvalue())
 
 
 def import_nir() -> Any:
@@ -120,7 +123,7 @@ def _exact(layer: FirstSpikeLinear) -> dict[str, Any]:
     return exact
 
 
-def _drop_resets(file: Path) -> None:
+def _drop_resets(file: io.BytesIO) -> None:
     """Leave v_reset to its default, 0: sinabs 3.1 brings a nir that stops at the field."""
     import h5py
 

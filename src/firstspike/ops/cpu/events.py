@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numba
@@ -9,9 +12,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-njit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
+_HOW: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _DIGIT = 8  # bits of a spike time that one pass of the sort looks at
+
+
+class _Cache:
+    """Numba's cache of a function, from which nothing that is damaged or not allowed comes out."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+    def load_overload(self, *arguments: Any) -> Any:
+        """What was compiled before; None, so that it is compiled anew, if it cannot be read."""
+        return self._attempt(self._cache.load_overload, arguments)
+
+    def save_overload(self, *arguments: Any) -> None:
+        """Keep what was compiled, if that is possible."""
+        self._attempt(self._cache.save_overload, arguments)
+
+    def _attempt(self, call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        try:
+            return call(*arguments)
+        except Exception as error:  # there is no telling what unpickling raises
+            reason = f"{type(error).__name__}: {error}"
+            _warn_of(str(self._cache.cache_path), " ".join(reason.split()))
+            return None
+
+
+@functools.cache
+def _warn_of(place: str, reason: str) -> None:
+    warnings.warn(
+        f"kernels are compiled anew: the Numba cache cannot be used ({reason}); remove {place}, or "
+        "set NUMBA_CACHE_DIR to a folder that can be written to",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def njit(function: Callable[..., Any]) -> Any:
+    """A function compiled when it is first called, and kept for other processes if possible."""
+    try:
+        compiled = numba.njit(cache=True, **_HOW)(function)
+    except RuntimeError:  # there is no place for a cache
+        return numba.njit(**_HOW)(function)
+    if hasattr(compiled, "_cache"):
+        compiled._cache = _Cache(compiled._cache)
+    return compiled
 
 
 class Events(NamedTuple):

@@ -1,0 +1,159 @@
+"""Terminals of any encoding and width, closed pipes, interruptions; ``~``; help of sub-commands."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import untrained
+from rich.console import Console
+
+from firstspike import cli
+from firstspike.commands import terminal
+from firstspike.commands.progress import TrainingBar
+from firstspike.commands.terminal import Patient, Stopped, patient
+from firstspike.training import loop
+from firstspike.training.trainer import Progress
+
+STATS = {"train_accuracy": 0.5, "validation_set_accuracy": 0.25}
+
+
+def stream(encoding: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [("ascii", rb"\xfc \u2192 x"), ("cp932", rb"\xfc"), ("utf-8", "ü".encode())],
+)
+def test_letters_that_an_encoding_lacks(encoding, shown):
+    raw = stream(encoding)
+    out = Patient(raw)
+    print("ü → x", file=out)
+    out.flush()
+    assert raw.buffer.getvalue().startswith(shown)
+    assert out.encoding == encoding
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp932"])
+def test_a_bar_in_any_encoding(encoding, monkeypatch):
+    raw = stream(encoding)
+    monkeypatch.setattr(sys, "stdout", raw)
+    with patient():
+        console = Console(force_terminal=True, width=80, legacy_windows=False)
+        with TrainingBar(3, console) as bar:
+            bar(Progress(1, 1, 2, 5, STATS))
+            bar(Progress(1, 2, 2, 0, STATS, ended=True))
+    assert sys.stdout is raw
+    assert b"epoch 1" in raw.buffer.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 50, 36])
+def test_a_bar_in_any_width(width):
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=width, color_system=None)
+    with TrainingBar(30, console) as bar:
+        bar(Progress(2, 1, 2, 5, STATS))
+        bar._bar.refresh()
+        table = bar._bar.make_tasks_table(bar._bar.tasks)
+        lines = [
+            "".join(part.text for part in line).rstrip()
+            for line in console.render_lines(table, pad=False)
+        ]
+        bar(Progress(2, 2, 2, 0, STATS, ended=True))
+    [line] = lines
+    assert line.startswith("epoch 2/30")
+    assert "--:--" in line
+    assert len(line) <= width
+    assert "epoch 2: " in out.getvalue()
+    assert "held out 25.0%" in out.getvalue()
+
+
+class Closed(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_closed_pipe_ends_nothing(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with patient():
+        print("lost")
+        print("as well", flush=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes as of POSIX")
+def test_a_command_whose_reader_has_gone_does_its_work(tmp_path):
+    untrained.run(tmp_path / "run", "gan", t_max=8, latent_last=7)
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "firstspike", "generate", "run", "--count", "2"]
+    done = subprocess.run(command, cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "samples.png").exists()
+
+
+def test_without_standard_output(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with patient():
+        print("nowhere")
+
+
+def test_an_interruption_names_the_command_that_goes_on(firstspike, monkeypatch, tmp_path):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "train", stop)
+    small = "--digit", "3", "--epochs", "1"
+    code, _, said = firstspike("train", "gan", *small, "--out", "a run")
+    assert code == cli.INTERRUPTED
+    assert said.strip() == (
+        "firstspike: stopped; it goes on with: firstspike train gan --resume 'a run'"
+    )
+    assert not (tmp_path / "a run" / "lock").exists()
+
+
+def test_an_interruption_of_anything_else(firstspike, monkeypatch):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.Runs, "__call__", stop)
+    assert firstspike("runs") == (cli.INTERRUPTED, "", "\nfirstspike: stopped\n")
+    assert issubclass(Stopped, KeyboardInterrupt)
+    assert terminal.__doc__
+
+
+def test_home_is_expanded_everywhere(firstspike, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    untrained.run(tmp_path / "home" / "run", "gan", t_max=8, latent_last=7)
+    for number, out in enumerate(("--out=~/a.png", "--out ~/b.png")):
+        code, _, said = firstspike("generate", "~/run", "--count", "2", *out.split())
+        assert (code, said) == (0, "")
+        assert (tmp_path / "home" / f"{'ab'[number]}.png").exists()
+    assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "help_of"),
+    [("train gan --hiden 3", "train gan"), ("generate --cont 3", "generate"), ("trai", "")],
+)
+def test_a_mistake_points_to_the_help_of_its_command(firstspike, words, help_of):
+    code, _, said = firstspike(*words.split())
+    assert code == cli.USAGE_ERROR
+    assert f"run firstspike {help_of} --help".replace("  ", " ") in " ".join(said.split())
+
+
+def test_what_a_failed_start_made_goes(firstspike, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "broken.py").write_text("def logger(folder):\n    raise OSError('no')\n")
+    for out in ("new/deep/run", "kept/run"):
+        code, _, said = firstspike("train", "gan", "--log", "math.sqrt", "--out", out)
+        assert code == cli.USAGE_ERROR
+        assert said.count("\n") == 1
+    assert sorted(it.name for it in tmp_path.iterdir()) == ["broken.py", "kept"]
+    assert not list(Path(tmp_path / "kept").iterdir())
