@@ -461,3 +461,19 @@ def test_qmnist_labels_are_read_and_gzip_is_told_by_content(tmp_path):
     loaded = load_images(tmp_path)
     assert loaded.labels.tolist() == LABELS.tolist()
     assert np.array_equal(loaded.images.numpy(), IMAGES)
+
+
+def test_a_folder_that_is_named_like_a_file(tmp_path):
+    """As Kaggle has it: each file is also, or only, in a folder of its name."""
+    (tmp_path / "files").mkdir()
+    write_pair(tmp_path / "files")
+    both, only = tmp_path / "both", tmp_path / "only"
+    for file in sorted((tmp_path / "files").iterdir()):
+        for place in (both, only):
+            (place / file.name).mkdir(parents=True)
+            (place / file.name / file.name).write_bytes(file.read_bytes())
+    for file in list((tmp_path / "files").iterdir()):
+        (both / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+    expected = load_images(tmp_path / "files")
+    for place in (both, only):
+        assert torch.equal(load_images(place).images, expected.images)

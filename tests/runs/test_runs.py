@@ -8,6 +8,7 @@ import time
 import pytest
 import untrained
 
+from firstspike.commands import runs as commands
 from firstspike.runs import overview
 
 
@@ -102,6 +103,25 @@ def test_runs_are_listed(firstspike, tmp_path):
     *words, age, unit, state = second.split()
     assert age.isdecimal() and unit in ("s", "min") and state == "resumable"
     assert " ".join(words) == "x/a gan mnist digit 3, 8 hidden, seed 0 1/7 G spikes 100"
+
+
+def test_a_list_fits_80_columns(firstspike, tmp_path, monkeypatch):
+    measured(tmp_path / "runs" / "a", {"validation_set_accuracy": 0.9}, summary={})
+    measured(tmp_path / "runs" / "b", kind="gan", digit="all", conditional=True)
+    monkeypatch.setattr(commands, "PIPED", 80)
+    code, out, _ = firstspike("runs")
+    assert code == 0
+    lines = [line.rstrip() for line in out.splitlines()]
+    assert all(len(line) <= 80 for line in lines)
+    assert [line.split() for line in lines[:2]] == [
+        ["run", "epochs", "age", "state"],
+        ["a", "1/1", "0", "s", "finished"],
+    ]
+    assert lines[2:4] == [
+        "  classifier on mnist: aggressive, 8 hidden, seed 0",
+        "  held out 90.00%",
+    ]
+    assert "gan on mnist: digit all, conditional, 8 hidden, seed 0" in out
 
 
 def test_runs_are_compared(firstspike, tmp_path):

@@ -241,4 +241,4 @@ def _draw_evolution(runs: Sequence[Evaluated]) -> Figure:
 def _place(one: Evaluated) -> int:
     """Of a class in a run's grids: a conditional network draws one class after the other."""
     labels = one.samples.labels
-    return 0 if labels is None or not one.run.options["conditional"] else int(labels[0])
+    return 0 if labels is None or not one.run.options.get("conditional") else int(labels[0])

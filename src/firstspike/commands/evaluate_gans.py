@@ -109,7 +109,7 @@ def _measured(
         for digit in digits:
             run = of_seed[digit]
             one = evaluate_run(run, digit, part, averaged=averaged)
-            folder = run.path / place / (digit if run.options["conditional"] else "")
+            folder = run.path / place / (digit if run.options.get("conditional") else "")
             save_sample_figures(folder, one.samples, one.reference)
             files.save_json(folder / "metrics.json", one.record)
             measured[seed].append(one)

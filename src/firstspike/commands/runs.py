@@ -16,6 +16,7 @@ from firstspike.runs import overview
 from firstspike.runs.overview import Overview
 from firstspike.training import kinds
 
+WIDE = 120  # columns from which each run takes a line
 PIPED = 160  # columns where there is no terminal to fit
 # The figures that a run is known by, where it has them: name, words, format.
 HEADLINES = (
@@ -43,10 +44,32 @@ class Runs:
         console = Console(highlight=False)
         if not console.is_terminal:
             console.width = PIPED
-        console.print(_table(found, self.folder))
+        table = _table if console.width >= WIDE else _narrow_table
+        console.print(table(found, self.folder))
         for run in found:
             if run.problem:
                 console.print(run.problem, soft_wrap=True, markup=False)
+
+
+def _narrow_table(found: list[Overview], folder: Path) -> Table:
+    """What fits everywhere: below the name of each run, what it is and what it has measured."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("run", overflow="fold", ratio=1)
+    for heading in ("epochs", "age", "state"):
+        table.add_column(heading, no_wrap=True)
+    now = time.time()
+    for run in found:
+        name = str(run.path.relative_to(folder)) if run.path != folder else str(run.path)
+        about = f"{run.kind} on {_data(run)}: {_what(run)}"
+        lines = [name, *(f"  {line}" for line in (about, _headline(run)) if line)]
+        done = f"{run.epoch}/{run.options.get('epochs', '?')}"
+        cells = (Text("\n".join(lines)), done, _age(now - run.changed))
+        table.add_row(*cells, Text(run.state, COLORS[run.state]))
+    return table
+
+
+def _data(run: Overview) -> str:
+    return Path(run.options.get("data") or "mnist").name
 
 
 def _table(found: list[Overview], folder: Path) -> Table:
@@ -58,7 +81,7 @@ def _table(found: list[Overview], folder: Path) -> Table:
         cells = (
             str(run.path.relative_to(folder)) if run.path != folder else str(run.path),
             run.kind,
-            Path(run.options.get("data") or "mnist").name,
+            _data(run),
             _what(run),
             f"{run.epoch}/{run.options.get('epochs', '?')}",
             _headline(run),

@@ -36,6 +36,8 @@ class Place:
     """New folder for the run; a name of its own below runs/ if not given."""
     resume: Path | None = None
     """Continue the run in this folder, with its own options, instead of a new one."""
+    more_epochs: int | None = None
+    """With --resume: train so many epochs more than the run has; rates follow the new number."""
     log: str | None = None
     """Also tell each epoch to a logger: tensorboard, csv, or the dotted path of a function that
     takes the run's folder and gives a logger as of Lightning Fabric."""
@@ -183,6 +185,8 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
         made = files.missing(out)
         run = RunDirectory.create(out, kind.name, config.as_dict(), images.shape)
     with run.writing():
+        if place.more_epochs is not None:
+            run = run.extended(config.epochs)
         try:
             print(f"{run.path}: {kind.name} on {len(images)} images of {images.name}")
             print(f"classes: {in_short(images.present)}")
@@ -211,6 +215,8 @@ def resumption(kind: Kind, path: Path) -> str:
 def _settle(kind: Kind, config: Any, place: Place) -> tuple[RunDirectory | None, Any]:
     """The run to resume, if any, and the options that hold."""
     if place.resume is None:
+        if place.more_epochs is not None:
+            raise ValueError("--more-epochs goes with --resume; a new run has --epochs")
         config.check()
         return None, with_absolute_data(config)
     if config != config.recipe_defaults() or place.out is not None:
@@ -218,7 +224,14 @@ def _settle(kind: Kind, config: Any, place: Place) -> tuple[RunDirectory | None,
     run = RunDirectory.open(place.resume)
     if run.kind != kind.name:
         raise ValueError(f"--resume {run.path}: a {run.kind} run; use `train {run.kind}`")
-    return run, kind.read(run.options, run.path)
+    if reason := kind.config.retired(run.options):
+        raise ValueError(f"--resume {run.path}: {reason}; use and measure it, or train anew")
+    config = kind.read(run.options, run.path)
+    if place.more_epochs is not None:
+        if place.more_epochs < 1:
+            raise ValueError(f"--more-epochs must be at least 1, got {place.more_epochs}")
+        config = dataclasses.replace(config, epochs=config.epochs + place.more_epochs)
+    return run, config
 
 
 def with_absolute_data(config: Any) -> Any:

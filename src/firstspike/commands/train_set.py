@@ -127,6 +127,8 @@ def run(kind: Kind, config: Any, place: SetPlace) -> None:
     """Train a new set, or go on with one."""
     if place.log is not None:
         loggers.find(place.log)  # complains before anything is written
+    if place.more_epochs is not None:
+        raise ValueError("--more-epochs goes with --resume of a single run; name one of the set")
     if place.resume is not None:
         if config != config.recipe_defaults() or place.out is not None or place.digits is not None:
             raise ValueError("--resume takes its options from the set; leave the others out")

@@ -27,7 +27,22 @@ Kind = Literal["images", "labels"]
 
 def recognises(folder: Path) -> bool:
     """Whether a folder holds IDX files."""
-    return any(_NAME.fullmatch(file.name) for file in folder.iterdir())
+    return any(_NAME.fullmatch(file.name) for file in _files(folder))
+
+
+def _files(folder: Path) -> list[Path]:
+    """Files, and in place of a folder that is named like one, as Kaggle has it, what is in it.
+
+    Of files of one name the last counts: one outside of such folders, and 'x' rather than 'x.gz'.
+    """
+    found = sorted(folder.iterdir(), reverse=True)
+    inside: list[Path] = []
+    for place in [it for it in found if it.is_dir() and _NAME.fullmatch(it.name)]:
+        own = [it for it in sorted(place.iterdir(), reverse=True) if _NAME.fullmatch(it.name)]
+        if own:
+            inside += own
+            found.remove(place)
+    return inside + found
 
 
 def load(folder: Path, split: str) -> ImageSet:
@@ -130,7 +145,7 @@ def _find(folder: Path, split: str, kind: Kind, prefix: str | None = None) -> tu
     """
     names = ("train",) if split == "train" else ("t10k", "test")
     found: dict[str, Path] = {}
-    for file in sorted(folder.iterdir(), reverse=True):  # 'x.gz' before 'x', which replaces it
+    for file in _files(folder):
         match = _NAME.fullmatch(file.name)
         if match is None or match["split"] not in names or match["kind"] != kind:
             continue

@@ -100,9 +100,9 @@ def common_digits(sides: Sequence[Found], part: Part) -> list[str]:
     first, *others = (run for side in sides for seed in side.values() for run in seed.values())
     for run in others:
         for name in ("data", "validation"):
-            if run.options[name] != first.options[name]:
+            if run.options.get(name) != first.options.get(name):
                 raise ValueError(f"{run.path}: another {name} than {first.path}; leave one out")
-    if part == "validation" and not first.options["validation"]:
+    if part == "validation" and not first.options.get("validation"):
         raise ValueError(f"{first.path}: trained on all images, none held out; use --split test")
     digits = set.intersection(*(set(seed) for side in sides for seed in side.values()))
     if not digits:

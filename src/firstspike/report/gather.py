@@ -118,7 +118,7 @@ def command_of(run: RunDirectory, without: Sequence[str] = ()) -> str:
     """
     given = []
     for name, default in _defaults(run.kind, run.options).items():
-        value, flag = run.options[name], name.replace("_", "-")
+        value, flag = run.options.get(name, default), name.replace("_", "-")
         if value == default or name in without:
             continue
         if isinstance(value, bool):

@@ -119,6 +119,20 @@ class RunDirectory:
         """Keep other processes from writing to the run. ValueError if one does."""
         return locks.held(self.path)
 
+    def extended(self, epochs: int) -> RunDirectory:
+        """The run with another number of epochs, which it has then not ended yet."""
+        record = {
+            "kind": self.kind,
+            "version": self.version,
+            "options": {**self.options, "epochs": epochs},
+            "shape": self.shape.as_dict(),
+        }
+        file = self.path / _OPTIONS
+        self._replace(file, files.to_json(files.sealed(record), file))
+        with self._explained(self.path / _SUMMARY):
+            (self.path / _SUMMARY).unlink(missing_ok=True)
+        return type(self).open(self.path)
+
     def discard(self) -> None:
         """Remove a run that has nothing yet but its options; others stay."""
         if self.has_checkpoint():

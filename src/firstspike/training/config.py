@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 from firstspike.times import LARGEST_T_MAX, T_MAX, check_t_max
+from firstspike.training import former
 from firstspike.training.options import LARGEST_SEED, Options, RuleOptions, above, added, within
 
 Recipe = Literal["best", "paper"]
@@ -82,6 +83,10 @@ class GanOptions(DataOptions):
     """Adam: decay of the mean gradient."""
     average: float = within(0.999, 0.0, 1.0)
     """Decay of the moving average of the generator's weights."""
+
+    @classmethod
+    def of_today(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return former.gan(options)
 
     def check(self) -> None:
         super().check()
@@ -203,6 +208,14 @@ class GanConfig(
     """Share of the latent spikes that are left out."""
     impl: str = "auto"
     """Implementation of the spiking layers; see `firstspike.fire`."""
+
+    @classmethod
+    def of_today(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return former.spiking_gan(options)
+
+    @classmethod
+    def retired(cls, options: Mapping[str, Any]) -> str:
+        return former.retired_gan(options)
 
     def recipe_defaults(self) -> Self:
         return gan_defaults({"neuron": self.neuron, "recipe": self.recipe})  # type: ignore[return-value]
@@ -451,6 +464,14 @@ class ClassifierConfig(
     the latter one image at a time with plain descent, as in S4NN; of ramp neurons the exact one."""
     jitter: float = within(4.0, 0.0)
     """Standard deviation, in steps, of the noise on input spikes in training."""
+
+    @classmethod
+    def of_today(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return former.classifier(options)
+
+    @classmethod
+    def retired(cls, options: Mapping[str, Any]) -> str:
+        return former.retired_classifier(options)
 
     def recipe_defaults(self) -> Self:
         names = ("neuron", "network", "recipe", "loss")

@@ -54,7 +54,7 @@ class Options:
         Raises:
             ValueError: an option is unknown or of another type.
         """
-        types = _types(cls)
+        types, options = _types(cls), cls.of_today(options)
         if unknown := sorted(options.keys() - types.keys()):
             raise ValueError(
                 f"{place}: unknown option {unknown[0]!r}; use the version that wrote it, "
@@ -71,6 +71,16 @@ class Options:
         config = cls(**(before | dict(options)))
         defaults = config.recipe_defaults()
         return dataclasses.replace(config, **{n: getattr(defaults, n) for n, _ in config._idle()})
+
+    @classmethod
+    def of_today(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Options of a run of any version in the words of this one."""
+        return options
+
+    @classmethod
+    def retired(cls, options: Mapping[str, Any]) -> str:
+        """Why a run with these options cannot be trained on here; empty if it can."""
+        return ""
 
     def _refuse_idle(self, defaults: Self) -> None:
         """An option of a rule that was not chosen must be as the defaults have it."""

@@ -1,0 +1,60 @@
+"""Options of runs of 0.1.0's first versions, in today's words.
+
+What a run lacks has the value that was in force when it was made. Rules that are no longer there
+leave networks that can be used and measured, but not trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_GONE = ("softness", "jitter", "dropout")  # of the first GANs
+_BEFORE_SURROGATES: dict[str, Any] = {  # of GANs, which had temporal backpropagation only
+    "gradient": "temporal",
+    "look_from": 1.0,
+    "look_to": 1.0,
+    "latent_last": None,
+    "latent_silent": 0.0,
+}
+
+
+def gan(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a GAN or its dense twin."""
+    found = dict(options)
+    if isinstance(found.get("decay"), bool):
+        found["decay"] = "both" if found["decay"] else "none"
+    elif "decay" not in found:
+        found["decay"] = "none"
+    return found
+
+
+def spiking_gan(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of Spiking-GAN."""
+    found = gan(options)
+    if "gradient" in found:
+        return found
+    found = {name: value for name, value in found.items() if name not in _GONE}
+    if found.get("loss") == "cross-entropy":  # of spike times; see `retired_gan`
+        found["loss"] = "least-squares"
+    return _BEFORE_SURROGATES | found
+
+
+def retired_gan(options: Mapping[str, Any]) -> str:
+    """Why such a GAN cannot be trained on; empty if it can."""
+    noisy = options.get("jitter", 0) or options.get("dropout", 0)
+    if "gradient" not in options and (options.get("loss") == "cross-entropy" or noisy):
+        return "its loss and noise are not part of this version"
+    return ""
+
+
+def classifier(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a spiking classifier."""
+    return {"sparsity": 0.0, **options}
+
+
+def retired_classifier(options: Mapping[str, Any]) -> str:
+    """Why such a classifier cannot be trained on; empty if it can."""
+    if options.get("gradient") == "decision" and "temperature" not in options:
+        return "its rule at the decision is not part of this version"
+    return ""

@@ -1,0 +1,68 @@
+"""``--resume``: one process a run, and more epochs for one that has ended."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from firstspike.runs.directory import RunDirectory
+
+SMALL = ("--digit", "a", "--batch", "4", "--hidden", "16", "--t-max", "16")
+
+
+@pytest.fixture
+def finished(firstspike, tmp_path):
+    """A run of one epoch on a few pictures."""
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(6):
+            pixels = rng.integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / name / f"{number}.png")
+    code, _, said = firstspike(
+        "train", "gan", "--data", "data", *SMALL, "--epochs", "1", "--out", "run"
+    )
+    assert (code, said) == (0, "")
+    return RunDirectory.open(tmp_path / "run")
+
+
+def test_an_ended_run_is_trained_on(firstspike, finished):
+    assert firstspike("train", "gan", "--resume", "run")[0] == 0
+    assert len(finished.read_stats()) == 1
+    code, out, _ = firstspike("train", "gan", "--resume", "run", "--more-epochs", "2", "--dry-run")
+    assert code == 0
+    assert json.loads(out)["epochs"] == 3
+    assert RunDirectory.open(finished.path).options == finished.options
+    assert firstspike("train", "gan", "--resume", "run", "--more-epochs", "2")[0] == 0
+    run = RunDirectory.open(finished.path)
+    assert run.options == finished.options | {"epochs": 3}
+    assert [line["epoch"] for line in run.read_stats()] == [1, 2, 3]
+    assert run.read_summary()["epochs"] == 3
+    assert not (run.path / "lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("--more-epochs 2", "--more-epochs goes with --resume"),
+        ("--resume run --more-epochs 0", "--more-epochs must be at least 1"),
+        ("--digits a-b --more-epochs 2", "--more-epochs goes with --resume of a single run"),
+    ],
+)
+def test_more_epochs_of_nothing(firstspike, finished, words, wanted):
+    code, _, said = firstspike("train", "gan", *words.split())
+    assert code == 2
+    assert wanted in said
+
+
+def test_a_run_that_is_written_to_is_left_alone(firstspike, finished):
+    before = (finished.path / "stats.jsonl").read_bytes()
+    with finished.writing():
+        code, out, said = firstspike("train", "gan", "--resume", "run")
+    assert (code, out) == (2, "")
+    assert said.startswith("firstspike: run: another process is writing there")
+    assert said.count("\n") == 1
+    assert (finished.path / "stats.jsonl").read_bytes() == before

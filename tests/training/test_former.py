@@ -1,0 +1,73 @@
+"""Runs of former versions: what they lack is what was in force then.
+
+``former_options.json`` holds the defaults of every kind after each change of the options.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import untrained
+
+from firstspike.runs.directory import RunDirectory
+from firstspike.training import kinds
+from firstspike.training.loading import build_trainer, load_run
+
+FORMER = json.loads((Path(__file__).parent / "former_options.json").read_text())
+
+
+def names(record):
+    return f"{record['kind']}-{record['since']}"
+
+
+@pytest.mark.parametrize("record", FORMER, ids=names)
+def test_former_options_make_networks(record):
+    kind = kinds.find(record["kind"])
+    config = kind.read({**record["options"], "hidden": 8}, "old")
+    config.check()
+    for name in ("epochs", "seed", "digit", "t_max", "delay", "bias", "normalize"):
+        if name in record["options"] and hasattr(config, name):
+            assert getattr(config, name) == record["options"][name]
+
+
+def first(kind):
+    return next(record["options"] for record in FORMER if record["kind"] == kind)
+
+
+def test_the_first_gans_draw_from_the_latents_that_they_know(tmp_path):
+    options = first("gan") | {"hidden": 8}
+    run = RunDirectory.create(tmp_path / "run", "gan", options)
+    trainer = build_trainer(run)
+    run.save_checkpoint(trainer.networks, {}, {"epoch": 1, "seconds": 1.0})
+    gan = load_run(run.path)
+    config = gan.config
+    assert (config.latent_last, config.latent_silent, config.gradient) == (None, 0.0, "temporal")
+    assert (config.look_from, config.look_to, config.conditional) == (1.0, 1.0, False)
+    assert gan.latents(200).max() == config.t_max
+
+
+@pytest.mark.parametrize(
+    ("given", "decay"), [({}, "none"), ({"decay": True}, "both"), ({"decay": False}, "none")]
+)
+def test_rates_fell_together_or_not_at_all(given, decay):
+    options = {name: value for name, value in first("ann-gan").items() if name != "decay"}
+    assert kinds.find("ann-gan").read(options | given, "old").decay == decay
+
+
+def test_rules_that_are_gone_are_not_trained_on(firstspike, tmp_path):
+    for kind, wanted in (("gan", "loss and noise"), ("classifier", "rule at the decision")):
+        RunDirectory.create(tmp_path / kind, kind, first(kind))
+        code, _, said = firstspike("train", kind, "--resume", kind)
+        assert code == 2
+        assert f"{wanted} {'is' if kind == 'classifier' else 'are'} not part of this" in said
+    plain = first("gan") | {"loss": "least-squares", "jitter": 0.0, "dropout": 0.0}
+    assert not kinds.find("gan").config.retired(plain)
+
+
+def test_runs_of_today_are_read_as_they_are(tmp_path):
+    for kind in ("gan", "ann-gan", "classifier", "ann-classifier"):
+        run = untrained.run(tmp_path / kind, kind)
+        assert kinds.find(kind).read(run.options, run.path).as_dict() == run.options
+        assert not kinds.find(kind).config.retired(run.options)
