@@ -285,6 +285,7 @@ def output_window(scores: Tensor) -> tuple[float, float]:
     Args:
         scores: potentials of the output neurons on images, [N, classes].
     """
+    scores = scores.detach()
     if scores.shape[1] == 1:
         low, high = scores.min(), scores.max()
     else:

@@ -1,0 +1,117 @@
+"""Classifiers of ramp neurons and their dense twins: they learn and can be resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from processes import Kill
+
+import firstspike as fs
+from firstspike.data import ImageSet, Parts
+from firstspike.models.networks import NetworkClassifier
+from firstspike.runs.directory import RunDirectory
+from firstspike.training import kinds
+from firstspike.training.loading import build_trainer
+from firstspike.training.loop import train
+from firstspike.training.rules.exact import rate_at
+from firstspike.training.trainer import Progress
+
+OPTIONS = {
+    "dense": ("classifier", {"neuron": "ramp", "hidden": 40}),
+    "sparse": ("classifier", {"neuron": "ramp", "hidden": 40, "sparsity": 30.0, "dropout": 0.2}),
+    "cnn": ("classifier", {"neuron": "ramp", "network": "4c3p2-8c3p2"}),
+    "twin": ("ann-classifier", {"network": "784-40-10"}),
+    "cnn-twin": ("ann-classifier", {"network": "4c3p2-8c3p2"}),
+}
+
+
+@pytest.fixture(scope="module")
+def parts() -> Parts:
+    mnist = fs.load_mnist("train")
+    chosen = slice(0, 600), slice(600, 800)
+    first, second = (ImageSet(mnist.images[c], mnist.labels[c], "few") for c in chosen)
+    return Parts(first, second)
+
+
+def new_run(path: Path, name: str) -> RunDirectory:
+    kind, options = OPTIONS[name]
+    defaults = kinds.find(kind).defaults(options)
+    config = type(defaults)(**defaults.as_dict() | options | {"epochs": 3, "batch": 50})
+    config.check()
+    return RunDirectory.create(path, kind, config.as_dict())
+
+
+def nothing(progress: Progress) -> None:
+    pass
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_it_learns_and_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, name):
+    whole = new_run(tmp_path / "whole", name)
+    summary = train(whole, build_trainer(whole), parts, nothing)
+    assert summary["validation_set_accuracy"] > 0.5
+
+    def kill(progress: Progress) -> None:
+        if (progress.epoch, progress.step) == (2, 5):
+            raise Kill
+
+    cut = new_run(tmp_path / "cut", name)
+    with pytest.raises(Kill):
+        train(cut, build_trainer(cut), parts, kill)
+    train(cut, build_trainer(cut), parts, nothing)
+    file = "checkpoint/model.safetensors"
+    assert (cut.path / file).read_bytes() == (whole.path / file).read_bytes()
+    if OPTIONS[name][0] == "classifier":
+        loaded = fs.load_run(whole.path)
+        assert isinstance(loaded, NetworkClassifier) and not loaded.training
+        decided = loaded.classify(parts.held_out.images).classes == parts.held_out.labels
+        assert decided.double().mean().item() == pytest.approx(summary["validation_set_accuracy"])
+        assert 0 < summary["validation_set_spikes_a_neuron"] < 0.5
+
+
+def test_a_price_on_spikes_makes_them_fewer(tmp_path, parts):
+    spikes = []
+    for name in ("dense", "sparse"):
+        run = new_run(tmp_path / name, name)
+        spikes.append(train(run, build_trainer(run), parts, nothing)["validation_set_spikes"])
+    assert spikes[1] < 0.97 * spikes[0]
+
+
+def test_the_learning_rate_rises_and_falls():
+    rates = [rate_at(done) for done in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    assert rates == pytest.approx([0.0, 0.5, 1.0, 0.5, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"gradient": "decision"}, "gradient must be exact with neuron ramp"),
+        ({"delay": 2}, "delay and shift do nothing with neuron ramp"),
+        ({"shift": 1}, "delay and shift do nothing with neuron ramp"),
+        ({"temperature": 2.0}, "temperature does nothing"),
+    ],
+)
+def test_options_that_ramps_do_not_have(options, fault):
+    defaults = kinds.find("classifier").defaults({"neuron": "ramp"})
+    with pytest.raises(ValueError, match=fault):
+        type(defaults)(**defaults.as_dict() | options).check()
+
+
+def test_unknown_augmentations_and_networks_are_refused_before_a_run_is_made(firstspike, tmp_path):
+    for option, value in (("--augment", "spin"), ("--network", "4x")):
+        arguments = ("--neuron", "ramp", option, value, "--out", "run")
+        code, _, err = firstspike("train", "classifier", *arguments)
+        assert code == 2 and value in err and err.count("\n") == 1
+        assert not (tmp_path / "run").exists()
+
+
+def test_the_twin_counts_its_multiplications():
+    config = kinds.find("ann-classifier").defaults({"network": "4c3p2-8c3p2"})
+    trainer = kinds.load(kinds.find("ann-classifier").trainer).make(config)
+    assert trainer.macs == 784 * 9 * 4 + 196 * 36 * 8 + 8 * 49 * 10
+    assert torch.equal(
+        trainer.scores(torch.zeros(1, 28, 28, dtype=torch.uint8))[0].isfinite(),
+        torch.ones(10, dtype=torch.bool),
+    )

@@ -1,0 +1,128 @@
+"""Spiking-GAN of ramp neurons and its dense twin: what learns is what draws with spikes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from processes import Kill
+
+import firstspike as fs
+from firstspike.data import ImageSet, Parts
+from firstspike.runs.directory import RunDirectory, epoch_generator
+from firstspike.shape import Shape
+from firstspike.training import kinds
+from firstspike.training.gan import STEP_STATS
+from firstspike.training.loading import build_trainer
+from firstspike.training.loop import train
+from firstspike.training.paired import PairedAnnGan, RampGan
+from firstspike.training.rules.relativistic import draw, score
+from firstspike.training.trainer import Progress
+
+CHOSEN = {"gan": {"neuron": "ramp"}, "ann-gan": {"loss": "relativistic"}}
+
+
+def config_of(kind: str, **options: object):
+    small = {"hidden": 12, "batch": 8, "epochs": 3}
+    return dataclasses.replace(kinds.find(kind).defaults(CHOSEN[kind]), **small | options)
+
+
+def build(kind: str, **options: object) -> RampGan | PairedAnnGan:
+    return kinds.load(kinds.find(kind).trainer).make(config_of(kind, **options))
+
+
+@pytest.fixture(scope="module")
+def parts() -> Parts:
+    mnist = fs.load_mnist("train")
+    return Parts(ImageSet(mnist.images[:60], mnist.labels[:60], "sixty"), None)
+
+
+def test_the_options_choose_the_trainer():
+    assert isinstance(build("gan"), RampGan) and isinstance(build("ann-gan"), PairedAnnGan)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_what_draws_with_spikes_is_what_learns(conditional):
+    options = {"digit": "all", "conditional": True} if conditional else {}
+    gan = build("gan", **options)
+    latents = gan.latents(50, epoch_generator(0, 0))
+    assert latents.min() >= 0 and latents.max() <= 256 and torch.equal(latents, latents.round())
+    told = latents.clone()
+    told[:, 100:] = 1 - latents[:, 100:] / 256  # as marks of 1 and 0
+    learned = (draw(gan.game, gan.centred(told)) + 1) / 2
+    spiked = gan.sample(latents, averaged=False).flatten(1)
+    difference = (learned - spiked).abs()
+    assert (difference > 1e-6).double().mean() < 1e-3  # a sum within rounding error of a step
+    assert difference.max() <= 1.01 / 256
+    levels = spiked * 256
+    assert torch.equal(levels, levels.round())
+    assert (spiked > 0).any() and (spiked == 0).any()
+
+
+def test_the_verdict_of_spikes_is_that_of_the_score(parts):
+    gan = build("gan")
+    gan.watch(parts)
+    times = fs.encode(parts.training.images.flatten(1))
+    judge = gan.judge_network()
+    potentials = judge.potentials(times)
+    scores = score(gan.game, gan.prepare(parts.training))
+    clear = scores.abs() > 0.02
+    assert clear.any()
+    assert torch.equal((potentials[:, 1] > potentials[:, 0])[clear], (scores > 0)[clear])
+
+
+@pytest.mark.parametrize("kind", ["gan", "ann-gan"])
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, kind):
+    def new(name: str) -> RunDirectory:
+        return RunDirectory.create(tmp_path / name, kind, config_of(kind, digit="all").as_dict())
+
+    def weights(run: RunDirectory) -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in run.path.glob("checkpoint/*.safetensors")}
+
+    whole = new("whole")
+    summary = train(whole, build_trainer(whole), parts, lambda progress: None)
+
+    def kill(progress: Progress) -> None:
+        if (progress.epoch, progress.step) == (2, 3):
+            raise Kill
+
+    cut = new("cut")
+    with pytest.raises(Kill):
+        train(cut, build_trainer(cut), parts, kill)
+    train(cut, build_trainer(cut), parts, lambda progress: None)
+    assert weights(cut) == weights(whole)
+    assert set(weights(whole)) == {
+        f"{name}.safetensors" for name in ("generator", "discriminator", "average", "best")
+    }
+    last = whole.read_stats()[-1]
+    assert last["best_training_frechet_distance"] <= last["training_frechet_distance"]
+    assert set(STEP_STATS) <= set(last)
+    if kind == "gan":
+        assert 0 < summary["generator_spikes"] <= 100 + 12 + 784
+
+
+def test_the_best_snapshot_draws(parts):
+    gan = build("gan", digit="all")
+    gan.watch(parts)
+    gan.start_epoch(3)
+    before = gan.sample(gan.preview)
+    for step in range(4):
+        gan.step(gan.prepare(parts.training)[:8], epoch_generator(0, step))
+    told = gan.finish_epoch(epoch_generator(0, 9))
+    assert gan.best_distance == pytest.approx(told["training_frechet_distance"])
+    assert gan.best_distance < 1e9
+    after = gan.sample(gan.preview)
+    assert not torch.equal(before, after)
+    with torch.no_grad():
+        for parameter in gan.average.parameters():
+            parameter.zero_()
+    assert torch.equal(gan.sample(gan.preview), after)
+
+
+def test_images_of_any_size_and_colour():
+    shape = Shape(3, 4, 5, ("cat", "dog"))
+    for kind in CHOSEN:
+        made = kinds.load(kinds.find(kind).trainer)
+        gan = made.make(config_of(kind, digit="all", conditional=True), shape)
+        assert gan.sample(gan.latents(3)).shape == (3, 3, 4, 5)
