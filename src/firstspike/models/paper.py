@@ -61,8 +61,8 @@ class Classifier(FirstSpikeSequential):
             ValueError: ``images`` do not fit.
         """
         self.check()
-        layers, t_max = self.layers, self.t_max
-        inputs = layers[0].in_features
+        layers = self.layers
+        inputs, t_max = layers[0].in_features, layers[0].t_max
         pixels = as_images(images)
         if pixels.ndim < 2 or math.prod(pixels.shape[1:]) != inputs:
             raise ValueError(
@@ -79,7 +79,7 @@ class Classifier(FirstSpikeSequential):
         from firstspike.ops.cpu.race import race  # Numba takes a second to import
 
         flat = np.ascontiguousarray(pixels.cpu().numpy().reshape(len(pixels), inputs))
-        result = race(flat, codes, network, t_max, self.delay)
+        result = race(flat, codes, network, t_max, layers[0].delay)
         return Classification(*map(torch.from_numpy, result))
 
     def _is_simple(self, pixels: Tensor) -> bool:

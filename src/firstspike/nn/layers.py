@@ -216,7 +216,7 @@ class FirstSpikeSequential(nn.Sequential):
     def check(self) -> None:
         """Raise ValueError unless these layers make one network."""
         for number, module in enumerate(self):
-            if not isinstance(module, FirstSpikeLinear) or module.neuron.windowed:
+            if not isinstance(module, FirstSpikeLinear) or module._own is not None:
                 raise ValueError(
                     f"layers must be FirstSpikeLinear of step neurons, but layer {number} is a "
                     f"{type(module).__name__}; use a SpikingNetwork"
