@@ -47,7 +47,7 @@ def test_a_line_says_the_layers(line, layers):
     ("line", "fault"),
     [
         ("784-400-10", "starts with 784 and ends with 10, but the images have 64 pixels and 3"),
-        ("4c3q2", "cannot read '4c3q2'; give cnn, deep or layers such as"),
+        ("4c3q2", "cannot read '4c3q2'; give cnn or layers such as"),
         ("", "cannot read ''"),
         ("0", "cannot read '0'"),
         ("4c0", "cannot read '4c0'"),

@@ -37,10 +37,7 @@ from firstspike.nn import (
 )
 from firstspike.shape import MNIST, Shape
 
-PRESETS = {
-    "cnn": "24c3p2-48c3-48c3p2-96c3-96c3p2",
-    "deep": "32c3p2-" + "-".join(["32c3r"] * 8) + "-64c3p2-" + "-".join(["64c3r"] * 8) + "-64c3p2",
-}
+PRESETS = {"cnn": "24c3p2-48c3-48c3p2-96c3-96c3p2"}
 _LAYER = re.compile(
     r"(?P<size>\d{1,6})(?:x(?P<repeat>\d{1,3})|c(?P<kernel>\d{1,2})(?:s(?P<stride>\d))?(?:p(?P<pool>\d))?"
     r"(?P<residual>r)?)?"

@@ -317,7 +317,7 @@ class ClassifierOptions(DataOptions):
     batch: int = within(100, 1)
     """Images in one step of training."""
     network: str = added("dense", before="dense")
-    """Layers: dense, one of as many neurons as hidden says; cnn, deep; or a line of your own such
+    """Layers: dense, one of as many neurons as hidden says; cnn; or a line of your own such
     as 784-400-10 or 24c3p2-48c3 (see docs/networks.md)."""
     hidden: int = within(400, 1, WIDEST)
     """Hidden neurons of the network dense."""
