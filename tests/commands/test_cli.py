@@ -321,7 +321,7 @@ def test_a_classifier_is_evaluated_with_8_bit_weights(firstspike, classifiers):
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
-        (("evaluate", "{gan}"), "none held out; use --split test"),
+        (("evaluate", "{gan}"), "none held out; measure on the test set"),
         (("evaluate", "{spiking}", "{dense}"), "a classifier; evaluate one"),
         (("evaluate", "{spiking}", "--against", "{dense}"), "does not spike"),
         (("evaluate", "{dense}", "--quantized"), "does not spike"),

@@ -241,8 +241,8 @@ def test_what_the_command_cannot_do_is_one_line(server, tmp_path, capsys):
     broken = finished(tmp_path / "broken", "classifier").path / "options.json"
     broken.write_text("{")
     for arguments, reason in (
-        (("--port", server.port), f"--port {server.port}: cannot be had"),
-        (("--port", 65536), "--port must be between 0 and 65535"),
+        (("--port", server.port), f"port {server.port}: cannot be had"),
+        (("--port", 65536), "port must be between 0 and 65535"),
         ((tmp_path / "nowhere",), "nowhere: no run here nor below"),
         ((tmp_path / "ann",), "does not spike"),
         ((broken.parent,), "options.json: damaged"),

@@ -260,7 +260,7 @@ def test_what_cannot_be_evaluated(sets, evaluate, tmp_path, data):
     for arguments, wanted in (
         ((), "name at least one run"),
         (("nowhere",), "nowhere: no run here"),
-        ((spiking,), "none held out; use --split test"),
+        ((spiking,), "none held out; measure on the test set"),
         ((tmp_path / "unfinished",), "no run of a GAN that has ended"),
         ((unfinished, "--split", "test"), "no checkpoint"),
         ((spiking, dense, "--split", "test"), "--against"),

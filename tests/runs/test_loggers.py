@@ -110,7 +110,7 @@ def test_a_logger_is_found_by_its_dotted_path(monkeypatch, firstspike, pictures,
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("nothing", "--log nothing: "),
+        ("nothing", "log nothing: "),
         ("no_such_module.logger", "No module named 'no_such_module'"),
         ("json.no_such_logger", "has no attribute 'no_such_logger'"),
     ],
@@ -126,6 +126,7 @@ def test_a_missing_extra_is_named(firstspike, pictures, tmp_path, monkeypatch):
     code, _, err = firstspike("train", "gan", "--data", pictures, "--log", "csv", *INTO_RUN)
     assert (code, err) == (
         2,
-        "firstspike: --log csv needs the package lightning_fabric: pip install 'firstspike[log]'\n",
+        "firstspike: the logger csv needs the package lightning_fabric: "
+        "pip install 'firstspike[log]'\n",
     )
     assert not (tmp_path / "run").exists()

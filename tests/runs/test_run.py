@@ -115,13 +115,13 @@ def test_a_run_is_created_and_opened(tmp_path, exists):
 def test_a_folder_that_is_taken_is_refused(run, tmp_path):
     before = (run.path / "options.json").read_bytes()
     message = error_of(RunDirectory.create, run.path, "gan", {})
-    assert f"--out {run.path}: holds another run" in message
-    assert f"--resume {run.path}" in message
+    assert f"{run.path}: holds another run" in message
+    assert "resume that one" in message
     assert (run.path / "options.json").read_bytes() == before
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file"):
         message = error_of(RunDirectory.create, path, "gan", {})
-        assert f"--out {path}: is not an empty folder; choose another" in message
+        assert f"{path}: is not an empty folder; choose another" in message
     assert "cannot be written" in error_of(RunDirectory.create, tmp_path / "file" / "x", "gan", {})
 
 
@@ -132,7 +132,7 @@ def test_a_run_that_cannot_be_created_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", disk_full)
     for path in (tmp_path / "run", tmp_path):
         message = error_of(RunDirectory.create, path, "gan", {})
-        assert f"--out {path}: cannot be written: No space left on device" in message
+        assert f"{path}: cannot be written: No space left on device" in message
         assert not content(tmp_path)
 
 
@@ -247,7 +247,7 @@ def test_a_full_disk_adds_no_half_line(run, monkeypatch):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert f"{run.path / 'stats.jsonl'}: cannot be written: " in message
-    assert f"--resume {run.path}" in message
+    assert "resume the run" in message
     assert (run.path / "stats.jsonl").read_bytes() == before
 
 
@@ -430,7 +430,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(run, monkeypatch):
             end_at(patch, "fsync", limit, OSError(errno.ENOSPC, "No space left on device"))
             message = error_of(save, run, 2)
         assert f"{run.path / 'checkpoint'}: cannot be written: No space left on device" in message
-        assert f"--resume {run.path}" in message
+        assert "resume the run" in message
         assert content(run.path) == before
         model, epoch = load(run)
         assert epoch == 1

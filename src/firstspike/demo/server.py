@@ -58,7 +58,7 @@ class Server(ThreadingTCPServer):
 
     def __init__(self, port: int, api: Api) -> None:
         if not 0 <= port < 1 << 16:
-            raise ValueError(f"--port must be between 0 and {(1 << 16) - 1}, got {port}")
+            raise ValueError(f"port must be between 0 and {(1 << 16) - 1}, got {port}")
         self.api = api
         self.files = {f"/{file.name}": file for file in PAGE.iterdir() if file.suffix in _TYPES}
         self.files["/"] = self.files.pop("/index.html")
@@ -67,7 +67,7 @@ class Server(ThreadingTCPServer):
         except OSError as error:
             reason = error.strerror or error
             raise ValueError(
-                f"--port {port}: cannot be had: {reason}; choose another, or 0 for any free one"
+                f"port {port}: cannot be had: {reason}; choose another, or 0 for any free one"
             ) from None
         self.port: int = self.server_address[1]
         self.hosts = {f"{name}:{self.port}" for name in (ADDRESS, "localhost")}

@@ -64,7 +64,7 @@ def find_runs(folders: Iterable[str | os.PathLike[str]]) -> Found:
         if run.kind != runs[0].kind:
             raise ValueError(
                 f"{run.path}: a {run.kind} run beside {runs[0].path}, a {runs[0].kind} run; "
-                "name folders of one kind, the other with --against"
+                "name folders of one kind, the other as the side against"
             )
         kind = kinds.find(run.kind, run.path)
         if not kind.draws:
@@ -103,7 +103,9 @@ def common_digits(sides: Sequence[Found], part: Part) -> list[str]:
             if run.options.get(name) != first.options.get(name):
                 raise ValueError(f"{run.path}: another {name} than {first.path}; leave one out")
     if part == "validation" and not first.options.get("validation"):
-        raise ValueError(f"{first.path}: trained on all images, none held out; use --split test")
+        raise ValueError(
+            f"{first.path}: trained on all images, none held out; measure on the test set"
+        )
     digits = set.intersection(*(set(seed) for side in sides for seed in side.values()))
     if not digits:
         raise ValueError(f"{first.path}: no digit that every seed has; name other runs")

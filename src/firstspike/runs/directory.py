@@ -91,7 +91,7 @@ class RunDirectory:
         except OSError as error:
             files.remove_empty(made)
             fault = error.strerror or error
-            raise ValueError(f"--out {path}: cannot be written: {fault}; choose another") from None
+            raise ValueError(f"{path}: cannot be written: {fault}; choose another") from None
         return cls.open(path)
 
     @classmethod
@@ -228,7 +228,7 @@ class RunDirectory:
         """The content of ``summary.json``. ValueError if the run has not ended."""
         file = self.path / _SUMMARY
         if not file.is_file():
-            raise ValueError(f"{file}: not there yet; end the run with --resume {self.path}")
+            raise ValueError(f"{file}: not there yet; resume the run to its end")
         return files.from_json(files.read(file, _LARGEST), file)
 
     def sample_path(self, epoch: int) -> Path:
@@ -255,7 +255,7 @@ class RunDirectory:
 
     def _explained(self, file: Path) -> contextlib.AbstractContextManager[None]:
         return files.explained(
-            file, f"what was saved before is intact: make room, then use --resume {self.path}"
+            file, "what was saved before is intact: make room, then resume the run"
         )
 
 
@@ -294,11 +294,11 @@ def _check_unused(path: Path) -> None:
         return
     leftovers = list(path.iterdir()) if path.is_dir() else []
     if not path.is_dir() or not all(files.is_leftover(it, path / _OPTIONS) for it in leftovers):
-        raise ValueError(f"--out {path}: is not an empty folder; choose another")
+        raise ValueError(f"{path}: is not an empty folder; choose another")
     for leftover in leftovers:
         with contextlib.suppress(OSError):
             leftover.unlink()
 
 
 def _taken(path: Path) -> ValueError:
-    return ValueError(f"--out {path}: holds another run; choose another or use --resume {path}")
+    return ValueError(f"{path}: holds another run; choose another or resume that one")

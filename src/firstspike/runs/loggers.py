@@ -49,7 +49,7 @@ def find(name: str) -> Factory:
     """
     if name in _FACTORIES:
         needed = ("lightning_fabric", *(["tensorboard"] if name == "tensorboard" else []))
-        require("log", *needed, purpose=f"--log {name}")
+        require("log", *needed, purpose=f"the logger {name}")
         return _FACTORIES[name]
     module, _, attribute = name.rpartition(".")
     try:
@@ -57,10 +57,10 @@ def find(name: str) -> Factory:
     except (ImportError, AttributeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"--log {name}: {reason}; give tensorboard, csv or the dotted path of a function"
+            f"log {name}: {reason}; give tensorboard, csv or the dotted path of a function"
         ) from None
     if not callable(factory):
-        raise ValueError(f"--log {name}: is no function; give one that takes the run's folder")
+        raise ValueError(f"log {name}: is no function; give one that takes the run's folder")
     return factory
 
 
