@@ -263,7 +263,7 @@ def test_what_cannot_be_evaluated(sets, evaluate, tmp_path, data):
         ((spiking,), "none held out; measure on the test set"),
         ((tmp_path / "unfinished",), "no run of a GAN that has ended"),
         ((unfinished, "--split", "test"), "no checkpoint"),
-        ((spiking, dense, "--split", "test"), "--against"),
+        ((spiking, dense, "--split", "test"), "the other as the side against"),
         ((spiking / "0", sets["gan"], "--split", "test", "--quantized"), "--quantized"),
         ((spiking / "0", other, "--split", "test"), "another validation than"),
         ((spiking / "0", "--against", spiking / "1", "--split", "test"), "no digit that every"),
