@@ -152,7 +152,12 @@ GAN = register(
         choices=("neuron", "recipe"),
         recipes=gan_defaults,
         run_name="{kind}-{digit}-seed{seed}",
-        known_by={"digit": "digit {}", "hidden": "{} hidden", "seed": "seed {}"},
+        known_by={
+            "digit": "digit {}",
+            "neuron": "{}",
+            "hidden": "{} hidden",
+            "seed": "seed {}",
+        },
         differ_in=("seed", "digit"),
         draws=True,
         demo="draw",
