@@ -15,7 +15,7 @@ from firstspike.metrics import accuracy
 from firstspike.models import networks
 from firstspike.models.networks import NetworkClassifier
 from firstspike.training.classifier import ClassifierTraining
-from firstspike.training.config import LoopOptions
+from firstspike.training.config import ClassifierConfig, LoopOptions
 from firstspike.training.rules.exact import exact_loss, parameter_groups, rate_at, scores_and_level
 from firstspike.training.trainer import Stats
 
@@ -93,6 +93,7 @@ class RampTraining(DeepTraining):
         model: as it is trained, with normalisation, and the output window of the last epoch.
     """
 
+    config: ClassifierConfig
     model: NetworkClassifier
 
     def build(self) -> None:
@@ -112,7 +113,7 @@ class RampTraining(DeepTraining):
         # As `firstspike.encode`: a pixel of 1/255 spikes in the last step, rounding left out.
         assert self.t_max is not None
         levels = (values * self.t_max - 1e-4).ceil_()
-        jitter = getattr(self.config, "jitter", 0.0)
+        jitter = self.config.jitter
         if rng is None or not jitter:
             return levels
         return self.t_max - jittered(self.t_max - levels, jitter, self.t_max, rng)

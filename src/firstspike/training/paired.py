@@ -90,9 +90,8 @@ class PairedGan(Gan):
         return Game(self.generator, self.discriminator, self.neurons, self.shape.pixels)
 
     def watch(self, parts: Parts) -> Callable[[], Stats]:
-        super().watch(parts)
         self.training_images = parts.training
-        return lambda: self.spikes(self.preview)
+        return super().watch(parts)
 
     def start_epoch(self, epoch: int) -> None:
         super().start_epoch(epoch)
