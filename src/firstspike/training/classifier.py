@@ -13,7 +13,6 @@ from firstspike import models
 from firstspike.coding import encode
 from firstspike.data import Parts
 from firstspike.metrics import accuracy, spike_stats
-from firstspike.nn import by_input
 from firstspike.shape import MNIST, Shape
 from firstspike.training.config import ClassifierConfig, ClassifierOptions
 from firstspike.training.noise import shifted
@@ -88,12 +87,12 @@ class SpikingTraining(ClassifierTraining):
 
     def build(self) -> None:
         config, sizes = self.config, (len(self.shape.classes), self.shape.pixels)
-        clock: dict[str, Any] = {"t_max": config.t_max, "delay": config.delay}
+        layer: dict[str, Any] = {"t_max": config.t_max, "delay": config.delay}
         if config.gradient != "online":
-            self.model = by_input(models.classifier(config.hidden, *sizes, **clock))
+            self.model = models.classifier(config.hidden, *sizes, **layer)
             return
-        online = models.classifier(config.hidden, *sizes, bias=False, threshold=THRESHOLD, **clock)
-        self.model = by_input(online)
+        layer |= {"bias": False, "threshold": THRESHOLD}
+        self.model = models.classifier(config.hidden, *sizes, **layer)
         reaches = config.hidden_reach, config.output_reach
         for layer, reach in zip(self.model.layers, reaches, strict=True):
             nn.init.uniform_(layer.weight, 0.0, reach)

@@ -20,7 +20,7 @@ from firstspike.coding import decode, encode, noise_times, seen_until
 from firstspike.data import ImageSet, Parts
 from firstspike.losses import LOSSES
 from firstspike.metrics import silent_fraction, spike_stats
-from firstspike.nn import FirstSpikeSequential, by_input
+from firstspike.nn import FirstSpikeSequential
 from firstspike.runs.directory import epoch_generator
 from firstspike.shape import MNIST, Shape
 from firstspike.training.config import AnnGanConfig, DataOptions, GanConfig, GanOptions
@@ -292,8 +292,8 @@ class SpikingGan(Gan):
         }
         self.mark = 0, config.t_max
         sizes = config.hidden, self.labels, self.shape.pixels
-        self.generator = by_input(models.generator(*sizes, **layer))
-        self.discriminator = by_input(models.discriminator(*sizes, **layer))
+        self.generator = models.generator(*sizes, **layer)
+        self.discriminator = models.discriminator(*sizes, **layer)
 
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         if self.config.optimizer == "sgd":
