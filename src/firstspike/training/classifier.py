@@ -87,12 +87,12 @@ class SpikingTraining(ClassifierTraining):
 
     def build(self) -> None:
         config, sizes = self.config, (len(self.shape.classes), self.shape.pixels)
-        layer: dict[str, Any] = {"t_max": config.t_max, "delay": config.delay}
+        options: dict[str, Any] = {"t_max": config.t_max, "delay": config.delay}
         if config.gradient != "online":
-            self.model = models.classifier(config.hidden, *sizes, **layer)
+            self.model = models.classifier(config.hidden, *sizes, **options)
             return
-        layer |= {"bias": False, "threshold": THRESHOLD}
-        self.model = models.classifier(config.hidden, *sizes, **layer)
+        options |= {"bias": False, "threshold": THRESHOLD}
+        self.model = models.classifier(config.hidden, *sizes, **options)
         reaches = config.hidden_reach, config.output_reach
         for layer, reach in zip(self.model.layers, reaches, strict=True):
             nn.init.uniform_(layer.weight, 0.0, reach)
