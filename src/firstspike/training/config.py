@@ -71,8 +71,12 @@ class GanOptions(DataOptions):
     """Passes over the training images."""
     batch: int = within(32, 1)
     """Images, and as many samples, in one step of training."""
+    network: Literal["dense", "conv"] = added("dense", before="dense")
+    """The paper's two dense layers each (dense), or convolutions (conv; relativistic loss)."""
     hidden: int = within(400, 1, WIDEST)
-    """Hidden neurons of the generator and of the discriminator."""
+    """Network dense: hidden neurons of the generator and of the discriminator."""
+    channels: int = within(64, 2, 4096, before=64)
+    """Network conv: channels of the widest layers; the others have half as many."""
     generator_lr: float = within(2e-4, 0.0)
     """Learning rate of the generator."""
     discriminator_lr: float = within(2e-4, 0.0)
@@ -92,6 +96,8 @@ class GanOptions(DataOptions):
         super().check()
         if self.conditional and self.digit != "all":
             raise ValueError(f"conditional draws all classes: digit must be all, not {self.digit}")
+        if self.network == "conv" and getattr(self, "loss", "") != "relativistic":
+            raise ValueError("network conv needs ramp neurons or, for dense twins, loss relativistic")
 
 
 @dataclass(frozen=True)
@@ -218,7 +224,7 @@ class GanConfig(
         return former.retired_gan(options)
 
     def recipe_defaults(self) -> Self:
-        return gan_defaults({"neuron": self.neuron, "recipe": self.recipe})  # type: ignore[return-value]
+        return gan_defaults({n: getattr(self, n) for n in ("neuron", "recipe", "network")})  # type: ignore[return-value]
 
     def check(self) -> None:
         super().check()
@@ -245,7 +251,7 @@ class AnnGanConfig(PenaltyOptions, GanOptions):
     """The paper's loss, or that of ramp neurons: relativistic, with penalties on gradients."""
 
     def recipe_defaults(self) -> Self:
-        return ann_gan_defaults({"loss": self.loss})  # type: ignore[return-value]
+        return ann_gan_defaults({"loss": self.loss, "network": self.network})  # type: ignore[return-value]
 
 
 GAN_RECIPES: dict[Recipe, GanConfig] = {
@@ -285,20 +291,29 @@ _PAIRED: dict[str, Any] = {
 }
 
 
+_CONVOLUTIONAL_GAN: dict[str, Any] = {"batch": 64, "average": 0.999}
+
+
+def _paired(network: str) -> dict[str, Any]:
+    return {"network": network} | _PAIRED | (_CONVOLUTIONAL_GAN if network == "conv" else {})
+
+
 def gan_defaults(chosen: Mapping[str, Any]) -> GanConfig:
     """The defaults of Spiking-GAN beside these choices of neuron and recipe."""
     recipe = chosen.get("recipe", "best")
+    network = chosen.get("network", "dense")
     if chosen.get("neuron", "step") == "step":
-        return GAN_RECIPES[recipe]
-    latents: dict[str, Any] = {"latent_last": None, "latent_silent": 0.0}
-    return GanConfig(recipe=recipe, neuron="ramp", gradient="exact", **_PAIRED, **latents)
+        return dataclasses.replace(GAN_RECIPES[recipe], network=network)
+    paired: dict[str, Any] = {**_paired(network), "latent_last": None, "latent_silent": 0.0}
+    return GanConfig(recipe=recipe, neuron="ramp", gradient="exact", **paired)
 
 
 def ann_gan_defaults(chosen: Mapping[str, Any]) -> AnnGanConfig:
     """The defaults of the dense twin beside this choice of its loss."""
+    network = chosen.get("network", "dense")
     if chosen.get("loss", "cross-entropy") == "cross-entropy":
-        return AnnGanConfig()
-    return AnnGanConfig(**_PAIRED)
+        return AnnGanConfig(network=network)
+    return AnnGanConfig(**_paired(network))
 
 
 # Classifiers

@@ -273,9 +273,10 @@ class SpikingGan(Gan):
     @classmethod
     def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
         if config.neuron == "ramp":
-            from firstspike.training.paired import RampGan
+            from firstspike.training import convolutional, paired
 
-            return RampGan(config, shape)
+            kind = paired.RampGan if config.network == "dense" else convolutional.ConvRampGan
+            return kind(config, shape)
         return cls(config, shape)
 
     def build(self) -> None:
@@ -415,9 +416,10 @@ class AnnGan(Gan):
     @classmethod
     def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
         if config.loss == "relativistic":
-            from firstspike.training.paired import PairedAnnGan
+            from firstspike.training import convolutional, paired
 
-            return PairedAnnGan(config, shape)
+            kind = paired.PairedAnnGan if config.network == "dense" else convolutional.ConvAnnGan
+            return kind(config, shape)
         return cls(config, shape)
 
     def build(self) -> None:

@@ -28,6 +28,7 @@ from firstspike.training.trainer import Stats
 EVERY = 4  # steps from one penalty, and one move of the average, to the next
 LOOKS = 10  # times that snapshots are measured in a training, in its last two thirds
 SPREAD = math.sqrt(3)  # latents uniform in -SPREAD..SPREAD have variance 1
+MARK = 10.0  # what tells the class weighs as much as all 100 latents together
 UNSEEN = 1e9  # a distance larger than any
 
 
@@ -43,7 +44,7 @@ class PairedGan(Gan):
     generator: nn.Sequential
     discriminator: nn.Sequential
     average: nn.Sequential
-    mark = (1.0, 0.0)
+    mark = (MARK, 0.0)
     outputs = 1
 
     @property
@@ -179,7 +180,7 @@ class RampGan(PairedGan):
         """Spike times [count, 100], and an input more for each class: at once, or never."""
         told = super().latents(count, rng, digits)
         marks = told[:, LATENTS:]
-        return torch.cat([told[:, :LATENTS], self.config.t_max * (1 - marks)], dim=1)
+        return torch.cat([told[:, :LATENTS], self.config.t_max * (1 - marks / MARK)], dim=1)
 
     def centred(self, latents: Tensor) -> Tensor:
         noise, marks = latents[:, :LATENTS], latents[:, LATENTS:]
@@ -198,7 +199,7 @@ class RampGan(PairedGan):
 
     def drawer(self, network: nn.Sequential) -> SpikingNetwork:
         t_max, labels = self.config.t_max, self.labels
-        scale = [2 * SPREAD] * LATENTS + [1.0] * labels
+        scale = [2 * SPREAD] * LATENTS + [MARK] * labels
         shift = [-SPREAD] * LATENTS + [0.0] * labels
         thresholds = self.config.generator_threshold, 1.0
         return spiking(network, scale, shift, thresholds, t_max)
@@ -209,7 +210,7 @@ class RampGan(PairedGan):
     def judge_network(self) -> SpikingNetwork:
         """The discriminator that judges with spikes: its outputs' window holds all potentials."""
         pixels, labels = self.shape.pixels, self.labels
-        scale, shift = [2.0] * pixels + [1.0] * labels, [-1.0] * pixels + [0.0] * labels
+        scale, shift = [2.0] * pixels + [MARK] * labels, [-1.0] * pixels + [0.0] * labels
         thresholds = self.config.discriminator_threshold, 1.0
         judge = spiking(self.discriminator, scale, shift, thresholds, self.config.t_max)
         seen = self.artist(averaged=True)(self.preview)

@@ -161,6 +161,72 @@ def paired_step(
     return torch.stack([row.mean() for row in (*losses, *won)])
 
 
+def deep_step(
+    networks: tuple[nn.Module, nn.Module],
+    optimizers: dict[str, torch.optim.Optimizer],
+    real: Tensor,
+    latents: Tensor,
+    classes: Tensor,
+    outputs: int,
+    gamma: float,
+) -> Tensor:
+    """`paired_step` for networks of any depth, by autograd.
+
+    Args:
+        networks: generator, from latents to images, and discriminator, from images to ``outputs``
+            neurons for each class that it judges by, [N, classes * outputs]; updated.
+        optimizers: of ``"generator"`` and ``"discriminator"``.
+        real: images as the discriminator takes them, [N, pixels].
+        latents: as the generator takes them.
+        classes: int64 [N], of images and samples alike; 0 where there is but one.
+        outputs: 1 for a score, 2 for a pair of neurons; see `signs`.
+        gamma: of the penalties; 0 leaves them out of this step.
+
+    Returns:
+        As `paired_step`.
+    """
+    generator, discriminator = networks
+    count, sign = len(real), signs(outputs, real)
+
+    def scored(seen: Tensor, told: Tensor) -> Tensor:
+        pairs = discriminator(seen).unflatten(1, (-1, outputs))
+        return pairs[torch.arange(len(seen), device=seen.device), told] @ sign
+
+    fake = generator(latents)
+    seen = torch.cat([real, fake.detach()]).requires_grad_(gamma > 0)
+    scores = scored(seen, classes.repeat(2))
+    of_real, of_fake = scores[:count], scores[count:]
+    lost = functional.softplus(of_fake - of_real)
+    loss = lost.mean()
+    if gamma:
+        (slopes,) = torch.autograd.grad(scores.sum(), seen, create_graph=True)
+        loss = loss + gamma / 2 * slopes.square().sum() / count
+    _follow(optimizers["discriminator"], discriminator, loss)
+
+    again = scored(fake, classes)
+    missed = functional.softplus(of_real.detach() - again)
+    _follow(optimizers["generator"], generator, missed.mean())
+
+    with torch.no_grad():
+        middle = scores.mean()
+        won = (of_real > middle).to(scores.dtype), (of_fake < middle).to(scores.dtype)
+        return torch.stack([row.mean() for row in (lost, missed, *won)])
+
+
+def _follow(optimizer: torch.optim.Optimizer, network: nn.Module, loss: Tensor) -> None:
+    """Descend the gradient by this network's parameters alone."""
+    parameters = list(network.parameters())
+    for parameter, grad in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        # The layout of the weight: fused Adam reads both in order of memory.
+        parameter.grad = grad.contiguous(memory_format=_layout(parameter))
+    optimizer.step()
+
+
+def _layout(parameter: Tensor) -> torch.memory_format:
+    last = parameter.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
 def reference_losses(
     game: Game, real: Tensor, latents: Tensor, gamma: float
 ) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,241 @@
+"""A convolutional Spiking-GAN of ramp neurons, and its dense twin, in the game of paired losses.
+
+The generator is a dense layer and two transposed convolutions, the discriminator two convolutions
+and an output layer of a pair of neurons (fake, real) for each class that it is told: the first
+spike of the pair of that class is the verdict, as in a projection discriminator (Miyato and Koyama,
+arXiv 1802.05637). Images are levels in 0..1, so that the padding is silence; the dense twin's are
+in -1..1, as usual.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from firstspike.metrics import silent_fraction
+from firstspike.models import LATENTS
+from firstspike.nn import (
+    FirstSpikeConv2d,
+    FirstSpikeConvTranspose2d,
+    FirstSpikeLinear,
+    RampNeuron,
+    SpikingNetwork,
+)
+from firstspike.training.gan import STEP_STATS
+from firstspike.training.paired import EVERY, MARK, SPREAD, PairedAnnGan, PairedGan, RampGan
+from firstspike.training.rules.relativistic import deep_step
+
+KERNEL = 4  # of stride 2: halves or doubles the sides
+FOLDS = 4  # sides must be multiples of it
+INK = 0.1  # mean square of a pixel, about MNIST's, by which the first weights are drawn
+
+
+class Ramp(nn.Module):
+    """What ramp neurons say, as values 0..threshold in t_max steps; see `RampNeuron`."""
+
+    def __init__(self, threshold: float, t_max: int, leak: float = 0.0) -> None:
+        super().__init__()
+        self.neuron, self.t_max = RampNeuron(threshold, leak), t_max
+
+    def forward(self, potential: Tensor) -> Tensor:
+        steps = self.neuron.levels(potential * self.t_max, self.t_max)
+        return steps * (self.neuron.threshold / self.t_max)
+
+
+class ConvGan(PairedGan):
+    """What the convolutional networks of both kinds share; see the subclasses."""
+
+    ink = 1.0  # mean square of what the discriminator sees
+
+    def build(self) -> None:
+        channels, height, width = self.shape.channels, self.shape.height, self.shape.width
+        if height % FOLDS or width % FOLDS:
+            raise ValueError(
+                f"network conv needs images whose sides are multiples of {FOLDS}, got "
+                f"{width}x{height}; choose another size"
+            )
+        wide, narrow = self.config.channels, max(1, self.config.channels // 2)
+        inner = wide, height // FOLDS, width // FOLDS
+        move = {"kernel_size": KERNEL, "stride": 2, "padding": 1}
+        self.generator = nn.Sequential(
+            nn.Linear(LATENTS + self.labels, math.prod(inner)),
+            self.hidden("generator"),
+            nn.Unflatten(1, inner),
+            nn.ConvTranspose2d(wide, narrow, **move),
+            self.hidden("generator"),
+            nn.ConvTranspose2d(narrow, channels, **move),
+            self.last(),
+            nn.Flatten(),
+        )
+        self.discriminator = nn.Sequential(
+            nn.Unflatten(1, (channels, height, width)),
+            nn.Conv2d(channels, narrow, **move),
+            self.hidden("discriminator"),
+            nn.Conv2d(narrow, wide, **move),
+            self.hidden("discriminator"),
+            nn.Flatten(),
+            nn.Linear(math.prod(inner), self.outputs * max(1, self.labels)),
+        )
+        for network, first in ((self.generator, 1.0), (self.discriminator, self.ink)):
+            _draw_weights(network, first)
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.turn = 0
+
+    def hidden(self, network: str) -> nn.Module:
+        """The neurons of a hidden layer of this network."""
+        raise NotImplementedError
+
+    def last(self) -> nn.Module:
+        """The neurons that are pixels."""
+        raise NotImplementedError
+
+    def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
+        latents = self.centred(self.latents_for(real, rng))
+        seen, marks = real[:, : self.shape.pixels], real[:, self.shape.pixels :]
+        classes = marks.argmax(dim=1) if self.labels else marks.new_zeros(len(marks)).long()
+        is_due = self.turn % EVERY == 0
+        gamma = self.config.gamma * EVERY if is_due else 0.0
+        networks = self.generator, self.discriminator
+        values = deep_step(networks, self.optimizers, seen, latents, classes, self.outputs, gamma)
+        if is_due:
+            self.follow()
+        self.turn += 1
+        return dict(zip(STEP_STATS, values.tolist(), strict=True))
+
+
+class ConvRampGan(ConvGan, RampGan):
+    """One spike a neuron."""
+
+    ink = INK
+
+    def hidden(self, network: str) -> nn.Module:
+        return Ramp(getattr(self.config, f"{network}_threshold"), self.config.t_max)
+
+    def last(self) -> nn.Module:
+        return Ramp(1.0, self.config.t_max, self.config.leak)
+
+    def pixels(self, images: Tensor) -> Tensor:
+        return (RampGan.pixels(self, images) + 1) / 2
+
+    def drawer(self, network: nn.Sequential) -> SpikingNetwork:
+        scale = [2 * SPREAD] * LATENTS + [MARK] * self.labels
+        shift = [-SPREAD] * LATENTS + [0.0] * self.labels
+        return spiking_layers(network, self.config.t_max, scale, shift)
+
+    def judge_network(self) -> SpikingNetwork:
+        """The discriminator that judges with spikes: its outputs' window holds all potentials."""
+        judge = spiking_layers(self.discriminator, self.config.t_max)
+        with torch.no_grad():
+            seen = self.artist(averaged=True)(self.preview)
+            reach = 2.2 * judge.potentials(seen).abs().max().clamp(min=1e-3)
+            last: Any = judge[-1]
+            last.weight.div_(reach)
+            last.bias.div_(reach).add_(0.5)
+        return judge
+
+    @torch.no_grad()
+    def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
+        drawer = self.artist(averaged)
+        drawn = drawer.layer_times(latents)
+        if not hasattr(self, "preview"):
+            self.preview = latents
+        judged = self.judge_network().layer_times(drawn[-1].flatten(1))
+        t_max = self.config.t_max
+
+        def spikes(layers: list[Tensor]) -> float:
+            return sum(float((t < t_max).flatten(1).sum(dim=1).double().mean()) for t in layers)
+
+        def silent(layers: list[Tensor]) -> float:
+            return silent_fraction(torch.cat([t.flatten(1) for t in layers], dim=1), t_max)
+
+        return {
+            "generator_spikes": spikes(drawn),
+            "discriminator_spikes": spikes(judged[:-1]) + 1,  # the verdict is one
+            "generator_hidden_silent": silent(drawn[1:-1]),
+            "generator_output_silent": silent(drawn[-1:]),
+            "discriminator_hidden_silent": silent(judged[1:-1]),
+        }
+
+
+class ConvAnnGan(ConvGan, PairedAnnGan):
+    """The dense twin: ReLU and tanh."""
+
+    def hidden(self, network: str) -> nn.Module:
+        return nn.ReLU()
+
+    def last(self) -> nn.Module:
+        return nn.Tanh()
+
+    def drawer(self, network: nn.Sequential) -> Any:
+        return network
+
+
+def _draw_weights(network: nn.Sequential, first: float) -> None:
+    """Weights with which potentials have variance 1; biases 0.
+
+    Args:
+        network: what its weights are drawn for.
+        first: mean square of its inputs.
+    """
+    square = first
+    for module in network:
+        if not isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            continue
+        inputs = module.weight[0].numel()
+        if isinstance(module, nn.ConvTranspose2d):
+            inputs = module.in_channels * (KERNEL // 2) ** 2  # that reach a pixel
+        nn.init.normal_(module.weight, std=(inputs * square) ** -0.5)
+        assert module.bias is not None
+        nn.init.zeros_(module.bias)
+        square = 0.5  # behind a ramp or ReLU half of it is left
+
+
+@torch.no_grad()
+def spiking_layers(
+    network: nn.Sequential, t_max: int, scale: list[float] | None = None, shift: Any = None
+) -> SpikingNetwork:
+    """Linear maps with `Ramp` s between them as layers of ramp neurons.
+
+    Args:
+        network: as it learns; its inputs are ``scale * u + shift`` where a spike at time t says
+            ``u = (t_max - t) / t_max``. Without a `Ramp` at its end, the threshold there is 1.
+        t_max: number of time steps of a window.
+        scale: of each input of a dense first layer; 1 if None.
+        shift: of each input of a dense first layer; 0 if None.
+
+    Returns:
+        A network that takes and gives spike times, without gradients.
+    """
+    modules = list(network)
+    made: list[nn.Module] = []
+    before: Any = 1.0 if scale is None else network[0].weight.new_tensor(scale)
+    for place, module in enumerate(modules):
+        if isinstance(module, Ramp):
+            continue
+        if not isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            made.append(module)
+            continue
+        follower = modules[place + 1] if place + 1 < len(modules) else None
+        neuron = follower.neuron if isinstance(follower, Ramp) else RampNeuron(1.0)
+        layer = _layer_of(module, RampNeuron(neuron.threshold), t_max)
+        assert module.bias is not None and layer.bias is not None
+        layer.weight.copy_(module.weight * before)
+        layer.bias.copy_(module.bias)
+        if place == 0 and shift is not None:
+            layer.bias.add_(module.weight @ module.weight.new_tensor(shift))
+        before = neuron.threshold
+        made.append(layer)
+    return SpikingNetwork(*made).requires_grad_(False).eval()
+
+
+def _layer_of(module: Any, neuron: RampNeuron, t_max: int) -> Any:
+    if isinstance(module, nn.Linear):
+        sizes = module.in_features, module.out_features
+        return FirstSpikeLinear(*sizes, neuron=neuron, t_max=t_max, init=(0.0, 0.0))
+    kind = FirstSpikeConv2d if isinstance(module, nn.Conv2d) else FirstSpikeConvTranspose2d
+    sizes = module.in_channels, module.out_channels
+    moved = module.kernel_size, module.stride, module.padding
+    return kind(*sizes, *moved, neuron=neuron, t_max=t_max)
