@@ -16,7 +16,7 @@ from firstspike.training import kinds
 from firstspike.training.gan import STEP_STATS
 from firstspike.training.loading import build_trainer
 from firstspike.training.loop import train
-from firstspike.training.paired import PairedAnnGan, RampGan
+from firstspike.training.paired import MARK, PairedAnnGan, RampGan
 from firstspike.training.rules.relativistic import draw, score
 from firstspike.training.trainer import Progress
 
@@ -49,7 +49,7 @@ def test_what_draws_with_spikes_is_what_learns(conditional):
     latents = gan.latents(50, epoch_generator(0, 0))
     assert latents.min() >= 0 and latents.max() <= 256 and torch.equal(latents, latents.round())
     told = latents.clone()
-    told[:, 100:] = 1 - latents[:, 100:] / 256  # as marks of 1 and 0
+    told[:, 100:] = (1 - latents[:, 100:] / 256) * MARK  # as marks, not as times
     learned = (draw(gan.game, gan.centred(told)) + 1) / 2
     spiked = gan.sample(latents, averaged=False).flatten(1)
     difference = (learned - spiked).abs()

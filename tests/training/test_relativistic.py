@@ -20,16 +20,22 @@ from firstspike.training.rules.relativistic import (
 LABELS, LATENTS, PIXELS = 3, 5, 12
 
 
-def game(t_max: int, outputs: int) -> Game:
+def game(t_max: int, outputs: int, classes: int = 1) -> Game:
     torch.manual_seed(1)
     generator = torch.nn.Sequential(
         torch.nn.Linear(LATENTS + LABELS, 9), torch.nn.Linear(9, PIXELS)
     )
     discriminator = torch.nn.Sequential(
-        torch.nn.Linear(PIXELS + LABELS, 11), torch.nn.Linear(11, outputs)
+        torch.nn.Linear(PIXELS, 11), torch.nn.Linear(11, outputs * classes)
     )
     neurons = Neurons(t_max, generator=0.5, discriminator=0.8, leak=0.1)
-    return Game(generator.double(), discriminator.double(), neurons, PIXELS)
+    return Game(generator.double(), discriminator.double(), neurons, PIXELS, classes)
+
+
+def images_of_classes() -> torch.Tensor:
+    pixels = torch.rand(7, PIXELS, dtype=torch.float64) * 2 - 1
+    told = torch.nn.functional.one_hot(torch.arange(7) % LABELS, LABELS)
+    return torch.cat([pixels, told.double()], dim=1)
 
 
 class Recorder:
@@ -43,10 +49,11 @@ class Recorder:
 
 
 @pytest.mark.parametrize(("t_max", "outputs"), [(16, 2), (256, 2), (0, 1)])
+@pytest.mark.parametrize("classes", [1, LABELS])
 @pytest.mark.parametrize("gamma", [0.0, 0.7])
-def test_gradients_by_hand_are_those_of_autograd(t_max, outputs, gamma):
-    made = game(t_max, outputs)
-    real = torch.rand(7, PIXELS + LABELS, dtype=torch.float64) * 2 - 1
+def test_gradients_by_hand_are_those_of_autograd(t_max, outputs, gamma, classes):
+    made = game(t_max, outputs, classes)
+    real = images_of_classes()
     latents = torch.randn(7, LATENTS + LABELS, dtype=torch.float64)
     networks = {"generator": made.generator, "discriminator": made.discriminator}
     recorders = {name: Recorder(network) for name, network in networks.items()}

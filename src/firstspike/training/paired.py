@@ -58,7 +58,7 @@ class PairedGan(Gan):
             nn.Linear(LATENTS + labels, hidden), nn.Linear(hidden, pixels)
         )
         self.discriminator = nn.Sequential(
-            nn.Linear(pixels + labels, hidden), nn.Linear(hidden, self.outputs)
+            nn.Linear(pixels, hidden), nn.Linear(hidden, self.outputs * max(1, labels))
         )
         for layer in (*self.generator, *self.discriminator):
             assert isinstance(layer, nn.Linear)
@@ -67,7 +67,7 @@ class PairedGan(Gan):
         if self.outputs == 2:  # the score starts as that of one output
             _, output = linear_layers(self.discriminator)
             with torch.no_grad():
-                output.weight[0], output.bias[0] = -output.weight[1], -output.bias[1]
+                output.weight[::2], output.bias[::2] = -output.weight[1::2], -output.bias[1::2]
         self.turn = 0
 
     def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -88,7 +88,12 @@ class PairedGan(Gan):
     @property
     def game(self) -> Game:
         """The networks that learn."""
-        return Game(self.generator, self.discriminator, self.neurons, self.shape.pixels)
+        return self.game_of(self.generator)
+
+    def game_of(self, generator: nn.Sequential) -> Game:
+        """The game with this generator in the place of the one that learns."""
+        sizes = self.shape.pixels, max(1, self.labels)
+        return Game(generator, self.discriminator, self.neurons, *sizes)
 
     def watch(self, parts: Parts) -> Callable[[], Stats]:
         self.training_images = parts.training
@@ -209,14 +214,13 @@ class RampGan(PairedGan):
 
     def judge_network(self) -> SpikingNetwork:
         """The discriminator that judges with spikes: its outputs' window holds all potentials."""
-        pixels, labels = self.shape.pixels, self.labels
-        scale, shift = [2.0] * pixels + [MARK] * labels, [-1.0] * pixels + [0.0] * labels
+        pixels = self.shape.pixels
+        scale, shift = [2.0] * pixels, [-1.0] * pixels
         thresholds = self.config.discriminator_threshold, 1.0
         judge = spiking(self.discriminator, scale, shift, thresholds, self.config.t_max)
         seen = self.artist(averaged=True)(self.preview)
-        shown = torch.cat([seen, self.preview[:, LATENTS:]], dim=1)
         with torch.no_grad():
-            reach = 2.2 * judge.potentials(shown).abs().max().clamp(min=1e-3)
+            reach = 2.2 * judge.potentials(seen).abs().max().clamp(min=1e-3)
             last: Any = judge[-1]
             last.weight.div_(reach)
             last.bias.div_(reach).add_(0.5)
@@ -225,10 +229,9 @@ class RampGan(PairedGan):
     @torch.no_grad()
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
         drawn = self.artist(averaged).layer_times(latents)
-        shown = torch.cat([drawn[-1], latents[:, LATENTS:]], dim=1)
         if not hasattr(self, "preview"):
             self.preview = latents
-        judged = self.judge_network().layer_times(shown)
+        judged = self.judge_network().layer_times(drawn[-1])
         t_max = self.config.t_max
         return {
             "generator_spikes": _mean_spikes(drawn, t_max),
@@ -254,7 +257,7 @@ class PairedAnnGan(PairedGan):
         return latents
 
     def drawer(self, network: nn.Sequential) -> Any:
-        game = Game(network, self.discriminator, self.neurons, self.shape.pixels)
+        game = self.game_of(network)
         return lambda latents: draw(game, latents)
 
     def images(self, output: Tensor) -> Tensor:

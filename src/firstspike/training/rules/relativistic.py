@@ -44,15 +44,18 @@ class Game(NamedTuple):
     Args:
         generator: from latents to images.
         discriminator: from images to one score, or to two neurons, fake and real, whose difference
-            is twice the score.
+            is twice the score; to as many for each class that it judges by.
         neurons: of both.
-        pixels: inputs of the discriminator that are an image; what follows tells the class.
+        pixels: of an image; what follows, where images are given, tells the class.
+        classes: that the discriminator judges by, each with outputs of its own; 1 for images of
+            any.
     """
 
     generator: nn.Sequential
     discriminator: nn.Sequential
     neurons: Neurons
     pixels: int
+    classes: int = 1
 
 
 def hidden_of(potential: Tensor, threshold: float, t_max: int) -> tuple[Tensor, Tensor]:
@@ -81,6 +84,24 @@ def signs(outputs: int, like: Tensor) -> Tensor:
     return like.new_tensor([-0.5, 0.5]) if outputs == 2 else like.new_ones(1)
 
 
+def votes(game: Game, seen: Tensor) -> Tensor:
+    """How the outputs make the score of each image: those of its class only.
+
+    Args:
+        game: the networks.
+        seen: images, and what tells their class, [N, pixels + classes].
+
+    Returns:
+        [N, outputs], or [1, outputs] if the discriminator judges images of any class.
+    """
+    _, output = linear_layers(game.discriminator)
+    sign = signs(output.out_features // game.classes, seen)
+    if game.classes == 1:
+        return sign[None]
+    told = (seen[:, game.pixels :] > 0).to(seen.dtype)
+    return (told[:, :, None] * sign).flatten(1)
+
+
 def draw(game: Game, latents: Tensor) -> Tensor:
     """Samples in -1..1 of latents as the generator's hidden layer takes them."""
     hidden, output = linear_layers(game.generator)
@@ -90,12 +111,13 @@ def draw(game: Game, latents: Tensor) -> Tensor:
 
 
 def score(game: Game, seen: Tensor) -> Tensor:
-    """How real the discriminator takes images for, [N]."""
+    """How real the discriminator takes images for, [N]; ``seen`` as for `votes`."""
     hidden, output = linear_layers(game.discriminator)
     neurons = game.neurons
-    values, _ = hidden_of(hidden(seen), neurons.discriminator, neurons.t_max)
+    potentials = hidden(seen[:, : game.pixels])
+    values, _ = hidden_of(potentials, neurons.discriminator, neurons.t_max)
     judged: Tensor = output(values)
-    return judged @ signs(judged.shape[1], judged)
+    return (judged * votes(game, seen)).sum(dim=1)
 
 
 @torch.no_grad()
@@ -123,34 +145,35 @@ def paired_step(
     neurons, count = game.neurons, len(real)
     g_hidden, g_output = linear_layers(game.generator)
     d_hidden, d_output = linear_layers(game.discriminator)
-    sign = signs(d_output.out_features, real)
+    vote = votes(game, real)
+    both = vote if len(vote) == 1 else vote.repeat(2, 1)
 
     drawn, g_inside = hidden_of(g_hidden(latents), neurons.generator, neurons.t_max)
     pixels, g_slope = pixels_of(g_output(drawn), neurons)
-    seen = torch.cat([real, torch.cat([pixels, real[:, game.pixels :]], dim=1)])
+    seen = torch.cat([real[:, : game.pixels], pixels])
     values, inside = hidden_of(d_hidden(seen), neurons.discriminator, neurons.t_max)
-    scores = d_output(values) @ sign
+    scores = (d_output(values) * both).sum(dim=1)
     of_real, of_fake = scores[:count], scores[count:]
 
     push = torch.sigmoid(of_fake - of_real) / count  # dL/ds of samples, and minus that of images
-    error = torch.cat([-push, push])[:, None] * sign
+    error = torch.cat([-push, push])[:, None] * both
     signal = (error @ d_output.weight).mul_(inside)
     grads = [signal.t() @ seen, signal.sum(dim=0), error.t() @ values, error.sum(dim=0)]
     if gamma:
         # The gradient of a score by its image is (inside * w) @ hidden, w the output weights.
-        weight = d_hidden.weight[:, : game.pixels]
-        reach = inside * (sign @ d_output.weight)
-        slopes = (reach @ weight).mul_(gamma / count)
-        grads[0][:, : game.pixels] += reach.t() @ slopes
-        grads[2] += sign[:, None] * (slopes @ weight.t()).mul_(inside).sum(dim=0)
+        reach = inside * (both @ d_output.weight)
+        slopes = (reach @ d_hidden.weight).mul_(gamma / count)
+        grads[0] += reach.t() @ slopes
+        bent = (slopes @ d_hidden.weight.t()).mul_(inside)
+        grads[2] += both.t() @ (bent.sum(dim=0, keepdim=True) if len(both) == 1 else bent)
     _descend(optimizers["discriminator"], game.discriminator, grads)
 
     # The generator answers to the discriminator that has just learned; images keep their scores.
-    values, inside = hidden_of(d_hidden(seen[count:]), neurons.discriminator, neurons.t_max)
-    again = d_output(values) @ sign
-    error = (-torch.sigmoid(of_real - again) / count)[:, None] * sign
+    values, inside = hidden_of(d_hidden(pixels), neurons.discriminator, neurons.t_max)
+    again = (d_output(values) * vote).sum(dim=1)
+    error = (-torch.sigmoid(of_real - again) / count)[:, None] * vote
     signal = (error @ d_output.weight).mul_(inside)
-    signal = (signal @ d_hidden.weight[:, : game.pixels]).mul_(g_slope)
+    signal = (signal @ d_hidden.weight).mul_(g_slope)
     below = (signal @ g_output.weight).mul_(g_inside)
     grads = [below.t() @ latents, below.sum(dim=0), signal.t() @ drawn, signal.sum(dim=0)]
     _descend(optimizers["generator"], game.generator, grads)
@@ -267,8 +290,9 @@ def _differentiable_pixels(game: Game, latents: Tensor) -> Tensor:
 def _differentiable_score(game: Game, seen: Tensor) -> Tensor:
     """`score` with the neurons of `firstspike.nn`, for autograd."""
     hidden, output = linear_layers(game.discriminator)
-    judged: Tensor = output(_values(hidden(seen), game.neurons.discriminator, game.neurons.t_max))
-    return judged @ signs(judged.shape[1], judged)
+    potentials = hidden(seen[:, : game.pixels])
+    judged: Tensor = output(_values(potentials, game.neurons.discriminator, game.neurons.t_max))
+    return (judged * votes(game, seen)).sum(dim=1)
 
 
 def _values(potential: Tensor, threshold: float, t_max: int, leak: float = 0.0) -> Tensor:
