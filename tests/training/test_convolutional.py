@@ -168,3 +168,11 @@ def test_other_games_refuse_convolutions(kind, chosen):
     config = kinds.find(kind).defaults({name: chosen, "network": "conv"})
     with pytest.raises(ValueError, match="network conv needs ramp neurons"):
         config.check()
+
+
+def test_options_of_the_other_network_are_refused():
+    with pytest.raises(ValueError, match="hidden does nothing with network conv"):
+        config_of("gan", hidden=30).check()
+    dense = kinds.find("gan").defaults({"neuron": "ramp"})
+    with pytest.raises(ValueError, match="channels does nothing with network dense"):
+        dataclasses.replace(dense, channels=8).check()

@@ -60,7 +60,27 @@ class TimeOptions:
 
 
 @dataclass(frozen=True)
-class GanOptions(DataOptions):
+class DenseGanOptions(RuleOptions):
+    """Of a GAN of dense layers."""
+
+    when: ClassVar = {"network": ("dense",)}
+
+    hidden: int = within(400, 1, WIDEST)
+    """Network dense: hidden neurons of the generator and of the discriminator."""
+
+
+@dataclass(frozen=True)
+class ConvGanOptions(RuleOptions):
+    """Of a convolutional GAN; see `firstspike.training.convolutional`."""
+
+    when: ClassVar = {"network": ("conv",)}
+
+    channels: int = within(32, 2, 4096, before=32)
+    """Network conv: channels of the widest layers; the others have half as many."""
+
+
+@dataclass(frozen=True)
+class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
     """What Spiking-GAN and its dense twin share."""
 
     digit: str = "3"
@@ -73,10 +93,6 @@ class GanOptions(DataOptions):
     """Images, and as many samples, in one step of training."""
     network: Literal["dense", "conv"] = added("dense", before="dense")
     """The paper's two dense layers each (dense), or convolutions (conv; relativistic loss)."""
-    hidden: int = within(400, 1, WIDEST)
-    """Network dense: hidden neurons of the generator and of the discriminator."""
-    channels: int = within(64, 2, 4096, before=64)
-    """Network conv: channels of the widest layers; the others have half as many."""
     generator_lr: float = within(2e-4, 0.0)
     """Learning rate of the generator."""
     discriminator_lr: float = within(2e-4, 0.0)
