@@ -113,7 +113,9 @@ class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
         if self.conditional and self.digit != "all":
             raise ValueError(f"conditional draws all classes: digit must be all, not {self.digit}")
         if self.network == "conv" and getattr(self, "loss", "") != "relativistic":
-            raise ValueError("network conv needs ramp neurons or, for dense twins, loss relativistic")
+            raise ValueError(
+                "network conv needs ramp neurons, and of dense twins loss relativistic"
+            )
 
 
 @dataclass(frozen=True)

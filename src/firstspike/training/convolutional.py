@@ -59,7 +59,7 @@ class ConvGan(PairedGan):
             )
         wide, narrow = self.config.channels, max(1, self.config.channels // 2)
         inner = wide, height // FOLDS, width // FOLDS
-        move = {"kernel_size": KERNEL, "stride": 2, "padding": 1}
+        move: Any = {"kernel_size": KERNEL, "stride": 2, "padding": 1}
         self.generator = nn.Sequential(
             nn.Linear(LATENTS + self.labels, math.prod(inner)),
             self.hidden("generator"),
@@ -209,9 +209,9 @@ def spiking_layers(
     Returns:
         A network that takes and gives spike times, without gradients.
     """
-    modules = list(network)
+    modules: list[Any] = list(network)
     made: list[nn.Module] = []
-    before: Any = 1.0 if scale is None else network[0].weight.new_tensor(scale)
+    before: Any = 1.0 if scale is None else modules[0].weight.new_tensor(scale)
     for place, module in enumerate(modules):
         if isinstance(module, Ramp):
             continue
