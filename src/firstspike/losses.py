@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from firstspike.metrics import decide
 from firstspike.times import T_MAX, check_t_max
 
 
@@ -120,6 +121,53 @@ def cross_entropy_of_potentials(potential: Tensor, target: Tensor, t_max: int = 
     """
     _desired(potential, target, t_max)
     return torch.nn.functional.cross_entropy(potential, target, reduction="none")
+
+
+def at_decision(
+    potential: Tensor,
+    times: Tensor,
+    target: Tensor,
+    t_max: int = T_MAX,
+    *,
+    temperature: float = 0.4,
+    earliness: float = 0.7,
+) -> Tensor:
+    """Loss of the potentials at the decision step, which `firstspike.nn.at_decision` gives.
+
+    The signs are those of aggressive TTFS (eq. 16): the desired neuron should fire earlier unless
+    it is first, the others later. The size is how wrong the network is: cross-entropy of the
+    potentials. The desired neuron is asked to be earlier in proportion to the decision step, which
+    is ``t_max`` where nothing fired.
+
+    Args:
+        potential: of the output neurons at the decision, [B, classes].
+        times: their spike times, [B, classes].
+        target: the desired neuron of each sample, int64 [B].
+        t_max: number of time steps.
+        temperature: potential by which a class is e times likelier.
+        earliness: price of a decision at t_max; more of it decides sooner, and worse.
+
+    Returns:
+        [B], differentiable in ``potential``.
+
+    Raises:
+        ValueError: shapes or types do not fit, a target is no class, or ``temperature`` is not
+            positive.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    desired = _desired(times, target, t_max)
+    if potential.shape != times.shape:
+        raise ValueError(
+            f"potential must have the shape of times, {tuple(times.shape)}, "
+            f"got {tuple(potential.shape)}"
+        )
+    decision = times.amin(dim=1)
+    is_first = (decide(times, potential, t_max) == target) & (decision < t_max)
+    scores = torch.where(desired & is_first[:, None], potential.detach(), potential) / temperature
+    wrong = torch.nn.functional.cross_entropy(scores, target, reduction="none")
+    wanted = potential.gather(1, target[:, None])[:, 0]
+    return wrong - earliness * decision / t_max * wanted
 
 
 def squared_distance(times: Tensor, targets: Tensor) -> Tensor:

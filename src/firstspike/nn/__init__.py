@@ -6,6 +6,7 @@ from firstspike.nn.connections import (
     Residual,
     SpikingLayer,
 )
+from firstspike.nn.decision import at_decision
 from firstspike.nn.layers import (
     FirstSpikeLinear,
     FirstSpikeSequential,
@@ -38,6 +39,7 @@ __all__ = [
     "SpikingNetwork",
     "StepNeuron",
     "Trace",
+    "at_decision",
     "by_input",
     "by_output",
     "final_gradient",
