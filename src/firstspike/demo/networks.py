@@ -185,9 +185,10 @@ def _bundled(folder: Path) -> Offer:
     """A bundled network; it outlives changes of the options that only training has."""
     provenance = files.from_json(files.read(folder / PROVENANCE), folder / PROVENANCE)
     run = RunDirectory.open(folder)
-    known = kinds.find(run.kind, folder).defaults().as_dict()
-    options = {name: run.options.get(name, default) for name, default in known.items()}
-    run = dataclasses.replace(run, options=options)
+    kind = kinds.find(run.kind, folder)
+    known = {field.name for field in dataclasses.fields(kind.config)}
+    kept = {name: value for name, value in run.options.items() if name in known}
+    run = dataclasses.replace(run, options=kind.read(kept, folder).as_dict())
     return Offer(run, f"{folder.name}, bundled", provenance)
 
 

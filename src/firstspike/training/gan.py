@@ -1,4 +1,4 @@
-"""Spiking-GAN and its dense twin: networks, latents, optimisers.
+"""Spiking-GAN of step neurons and its dense twin: networks, latents, optimisers.
 
 The two networks of a GAN take turns (arXiv 2106.15420, section 2.6): the discriminator learns to
 tell images from samples while the generator stays, then the generator learns to deceive it while
@@ -281,6 +281,8 @@ class SpikingGan(Gan):
 
     def build(self) -> None:
         config = self.config
+        if config.neuron != "step":
+            raise ValueError("neuron must be step of a SpikingGan; its make chooses the class")
         layer: dict[str, Any] = {
             "bias": config.bias,
             "t_max": config.t_max,
