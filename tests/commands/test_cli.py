@@ -168,6 +168,7 @@ def test_generate_interpolates(firstspike, trained):
 ONE_BLACK = idx_bytes(np.zeros((1, 28, 28), np.uint8))
 TOO_WIDE = idx_bytes(np.zeros((1, 32, 32), np.uint8)).replace(b"\0\0\0\x20", b"\0\x09\0\x20", 1)
 TRAIN = ("train", "gan")
+STEP = (*TRAIN, "--neuron", "step")
 
 
 def idx_files(folder: Path, images: bytes = gzip.compress(ONE_BLACK)) -> Path:
@@ -208,7 +209,9 @@ def broken(tmp_path, trained) -> dict[str, Path]:
         ((*TRAIN, "--digit", "x"), "digit x is not in mnist-train"),
         ((*TRAIN, "--t-max", "0"), "t_max must be"),
         ((*TRAIN, "--epochs", "0"), "epochs must be at least 1"),
-        ((*TRAIN, "--loss", "x"), "loss must be potential or least-squares, got x"),
+        ((*TRAIN, "--loss", "x"), "loss must be exact and relativistic with neuron ramp"),
+        ((*STEP, "--loss", "x"), "loss must be potential or least-squares, got x"),
+        ((*TRAIN, "--neuron", "ramp", "--recipe", "paper"), "recipe must be best with neuron ramp"),
         ((*TRAIN, "--data", "nowhere"), "nowhere: no such folder"),
         ((*TRAIN, "--data", "{no labels}"), "train-labels-idx1-ubyte"),
         ((*TRAIN, "--data", "{cut}"), "train-images"),

@@ -12,7 +12,7 @@ from torch import nn
 from firstspike.runs.directory import RunDirectory, epoch_generator
 from firstspike.training import loop
 from firstspike.training.classifier import SpikingTraining
-from firstspike.training.config import CLASSIFIER_RECIPES, ClassifierConfig
+from firstspike.training.config import CLASSIFIER_RECIPES, GAN_RECIPES, ClassifierConfig
 from firstspike.training.gan import SpikingGan
 from firstspike.training.trainer import Trainer
 

@@ -133,8 +133,10 @@ def load(run: RunDirectory) -> Classifier | Gan:
     """
     part = kinds.find(run.kind, run.path).demo
     trainer: Any = build_trainer(run)
-    draws = [name for name in ("average", "best") if name in trainer.networks]
-    trainer.restored(run, *(draws if part == "draw" else ()))
+    stored = run.path / "checkpoint"
+    draws = [n for n in ("average", "best") if n in trainer.networks]
+    bundled = [name for name in draws if (stored / f"{name}.safetensors").exists()]
+    trainer.restored(run, *((bundled or draws) if part == "draw" else ()))
     network = trainer if part == "draw" else trainer.model
     assert isinstance(network, (Classifier, Gan))
     return network
@@ -154,6 +156,14 @@ def bundled() -> list[Offer]:
     """The networks that come with the package."""
     folders = sorted(file.parent for file in BUNDLED.glob(f"*/{PROVENANCE}"))
     return [_bundled(folder) for folder in folders]
+
+
+def bundled_run(kind: str) -> RunDirectory:
+    """The first network of a kind that comes with the package. ValueError if there is none."""
+    for offer in bundled():
+        if offer.run.kind == kind:
+            return offer.run
+    raise ValueError(f"kind: no network of kind {kind} comes with the package; name a run")
 
 
 def given(paths: Iterable[Path]) -> tuple[list[Offer], list[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from firstspike.report.gather import RAMP, STEP
 from firstspike.report.measures import (
     Measure,
     Sample,
@@ -88,10 +89,6 @@ def _accuracy(paper: str, what: str, role: str, first: str, *beside: tuple[str, 
 
 
 A, B, S, D = "aggressive-400", "aggressive-1000", "s4nn-400", "ann-400"
-STEP, RAMP = (
-    "step-gan",
-    "ramp-gan",
-)  # Spiking-GAN of the paper's neurons, and of those that draw gray
 PARTS = {"3.1": "Classification", "3.2": "Coding and sparsity"}
 
 CLAIMS = (

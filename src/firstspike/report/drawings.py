@@ -18,8 +18,8 @@ from firstspike.drawing.evolution import epochs_shown, images_of
 from firstspike.drawing.weights import filters as draw_filters
 from firstspike.evaluation.features import digit_probabilities
 from firstspike.report import illustrations
-from firstspike.report.claims import STEP, A, S
-from firstspike.report.gather import Measured, Results
+from firstspike.report.claims import A, S
+from firstspike.report.gather import STEP, Measured, Results
 from firstspike.report.pictures import Picture, from_figure, from_image
 from firstspike.training.loading import load_classifier, load_gan
 

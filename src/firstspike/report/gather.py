@@ -16,6 +16,7 @@ from firstspike.training import kinds
 
 METRICS = Path("evaluation-test", "metrics.json")
 CODING = Path("figures", "metrics.json")
+STEP, RAMP = "step-gan", "ramp-gan"  # roles of Spiking-GAN with the paper's neurons, and ours
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Results:
     @cached_property
     def digits(self) -> list[str]:
         """Classes that a Spiking-GAN, of either neuron, was trained to draw."""
-        runs = [run for role in ("step-gan", "ramp-gan") for run in self.groups.get(role, [])]
+        runs = [run for role in (STEP, RAMP) for run in self.groups.get(role, [])]
         return sorted({run.digit for run in runs if run.digit.isdecimal()})
 
     def drawing(self, role: str, digit: str) -> Measured | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from firstspike.report.claims import RAMP, STEP
-from firstspike.report.gather import CODING, METRICS
+from firstspike.report.gather import CODING, METRICS, RAMP, STEP
 from firstspike.runs.jobs import Job
 
 CODINGS = Job("figures", ("figures", "--out", str(CODING.parent)), str(CODING))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from firstspike.report.claims import RAMP, STEP, A, S
+from firstspike.report.claims import A, S
 from firstspike.report.drawings import (
     JUDGED,
     Draw,
@@ -16,6 +16,7 @@ from firstspike.report.drawings import (
     undesired,
     untrained,
 )
+from firstspike.report.gather import RAMP, STEP
 
 
 @dataclass(frozen=True)
