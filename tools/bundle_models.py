@@ -12,8 +12,8 @@ place of what was there:
 
 NAME tells the kind and the digit, or the loss and the hidden neurons; networks of the names after
 --remove go. Classifiers are measured on all of MNIST's test images; of a GAN, 1,000 samples are
-shown to the independent digit classifier. ``firstspike generate`` without a run draws with the first
-GAN that is bundled. One network of all digits in the place of two of one, in one step:
+shown to the independent digit classifier. ``firstspike generate`` without a run draws with the
+first GAN that is bundled. One network of all digits in the place of two of one, in one step:
 
     python tools/bundle_models.py runs/told --remove gan-3 gan-7
 """
@@ -38,6 +38,7 @@ from firstspike.report.gather import command_of
 from firstspike.runs import checkpoint, files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.gan import Gan
+from firstspike.training.paired import UNSEEN
 
 SAMPLES = 1000
 NOTED = ("strict_accuracy", "ties_accuracy", "decision_step", "total_spikes", "count")
@@ -82,7 +83,7 @@ def bundle(run: RunDirectory, target: Path) -> dict[str, Any]:
 
 def drawing_part(gan: Gan) -> str:
     """The name of the network that draws: the best snapshot if there is one."""
-    return "best" if "best" in gan.networks else "average"
+    return "best" if getattr(gan, "best_distance", UNSEEN) < UNSEEN else "average"
 
 
 def name_of(run: RunDirectory) -> str:
@@ -129,10 +130,9 @@ def main() -> None:
             raise ValueError(f"several runs of one name; give one for each of {sorted(runs)}")
         for reason in left_out:
             print(f"left out: {reason}")
-        if strange := [
-            n for n in arguments.remove if not (arguments.out / n / PROVENANCE).exists()
-        ]:
-            raise ValueError(f"--remove {strange[0]}: no network of this name in {arguments.out}")
+        for name in arguments.remove:
+            if not (arguments.out / name / PROVENANCE).exists():
+                raise ValueError(f"--remove {name}: no network of this name in {arguments.out}")
         for name, run in runs.items():
             provenance = bundle(run, arguments.out)
             print(f"{name}: {provenance['bytes']} bytes, {provenance['measured']}")

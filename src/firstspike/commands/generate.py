@@ -24,9 +24,9 @@ class Generate:
     run: Positional[Path | None] = None
     """Folder of the run; the network that comes with the package if not given."""
     out: Path = Path("samples.png")
-    """One grid (.png, .jpg), an animation (.gif) of walks or, without --interpolate, of samples that
-    appear in the order of their spikes, arrays (.npz), or a folder of single pictures (a name without
-    a suffix)."""
+    """One grid (.png, .jpg), an animation (.gif) of walks or, without --interpolate, of samples
+    that appear in the order of their spikes, arrays (.npz), or a folder of single pictures (a name
+    without a suffix)."""
     count: int = 64
     """Images to draw."""
     digit: str | None = None

@@ -133,10 +133,10 @@ def load(run: RunDirectory) -> Classifier | Gan:
     """
     part = kinds.find(run.kind, run.path).demo
     trainer: Any = build_trainer(run)
-    stored = run.path / "checkpoint"
-    draws = [n for n in ("average", "best") if n in trainer.networks]
-    bundled = [name for name in draws if (stored / f"{name}.safetensors").exists()]
-    trainer.restored(run, *((bundled or draws) if part == "draw" else ()))
+    draws = [name for name in ("average", "best") if name in trainer.networks]
+    if (run.path / PROVENANCE).exists():  # bundled: it has only the one that draws
+        draws = [n for n in draws if (run.path / "checkpoint" / f"{n}.safetensors").exists()]
+    trainer.restored(run, *(draws if part == "draw" else ()))
     network = trainer if part == "draw" else trainer.model
     assert isinstance(network, (Classifier, Gan))
     return network
