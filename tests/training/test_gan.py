@@ -57,6 +57,14 @@ def test_latents_are_early_or_silent():
     assert set(build("paper").latents(1000).unique().tolist()) == set(range(257))
 
 
+def test_truncation_leaves_silent_latents_silent():
+    latents = build("best").latents(100)
+    pulled = build("best").truncated(latents, 0.0)
+    assert set(pulled.unique().tolist()) == {round(3.5), 256}
+    assert torch.equal(pulled == 256, latents == 256)
+    assert (build("paper").truncated(build("paper").latents(100), 0.0) == 128).all()
+
+
 @pytest.mark.parametrize(("kind", "on", "off"), [("best", 0, 256), ("ann-gan", 1, 0)])
 def test_a_conditional_network_is_told_the_class(kind, on, off):
     gan = build(kind, digit="all", conditional=True)
