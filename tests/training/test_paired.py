@@ -100,7 +100,9 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, kind, conditiona
         f"{name}.safetensors" for name in ("generator", "discriminator", "average", "best")
     }
     last = whole.read_stats()[-1]
-    assert last["best_training_frechet_distance"] <= last["training_frechet_distance"]
+    rounding = 1 + 1e-6  # the best distance is kept in float32
+    best, newest = (last[f"{of}training_frechet_distance"] for of in ("best_", ""))
+    assert best <= newest * rounding
     assert set(STEP_STATS) <= set(last)
     if kind == "gan":
         assert 0 < summary["generator_spikes"] <= 100 + 10 * conditional + 12 + 784
@@ -136,7 +138,7 @@ def test_truncated_latents_lie_nearer_to_the_middle_and_tell_the_same_class(kind
     expected = gan.middle + 0.3 * (latents - gan.middle)
     assert (near - expected)[:, :100].abs().max() <= (0.5 if kind == "gan" else 1e-6)
     for share in (-0.1, 1.1, float("nan")):
-        with pytest.raises(ValueError, match="share must lie in 0..1"):
+        with pytest.raises(ValueError, match=r"share must lie in 0\.\.1"):
             gan.truncated(latents, share)
 
 
