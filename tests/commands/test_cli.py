@@ -179,7 +179,7 @@ def test_generate_shows_samples_in_the_order_of_their_spikes(firstspike, trained
         lit = []
         for number in range(animation.n_frames):
             animation.seek(number)
-            frame = np.asarray(animation.convert("L"))
+            frame = np.asarray(animation.convert("L")).astype(int)
             lit.append(np.stack([frame[y : y + 84 : 3, x : x + 84 : 3] for y, x in PLACES]))
     assert (lit[0] == 0).all() and (lit[-1] == images).all() and len(lit) > 3
     for early, late in itertools.pairwise(lit):
