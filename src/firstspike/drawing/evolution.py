@@ -53,7 +53,7 @@ def distances(stats: Sequence[Mapping[str, float]]) -> Figure | None:
     figure = new_figure(6.4, 3.4)
     axes = figure.subplots()
     axes.plot(epochs, measured, ".-", linewidth=1.2)
-    axes.plot(epochs[kept], measured[kept], "o", color="C3", label="drawing: the nearest")
+    axes.plot(epochs[kept], measured[kept], "o", color="C3", label="snapshot that draws")
     axes.set(xlabel="epoch", ylabel="Fréchet distance to training images")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize="small")
