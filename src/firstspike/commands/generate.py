@@ -128,10 +128,11 @@ def _save(out: Path, images: torch.Tensor, latents: torch.Tensor, steps: int | N
     from firstspike.runs import files
 
     suffix = out.suffix.lower()
-    if suffix == ".gif" and steps is None:
-        grids.save_spikes(out, images)
-    elif suffix == ".gif":
-        grids.save_walks(out, images, steps)
+    if suffix == ".gif":
+        if steps is None:
+            grids.save_spikes(out, images)
+        else:
+            grids.save_walks(out, images, steps)
     elif suffix in PICTURES:
         grids.save_image_grid(out, images, columns=steps)
     elif suffix == ".npz":
