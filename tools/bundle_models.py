@@ -105,7 +105,8 @@ def measure_gan(gan: Any) -> dict[str, float]:
     layer_times = gan.artist(averaged=True).layer_times(
         gan.latents(SAMPLES, torch.Generator().manual_seed(0))
     )
-    spikes = spike_stats(layer_times, gan.config.t_max, until="end").total
+    layers = [times.flatten(1) for times in layer_times]
+    spikes = spike_stats(layers, gan.config.t_max, until="end").total
     measured = {"samples": SAMPLES, "spikes": float(spikes.float().mean())}
     if gan.config.conditional or gan.config.digit.isdecimal():
         wanted = torch.arange(SAMPLES) % 10 if gan.config.conditional else int(gan.config.digit)

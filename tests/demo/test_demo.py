@@ -94,6 +94,21 @@ def test_a_sample_is_what_the_generator_draws(tmp_path, neuron):
     assert drawing.sample(network, 5, seed=4)["images"] != told["images"]
 
 
+def test_a_convolutional_generator_is_told_as_lists_of_neurons(tmp_path):
+    chosen = {"network": "conv", "channels": 4}
+    network = gan(tmp_path, digit="all", conditional=True, **chosen)
+    told = drawing.sample(network, 2, seed=3, digit="7")
+    drawn = network.sample(
+        network.latents(2, torch.Generator().manual_seed(3), torch.tensor([7, 7]))
+    )
+    for n, layers in enumerate(told["images"]):
+        assert len(layers) == 4 and all(isinstance(time, int) for layer in layers for time in layer)
+        assert len(layers[0]) == LATENTS + 10 and layers[0][LATENTS + 7] == 0
+        shown = fs.decode(torch.tensor(layers[-1]).float()).reshape(28, 28)
+        torch.testing.assert_close(shown, drawn[n])
+    assert bundle_models.measure_gan(network)["spikes"] > 0
+
+
 @NEURONS
 def test_a_walk_goes_from_one_latent_to_the_other(tmp_path, neuron):
     first = [0, 10, T_MAX, 40] * (LATENTS // 4)
