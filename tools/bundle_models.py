@@ -102,11 +102,10 @@ def measure_classifier(model: Classifier) -> dict[str, float]:
 @torch.no_grad()
 def measure_gan(gan: Any) -> dict[str, float]:
     """Spikes of the generator per image, and how often another network reads the digit wanted."""
-    layer_times = gan.artist(averaged=True).layer_times(
-        gan.latents(SAMPLES, torch.Generator().manual_seed(0))
-    )
-    layers = [times.flatten(1) for times in layer_times]
-    spikes = spike_stats(layers, gan.config.t_max, until="end").total
+    latents = gan.latents(SAMPLES, torch.Generator().manual_seed(0))
+    drawn = gan.artist(averaged=True).layer_times(latents)
+    layer_times = [times.flatten(1) for times in drawn]
+    spikes = spike_stats(layer_times, gan.config.t_max, until="end").total
     measured = {"samples": SAMPLES, "spikes": float(spikes.float().mean())}
     if gan.config.conditional or gan.config.digit.isdecimal():
         wanted = torch.arange(SAMPLES) % 10 if gan.config.conditional else int(gan.config.digit)

@@ -36,8 +36,8 @@ class Generate:
     interpolate: int | None = None
     """Walk from one random latent to another in this many images; one walk a row."""
     truncation: float = 1.0
-    """Pull latents to the middle, to this share of their distance: below 1 samples are likelier and
-    less varied."""
+    """Pull latents to the middle, to this share of their distance: below 1 samples are less varied
+    (docs/tutorial-gan.md says what it costs)."""
     averaged: bool = True
     """Draw with the average of the generator's weights over training."""
 
