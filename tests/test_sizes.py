@@ -137,6 +137,8 @@ def test_they_are_evaluated(case, firstspike, name, options):
     code, _, err = firstspike("evaluate", case.run(name), *options, "--out", "out")
     assert (code, err) == (0, "")
     assert list(Path("out").glob("*.json"))
+    curve = list(case.run(name).glob("evaluation-*/training.png"))  # of snapshots
+    assert len(curve) == (name in ("gan", "conditional", "dense-gan"))
 
 
 @pytest.mark.parametrize("name", GANS)
