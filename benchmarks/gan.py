@@ -1,7 +1,8 @@
 """Speed of a Spiking-GAN training step against that of its dense twin of the same size.
 
 A step is one update of the discriminator and one of the generator on a batch of MNIST's threes,
-with Adam and the averaging of weights, as ``firstspike train gan`` and ``train ann-gan`` make it.
+with Adam and the averaging of weights, as ``firstspike train gan --neuron step`` and ``train
+ann-gan --loss cross-entropy`` make it.
 Both networks train for a while first, as the cost follows the spikes, which the output states. That
 it computes what the plain PyTorch step does is tested in tests/training/test_adversary.py.
 
@@ -13,6 +14,7 @@ prints a table; times are medians in milliseconds, ratios medians over neighbour
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -21,7 +23,7 @@ from _table import measure, show
 from rich.console import Console
 
 from firstspike.data import load_mnist
-from firstspike.training.config import AnnGanConfig, GanConfig
+from firstspike.training.config import ann_gan_defaults, gan_defaults
 from firstspike.training.gan import AnnGan, Gan, SpikingGan
 
 DIGIT = 3
@@ -30,8 +32,9 @@ DIGIT = 3
 def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
-    spiking = SpikingGan(GanConfig(batch=options.batch))
-    dense = AnnGan(AnnGanConfig(batch=options.batch))
+    step = dataclasses.replace(gan_defaults({"neuron": "step"}), batch=options.batch)
+    twin = dataclasses.replace(ann_gan_defaults({"loss": "cross-entropy"}), batch=options.batch)
+    spiking, dense = SpikingGan(step), AnnGan(twin)
     rows = measure(
         {"spiking": _step(spiking, options.warm_up), "dense": _step(dense, options.warm_up)},
         "dense",

@@ -9,13 +9,14 @@ from firstspike.drawing import grids
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.config import GanConfig
 from firstspike.training.gan import SpikingGan
+from firstspike.training.loading import build_trainer
 from firstspike.training.loop import train
 
 epochs, folder = int(sys.argv[1]), sys.argv[2]
 config = GanConfig(digit="3", epochs=epochs)
 run = RunDirectory.create(folder, "gan", config.as_dict())
 parts = SpikingGan.load_data(config)
-summary = train(run, SpikingGan(config), parts, report=lambda progress: None)
+summary = train(run, build_trainer(run), parts, report=lambda progress: None)
 print(f"{summary['generator_spikes']:.0f} spikes of the generator draw an image")
 
 gan = fs.load_run(folder)

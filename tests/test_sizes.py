@@ -42,6 +42,7 @@ GANS = {
     "gan": ("gan",),
     "conditional": ("gan", "--digit", "all", "--conditional"),
     "dense-gan": ("ann-gan",),
+    "steps": ("gan", "--neuron", "step", "--digit", "all", "--conditional"),
 }
 
 
@@ -129,19 +130,22 @@ def test_networks_have_the_sizes_and_classes_of_the_data(case):
         ("gan", ("--split", "test")),
         ("conditional", ()),
         ("dense-gan", ()),
+        ("steps", ()),
     ],
 )
 def test_they_are_evaluated(case, firstspike, name, options):
     code, _, err = firstspike("evaluate", case.run(name), *options, "--out", "out")
     assert (code, err) == (0, "")
     assert list(Path("out").glob("*.json"))
+    curve = list(case.run(name).glob("evaluation-*/training.png"))  # of snapshots
+    assert len(curve) == (name in ("gan", "conditional", "dense-gan"))
 
 
 @pytest.mark.parametrize("name", GANS)
 def test_images_have_the_size_and_colour_of_the_data(case, firstspike, name):
     height, width = case.image[-2:]
     mode = "RGB" if len(case.image) == 3 else "L"
-    chosen = ("--digit", case.drawn) if name == "conditional" else ()
+    chosen = ("--digit", case.drawn) if name in ("conditional", "steps") else ()
     assert firstspike("generate", case.run(name), "--count", 4, *chosen)[0] == 0
     with Image.open("samples.png") as grid:
         assert grid.size == (2 * 2 * width + 2, 2 * 2 * height + 2) and grid.mode == mode
@@ -149,6 +153,8 @@ def test_images_have_the_size_and_colour_of_the_data(case, firstspike, name):
     assert firstspike("generate", case.run(name), *chosen, *walk)[0] == 0
     with Image.open("walk.gif") as animation:
         assert animation.n_frames == 4 and animation.size[1] == 3 * height
+    code, _, err = firstspike("generate", case.run(name), *chosen, "--out", "spikes.gif")
+    assert code == 2 and "has no spikes to show" in err if name == "dense-gan" else code == 0
     assert firstspike("generate", case.run(name), "--count", 2, "--out", "a.npz")[0] == 0
     with np.load("a.npz") as arrays:
         assert arrays["images"].shape == (2, *case.image)
@@ -164,15 +170,17 @@ def test_runs_are_listed_and_compared(case, firstspike):
     assert (code, err) == (0, "") and all(name in out for name in CLASSIFIERS | GANS)
     code, out, err = firstspike("compare", case.run("decision"), case.run("temporal"))
     assert (code, err) == (0, "") and "gradient" in out
+    code, out, err = firstspike("compare", case.run("conditional"), case.run("steps"))
+    assert (code, err) == (0, "") and "neuron" in out and "training_frechet_distance" in out
 
 
 def exported(case: Case, firstspike, suffix: str) -> dict[str, Path]:
-    """Files of the classifier and of both networks of the conditional GAN."""
+    """Files of the classifier and of both networks of the conditional GAN of step neurons."""
     found = {}
     for part in ("classifier", "generator", "discriminator"):
         file = found[part] = Path(f"{part}.{suffix}")
         of_gan = part != "classifier"
-        run = case.run("conditional" if of_gan else "decision")
+        run = case.run("steps" if of_gan else "decision")
         code, _, err = firstspike("export", run, file, *(("--part", part) if of_gan else ()))
         assert (code, err) == (0, "")
     return found

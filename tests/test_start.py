@@ -59,7 +59,7 @@ def test_the_main_job_needs_no_extra(tmp_path):
     small = ["--hidden", "8", "--epochs", "1", "--digit", "0"]
     lines = [
         ["train", "gan", "--data", data, "--out", run, *small],
-        ["train", "gan", "--data", data, "--out", run + "-ramp", "--neuron", "ramp", *small],
+        ["train", "gan", "--data", data, "--out", run + "-step", "--neuron", "step", *small],
         ["generate", run, "--count", "4", "--out", out],
         ["export", run, str(tmp_path / "network.npz"), "--part", "generator"],
     ]

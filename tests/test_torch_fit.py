@@ -162,7 +162,7 @@ def test_a_wider_default_dtype():
         assert module.weight.dtype == fired.dtype == times.dtype == torch.float64
         fs.losses.aggressive_ttfs(fired, torch.zeros(6, dtype=torch.int64), T_MAX).sum().backward()
         assert module(fs.coding.noise_times(3, 6, T_MAX, silent=0.5)).dtype == torch.float64
-        gan = SpikingGan(GanConfig(hidden=8))
+        gan = SpikingGan.make(GanConfig(hidden=8))
         assert gan.sample(gan.latents(2)).dtype == torch.float32  # runs are the same everywhere
     finally:
         torch.set_default_dtype(torch.float32)

@@ -1,17 +1,21 @@
 """Put trained networks into the package, where ``firstspike demo`` finds them.
 
-    python tools/bundle_models.py RUN [RUN ...]
+    python tools/bundle_models.py RUN [RUN ...] [--remove NAME ...]
 
 A RUN is the directory of a finished ``train classifier`` or ``train gan`` on the bundled MNIST, or
 a folder with several. Of each, what playing it needs goes to src/firstspike/demo/_models/NAME, in
 place of what was there:
 
     options.json       as the run has it
-    checkpoint/        the weights, of a GAN those of the averaged generator alone
+    checkpoint/        the weights, of a GAN those of the generator that draws alone
     provenance.json    command, seed, version, SHA-256, and what was measured of the weights
 
-NAME tells the kind and the digit, or the loss and the hidden neurons. Classifiers are measured on
-all of MNIST's test images; of a GAN, 1,000 samples are shown to the independent digit classifier.
+NAME tells the kind and the digit, or the loss and the hidden neurons; networks of the names after
+--remove go. Classifiers are measured on all of MNIST's test images; of a GAN, 1,000 samples are
+shown to the independent digit classifier. ``firstspike generate`` without a run draws with the
+first GAN that is bundled. One network of all digits in the place of two of one, in one step:
+
+    python tools/bundle_models.py runs/told --remove gan-3 gan-7
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from firstspike.report.gather import command_of
 from firstspike.runs import checkpoint, files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.gan import Gan
+from firstspike.training.paired import UNSEEN
 
 SAMPLES = 1000
 NOTED = ("strict_accuracy", "ties_accuracy", "decision_step", "total_spikes", "count")
@@ -54,7 +59,7 @@ def bundle(run: RunDirectory, target: Path) -> dict[str, Any]:
     network = load(run)
     if isinstance(network, Gan):
         measured = measure_gan(network)
-        parts = {n: m for n, m in network.networks.items() if n in ("average", "best")}
+        parts = {name: network.networks[name] for name in (drawing_part(network),)}
     else:
         measured, parts = measure_classifier(network), {"model": network}
     folder = target / name_of(run)
@@ -76,6 +81,11 @@ def bundle(run: RunDirectory, target: Path) -> dict[str, Any]:
     return provenance
 
 
+def drawing_part(gan: Gan) -> str:
+    """The name of the network that draws: the best snapshot if there is one."""
+    return "best" if getattr(gan, "best_distance", UNSEEN) < UNSEEN else "average"
+
+
 def name_of(run: RunDirectory) -> str:
     """The name under which a network is bundled."""
     options = run.options
@@ -92,9 +102,9 @@ def measure_classifier(model: Classifier) -> dict[str, float]:
 @torch.no_grad()
 def measure_gan(gan: Any) -> dict[str, float]:
     """Spikes of the generator per image, and how often another network reads the digit wanted."""
-    layer_times = gan.artist(averaged=True).layer_times(
-        gan.latents(SAMPLES, torch.Generator().manual_seed(0))
-    )
+    latents = gan.latents(SAMPLES, torch.Generator().manual_seed(0))
+    drawn = gan.artist(averaged=True).layer_times(latents)
+    layer_times = [times.flatten(1) for times in drawn]
     spikes = spike_stats(layer_times, gan.config.t_max, until="end").total
     measured = {"samples": SAMPLES, "spikes": float(spikes.float().mean())}
     if gan.config.conditional or gan.config.digit.isdecimal():
@@ -111,6 +121,7 @@ def main() -> None:
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     parser.add_argument("--out", type=Path, default=BUNDLED, help="instead of the package's folder")
+    parser.add_argument("--remove", nargs="+", default=(), metavar="NAME", help="networks that go")
     arguments = parser.parse_args()
     try:
         offers, left_out = given(arguments.runs)
@@ -119,9 +130,14 @@ def main() -> None:
             raise ValueError(f"several runs of one name; give one for each of {sorted(runs)}")
         for reason in left_out:
             print(f"left out: {reason}")
+        for name in arguments.remove:
+            if not (arguments.out / name / PROVENANCE).exists():
+                raise ValueError(f"--remove {name}: no network of this name in {arguments.out}")
         for name, run in runs.items():
             provenance = bundle(run, arguments.out)
             print(f"{name}: {provenance['bytes']} bytes, {provenance['measured']}")
+        for name in set(arguments.remove) - set(runs):
+            shutil.rmtree(arguments.out / name)
     except ValueError as error:
         parser.error(str(error))
 

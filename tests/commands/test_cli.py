@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import shutil
@@ -12,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from idx import SMALL, idx_bytes, write_digits, write_noise
 from PIL import Image
 
 from firstspike import cli
 from firstspike._version import __version__
 from firstspike.data import load_images
+from firstspike.drawing.grids import as_pixels
+from firstspike.evaluation.features import digit_probabilities
 from firstspike.models.quantized import quantize
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
@@ -156,6 +160,48 @@ def test_generate_repeats_with_its_seed_only(firstspike, trained):
     assert (draw("--seed", 1) != draw("--seed", 1, "--no-averaged")).any()
 
 
+def test_generate_draws_with_the_network_of_the_package(firstspike):
+    code, out, _ = firstspike("generate", "--digit", "7", "--count", 200, "--out", "x.npz")
+    assert code == 0 and "generator spikes: " in out and "discriminator" not in out
+    with np.load("x.npz") as arrays:
+        pixels = torch.from_numpy((255 * arrays["images"]).round().astype(np.uint8))
+    assert (digit_probabilities(pixels).argmax(dim=1) == 7).double().mean() > 0.8
+    code, _, err = firstspike("generate", "--no-averaged")
+    assert code == cli.USAGE_ERROR and "averaged: the package holds averaged weights only" in err
+
+
+def test_generate_shows_samples_in_the_order_of_their_spikes(firstspike, trained):
+    assert firstspike("generate", trained, "--count", 6, "--out", "x.gif")[0] == 0
+    assert firstspike("generate", trained, "--count", 6, "--out", "x.npz")[0] == 0
+    with np.load("x.npz") as arrays:
+        images = as_pixels(arrays["images"])
+    with Image.open("x.gif") as animation:
+        lit = []
+        for number in range(animation.n_frames):
+            animation.seek(number)
+            frame = np.asarray(animation.convert("L")).astype(int)
+            lit.append(np.stack([frame[y : y + 84 : 3, x : x + 84 : 3] for y, x in PLACES]))
+    assert (lit[0] == 0).all() and (lit[-1] == images).all() and len(lit) > 3
+    for early, late in itertools.pairwise(lit):
+        new = (early == 0) & (late > 0)
+        assert late[new].max() < early[early > 0].min(initial=256)  # darker ones come later
+        assert (late[early > 0] == early[early > 0]).all()  # and stay
+
+
+def test_truncation_pulls_latents_to_the_middle(firstspike, trained):
+    def draw(*options: object) -> tuple[np.ndarray, np.ndarray]:
+        assert firstspike("generate", trained, "--count", 50, "--out", "x.npz", *options)[0] == 0
+        with np.load("x.npz") as arrays:
+            return arrays["latents"], arrays["images"]
+
+    latents, images = draw()
+    assert all(map(np.array_equal, draw("--truncation", 1), (latents, images)))
+    pulled, alike = draw("--truncation", 0.5)
+    assert np.abs(pulled - (128 + 0.5 * (latents - 128))).max() <= 0.5
+    assert alike.std(axis=0).mean() < images.std(axis=0).mean()
+    assert (draw("--truncation", 0)[0] == 128).all()
+
+
 def test_generate_interpolates(firstspike, trained):
     options = ("--count", 20, "--interpolate", 10, "--out", "x.npz")
     assert firstspike("generate", trained, *options)[0] == 0
@@ -165,9 +211,11 @@ def test_generate_interpolates(firstspike, trained):
     assert np.abs(steps - steps.mean(axis=1, keepdims=True)).max() <= 1  # even, but for rounding
 
 
+PLACES = [(86 * y, 86 * x) for y in range(2) for x in range(3)]  # of six images
 ONE_BLACK = idx_bytes(np.zeros((1, 28, 28), np.uint8))
 TOO_WIDE = idx_bytes(np.zeros((1, 32, 32), np.uint8)).replace(b"\0\0\0\x20", b"\0\x09\0\x20", 1)
 TRAIN = ("train", "gan")
+STEP = (*TRAIN, "--neuron", "step")
 
 
 def idx_files(folder: Path, images: bytes = gzip.compress(ONE_BLACK)) -> Path:
@@ -208,7 +256,9 @@ def broken(tmp_path, trained) -> dict[str, Path]:
         ((*TRAIN, "--digit", "x"), "digit x is not in mnist-train"),
         ((*TRAIN, "--t-max", "0"), "t_max must be"),
         ((*TRAIN, "--epochs", "0"), "epochs must be at least 1"),
-        ((*TRAIN, "--loss", "x"), "loss must be potential or least-squares, got x"),
+        ((*TRAIN, "--loss", "x"), "loss must be exact and relativistic with neuron ramp"),
+        ((*STEP, "--loss", "x"), "loss must be potential or least-squares, got x"),
+        ((*TRAIN, "--neuron", "ramp", "--recipe", "paper"), "recipe must be best with neuron ramp"),
         ((*TRAIN, "--data", "nowhere"), "nowhere: no such folder"),
         ((*TRAIN, "--data", "{no labels}"), "train-labels-idx1-ubyte"),
         ((*TRAIN, "--data", "{cut}"), "train-images"),

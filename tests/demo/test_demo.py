@@ -19,7 +19,8 @@ from firstspike.demo import drawing, networks, picture
 from firstspike.demo.race import race
 from firstspike.evaluation.classifiers import evaluate_classifier
 from firstspike.models import LATENTS, Classifier, classifier
-from firstspike.training.gan import SpikingGan
+from firstspike.training.gan import Gan
+from firstspike.training.loading import build_trainer
 
 sys.path.append(str(Path(__file__).parents[2]))
 
@@ -70,14 +71,18 @@ def test_output_neurons_spike_when_their_potential_passes_the_threshold(bias, de
     assert len(met) > 1
 
 
-def gan(tmp_path: Path, **options: object) -> SpikingGan:
+def gan(tmp_path: Path, **options: object) -> Gan:
     network = networks.load(finished(tmp_path / "gan", "gan", **options))
-    assert isinstance(network, SpikingGan)
+    assert isinstance(network, Gan)
     return network
 
 
-def test_a_sample_is_what_the_generator_draws(tmp_path):
-    network = gan(tmp_path)
+NEURONS = pytest.mark.parametrize("neuron", ["ramp", "step"])
+
+
+@NEURONS
+def test_a_sample_is_what_the_generator_draws(tmp_path, neuron):
+    network = gan(tmp_path, neuron=neuron)
     told = drawing.sample(network, 5, seed=3)
     latents = network.latents(5, torch.Generator().manual_seed(3))
     drawn = network.sample(latents)
@@ -89,10 +94,26 @@ def test_a_sample_is_what_the_generator_draws(tmp_path):
     assert drawing.sample(network, 5, seed=4)["images"] != told["images"]
 
 
-def test_a_walk_goes_from_one_latent_to_the_other(tmp_path):
+def test_a_convolutional_generator_is_told_as_lists_of_neurons(tmp_path):
+    chosen = {"network": "conv", "channels": 4}
+    network = gan(tmp_path, digit="all", conditional=True, **chosen)
+    told = drawing.sample(network, 2, seed=3, digit="7")
+    drawn = network.sample(
+        network.latents(2, torch.Generator().manual_seed(3), torch.tensor([7, 7]))
+    )
+    for n, layers in enumerate(told["images"]):
+        assert len(layers) == 4 and all(isinstance(time, int) for layer in layers for time in layer)
+        assert len(layers[0]) == LATENTS + 10 and layers[0][LATENTS + 7] == 0
+        shown = fs.decode(torch.tensor(layers[-1]).float()).reshape(28, 28)
+        torch.testing.assert_close(shown, drawn[n])
+    assert bundle_models.measure_gan(network)["spikes"] > 0
+
+
+@NEURONS
+def test_a_walk_goes_from_one_latent_to_the_other(tmp_path, neuron):
     first = [0, 10, T_MAX, 40] * (LATENTS // 4)
     last = [0, 20, 3, T_MAX] * (LATENTS // 4)
-    told = drawing.walk(gan(tmp_path), [first, last], 11)
+    told = drawing.walk(gan(tmp_path, neuron=neuron), [first, last], 11)
     latents = np.array([image[0] for image in told["images"]])
     assert latents[0].tolist() == first and latents[-1].tolist() == last
     assert latents[:, 1].tolist() == list(range(10, 21))  # a spike moves
@@ -104,8 +125,9 @@ def test_a_walk_goes_from_one_latent_to_the_other(tmp_path):
     assert np.flatnonzero(np.diff(latents[:, -1])).tolist() == [4]  # the last one halfway
 
 
-def test_a_conditional_generator_draws_all_digits_and_walks_between_them(tmp_path):
-    network = gan(tmp_path, digit="all", conditional=True)
+@NEURONS
+def test_a_conditional_generator_draws_all_digits_and_walks_between_them(tmp_path, neuron):
+    network = gan(tmp_path, digit="all", conditional=True, neuron=neuron)
     told = drawing.sample(network, 20, seed=3)
     marks = np.array([image[0][LATENTS:] for image in told["images"]])
     assert (marks.argmin(axis=1) == np.arange(20) % 10).all()
@@ -295,6 +317,31 @@ def test_bundling_keeps_what_playing_needs_and_says_where_it_comes_from(
     assert provenance["measured"]["strict_accuracy"] == report.strict_accuracy
     kept = sorted(file.name for file in (target / "gan-3").rglob("*") if file.is_file())
     assert kept == ["average.safetensors", "options.json", "provenance.json", "state.json"]
+
+
+def test_one_generator_takes_the_place_of_others_in_one_step(tmp_path, monkeypatch, capsys):
+    target = tmp_path / "bundle"
+    three = finished(tmp_path / "three", "gan", digit="3", neuron="step").path
+    bundle(monkeypatch, capsys, three, "--out", target)
+    told = finished(tmp_path / "told", "gan", shift=0.1, digit="all", conditional=True)
+    trainer = build_trainer(told).restored(told)
+    trainer.best.get_buffer("distance").fill_(7.0)
+    for weight in trainer.best.parameters():
+        weight.data += 0.01
+    told.save_checkpoint(trainer.networks, {}, {"epoch": 1})
+    bundle(monkeypatch, capsys, told.path, "--remove", "gan-3", "--out", target)
+    assert [folder.name for folder in target.iterdir()] == ["gan-all"]
+    weights = [file.name for file in (target / "gan-all" / "checkpoint").glob("*.safetensors")]
+    assert weights == ["best.safetensors"]  # the snapshot that draws
+    monkeypatch.setattr(networks, "BUNDLED", target)
+    drawn = networks.load(networks.bundled_run("gan"))
+    latents = drawn.latents(6, torch.Generator().manual_seed(1))
+    assert torch.equal(drawn.sample(latents), trainer.sample(latents))
+    with pytest.raises(SystemExit):
+        bundle(monkeypatch, capsys, told.path, "--remove", "gan-9", "--out", target)
+    assert "--remove gan-9: no network of this name" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="no network of kind classifier comes with"):
+        networks.bundled_run("classifier")
 
 
 def test_what_is_not_bundled(tmp_path, monkeypatch, capsys):

@@ -10,7 +10,13 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
-from firstspike.drawing.grids import image_grid, read_image_grid, save_image_grid, save_images
+from firstspike.drawing.grids import (
+    image_grid,
+    read_image_grid,
+    save_image_grid,
+    save_images,
+    save_spikes,
+)
 from firstspike.runs import files
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
@@ -165,6 +171,22 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path):
 
 
 # Single pictures
+
+
+def test_spikes_come_in_at_most_48_frames_after_darkness(tmp_path):
+    values = np.arange(1, 201, dtype=np.uint8)
+    for images, frames in ((np.zeros((1, 4, 4), np.uint8), 1), (values.reshape(1, 20, 10), 49)):
+        save_spikes(tmp_path / "a" / "spikes.gif", images)
+        with Image.open(tmp_path / "a" / "spikes.gif") as animation:
+            assert getattr(animation, "n_frames", 1) == frames
+    with Image.open(tmp_path / "a" / "spikes.gif") as animation:
+        animation.seek(48)
+        assert (np.asarray(animation.convert("L"))[::3, ::3] == values.reshape(20, 10)).all()
+        assert animation.info["duration"] == 2000
+    colours = np.random.default_rng(0).random((2, 3, 4, 5))
+    save_spikes(tmp_path / "colours.gif", colours)
+    with Image.open(tmp_path / "colours.gif") as animation:
+        assert 2 < animation.n_frames <= 49
 
 
 @pytest.mark.parametrize("exists", [False, True])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from firstspike.drawing.figures import save
+from firstspike.drawing.grids import image_grid
 from firstspike.drawing.samples import histogram, image_rows
 
 
@@ -31,6 +34,18 @@ def test_image_rows_name_groups_and_columns():
     for groups in ({}, {"a": images[:3]}, {"a": images[:0]}):
         with pytest.raises(ValueError, match="rows of 2 images"):
             image_rows(groups, 2)
+
+
+def test_pixels_of_images_are_squares_of_three_in_the_picture(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (6, 5, 7), dtype=np.uint8)
+    groups = {"data": images[:4], "samples": images[4:]}
+    save(tmp_path / "rows.png", image_rows(groups, 2, ["a", "Ankle boot"]))
+    with Image.open(tmp_path / "rows.png") as picture:
+        found = np.asarray(picture.convert("L")).astype(int)
+    for shown in groups.values():
+        grid = np.asarray(image_grid(shown, 2, scale=1)).repeat(3, 0).repeat(3, 1).astype(int)
+        places = np.lib.stride_tricks.sliding_window_view(found, grid.shape)
+        assert (np.abs(places - grid).max(axis=(2, 3)) <= 1).sum() == 1
 
 
 def test_image_rows_hold_any_size_in_colour():

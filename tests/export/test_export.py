@@ -40,7 +40,7 @@ def test_a_classifier_is_exported_in_every_format(firstspike, tmp_path):
 
 @pytest.mark.parametrize("part", ["generator", "discriminator"])
 def test_the_networks_of_a_gan_are_exported(firstspike, tmp_path, part):
-    run = untrained.run(tmp_path / "run", "gan")
+    run = untrained.run(tmp_path / "run", "gan", neuron="step")
     with torch.no_grad():
         gan = load_gan(run)
         gan.average[0].bias += 0.25  # the average is what draws

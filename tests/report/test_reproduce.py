@@ -78,7 +78,7 @@ def test_failures_are_told_and_the_page_is_there(firstspike, monkeypatch):
     assert "needs train-gan-x, which failed" in text and "digit x is not in" in text
 
 
-TINY = Scale(1, 1, (3,), epochs=1, online_epochs=1, gan_epochs=2)
+TINY = Scale(1, 1, (3,), (3,), epochs=1, online_epochs=1, gan_epochs=2)
 PROGRAM = f"""
 import sys
 from firstspike import cli
@@ -93,7 +93,7 @@ sys.exit(cli.main(["reproduce", "--quick", "--out", "all"]))
 def test_a_killed_reproduction_is_resumed(tmp_path):
     """Everything once, in the shortest way: killed in its first training, then ended."""
     with subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=tmp_path) as parent:
-        while not (tmp_path / "all" / "runs" / "gan-3" / "checkpoint").exists():
+        while not (tmp_path / "all" / "runs" / "step-gan-3" / "checkpoint").exists():
             time.sleep(0.1)
         os.kill(parent.pid, signal.SIGKILL)
     assert subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path).returncode == 0

@@ -17,6 +17,10 @@ from firstspike.training.config import (
 )
 
 
+def step_gan(**options: object) -> GanConfig:
+    return dataclasses.replace(GAN_RECIPES["best"], **options)
+
+
 @pytest.mark.parametrize("config", [*GAN_RECIPES.values(), AnnGanConfig(), GanConfig(digit="all")])
 def test_options_survive_json(config):
     config.check()
@@ -71,10 +75,15 @@ def test_options_that_an_older_version_lacks_are_filled_in():
 @pytest.mark.parametrize(
     ("config", "fault"),
     [
-        (GanConfig(weight_decay=0.1), "weight_decay does nothing with optimizer adam"),
-        (GanConfig(optimizer="sgd", beta1=0.9), "beta1 does nothing with optimizer sgd"),
-        (GanConfig(gradient="temporal", window=2.0), "window does nothing with gradient temporal"),
-        (GanConfig(silent="zero"), "silent does nothing with gradient final"),
+        (step_gan(weight_decay=0.1), "weight_decay does nothing with optimizer adam"),
+        (step_gan(optimizer="sgd", beta1=0.9), "beta1 does nothing with optimizer sgd"),
+        (step_gan(gradient="temporal", window=2.0), "window does nothing with gradient temporal"),
+        (step_gan(silent="zero"), "silent does nothing with gradient final"),
+        (step_gan(leak=0.5), "leak does nothing with neuron step"),
+        (GanConfig(window=2.0), "window does nothing with gradient exact"),
+        (GanConfig(gradient="final"), "gradient and loss must be exact and relativistic"),
+        (GanConfig(recipe="paper"), "recipe must be best with neuron ramp"),
+        (AnnGanConfig(loss="cross-entropy", gamma=2.0), "gamma does nothing"),
         (ClassifierConfig(normalize="l1"), "normalize does nothing with gradient decision"),
         (ClassifierConfig(penalty=0.1), "penalty does nothing .* belongs to gradient online"),
         (ClassifierConfig(gamma=9.0), "gamma does nothing with loss aggressive"),
@@ -96,8 +105,9 @@ def test_options_that_do_nothing_or_cannot_work_are_refused(config, fault):
     [
         *((kind.name, {}) for kind in kinds.every()),
         ("gan", {"recipe": "paper"}),
-        ("gan", {"neuron": "ramp"}),
-        ("ann-gan", {"loss": "relativistic"}),
+        ("gan", {"neuron": "step"}),
+        ("gan", {"neuron": "step", "recipe": "paper"}),
+        ("ann-gan", {"loss": "cross-entropy"}),
         *(("classifier", {"recipe": r, "loss": loss}) for r, loss in CLASSIFIER_RECIPES),
         ("classifier", {"neuron": "ramp"}),
         ("classifier", {"neuron": "ramp", "network": "cnn"}),
@@ -109,6 +119,20 @@ def test_every_recipe_can_be_used(name, chosen):
     config.check()
     assert config == config.recipe_defaults()
     assert all(getattr(config, option) == value for option, value in chosen.items())
+
+
+def test_gans_are_of_ramp_neurons_unless_the_paper_is_asked_for():
+    chosen = ({}, {"neuron": "step"}, {"recipe": "paper"})
+    neurons = [kinds.find("gan").defaults(of).neuron for of in chosen]
+    assert neurons == ["ramp", "step", "step"]
+    assert (GanConfig(), AnnGanConfig()) == tuple(map(default_of, ("gan", "ann-gan")))
+    both = GanConfig(), AnnGanConfig()  # play the same game
+    shared = ("loss", "gamma", "batch", "generator_lr", "discriminator_lr", "beta1", "average")
+    assert len({tuple(getattr(config, name) for name in shared) for config in both}) == 1
+
+
+def default_of(name: str) -> object:
+    return kinds.find(name).defaults()
 
 
 def test_the_paper_recipe_is_its_rule_to_the_letter():

@@ -13,6 +13,7 @@ import untrained
 
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
+from firstspike.training.config import GanConfig
 from firstspike.training.loading import build_trainer, load_run
 
 FORMER = json.loads((Path(__file__).parent / "former_options.json").read_text())
@@ -46,6 +47,21 @@ def test_the_first_gans_draw_from_the_latents_that_they_know(tmp_path):
     assert (config.latent_last, config.latent_silent, config.gradient) == (None, 0.0, "temporal")
     assert (config.look_from, config.look_to, config.conditional) == (1.0, 1.0, False)
     assert gan.latents(200).max() == config.t_max
+
+
+def test_gans_are_what_they_were_before_ramp_neurons():
+    for record in FORMER:
+        config = kinds.find(record["kind"]).read(record["options"], "old")
+        if record["kind"] == "gan":
+            assert config.neuron == "step" and config.gradient in ("temporal", "final")
+        elif record["kind"] == "ann-gan":
+            assert config.loss == "cross-entropy"
+            assert config.beta1 == record["options"]["beta1"]
+
+
+def test_the_first_ramp_gans_are_read_whatever_their_recipe():
+    config = kinds.find("gan").read(GanConfig(recipe="paper").as_dict(), "old")
+    assert config == GanConfig()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 import firstspike as fs
 from firstspike.data import ImageSet
 from firstspike.runs.directory import epoch_generator
-from firstspike.training.config import GAN_RECIPES, AnnGanConfig, GanConfig
+from firstspike.training.config import GAN_RECIPES, GanConfig, ann_gan_defaults
 from firstspike.training.gan import STEP_STATS, AnnGan, Gan, SpikingGan
 from firstspike.training.rules.adversarial import FAKE, REAL
 
@@ -19,8 +19,9 @@ SMALL = {"hidden": 16, "batch": 4}
 
 def build(kind: str, **options: object) -> Gan:
     if kind == "ann-gan":
-        return AnnGan(AnnGanConfig(**SMALL, **options))
-    return SpikingGan(dataclasses.replace(GAN_RECIPES[kind], **SMALL, **options))
+        twin = ann_gan_defaults({"loss": "cross-entropy"})
+        return AnnGan(dataclasses.replace(twin, **SMALL | options))
+    return SpikingGan(dataclasses.replace(GAN_RECIPES[kind], **SMALL | options))
 
 
 def digits(gan: Gan, count: int = 4) -> torch.Tensor:
@@ -31,7 +32,7 @@ def digits(gan: Gan, count: int = 4) -> torch.Tensor:
 @pytest.mark.parametrize("kind", ["best", "paper", "ann-gan"])
 def test_sizes_are_the_papers(kind):
     gan = build(kind)
-    full = (SpikingGan(GanConfig()) if kind != "ann-gan" else AnnGan(AnnGanConfig())).networks
+    full = build(kind, hidden=400).networks
     shapes = [list(w.shape) for w in full["generator"].parameters() if w.ndim == 2]
     assert shapes == [[400, 100], [784, 400]]
     outputs = 1 if kind == "ann-gan" else 2
@@ -54,6 +55,14 @@ def test_latents_are_early_or_silent():
     assert set(best.unique().tolist()) == {*range(8), 256}
     assert 0.45 < (best == 256).float().mean() < 0.55
     assert set(build("paper").latents(1000).unique().tolist()) == set(range(257))
+
+
+def test_truncation_leaves_silent_latents_silent():
+    latents = build("best").latents(100)
+    pulled = build("best").truncated(latents, 0.0)
+    assert set(pulled.unique().tolist()) == {round(3.5), 256}
+    assert torch.equal(pulled == 256, latents == 256)
+    assert (build("paper").truncated(build("paper").latents(100), 0.0) == 128).all()
 
 
 @pytest.mark.parametrize(("kind", "on", "off"), [("best", 0, 256), ("ann-gan", 1, 0)])

@@ -16,10 +16,10 @@ from firstspike.runs.directory import RunDirectory
 from firstspike.training.classifier import SpikingTraining
 from firstspike.training.config import (
     GAN_RECIPES,
-    AnnGanConfig,
     ClassifierConfig,
     GanConfig,
     GanOptions,
+    ann_gan_defaults,
 )
 from firstspike.training.gan import SpikingGan
 from firstspike.training.loading import build_trainer
@@ -27,7 +27,10 @@ from firstspike.training.loop import train
 from firstspike.training.trainer import Progress
 
 SMALL = {"hidden": 12, "batch": 8, "epochs": 3}
-CONFIGS = {"gan": GanConfig(**SMALL), "ann-gan": AnnGanConfig(**SMALL)}
+CONFIGS = {
+    "gan": dataclasses.replace(GAN_RECIPES["best"], **SMALL),
+    "ann-gan": dataclasses.replace(ann_gan_defaults({"loss": "cross-entropy"}), **SMALL),
+}
 
 
 @pytest.fixture(scope="module")

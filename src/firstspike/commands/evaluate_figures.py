@@ -147,6 +147,19 @@ def save_sample_figures(
     figures.save(path / "distances.png", histogram(distances, label))
 
 
+def save_training_figure(folder: Path, stats: Sequence[Mapping[str, float]]) -> None:
+    """Draw how near samples came to the training images over the epochs, if that was measured.
+
+        training.png    the distance after some epochs, and the snapshot that was kept
+
+    Raises:
+        ValueError: the file cannot be written.
+    """
+    drawn = evolution.distances(stats)
+    if drawn is not None:
+        figures.save(folder / "training.png", drawn)
+
+
 def save_comparison_figures(folder: Path, side: Side, against: Side | None) -> None:
     """Draw the classes of the first seed side by side.
 

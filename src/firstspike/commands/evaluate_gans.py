@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from firstspike.commands.evaluate import Evaluate
-from firstspike.commands.evaluate_figures import save_comparison_figures, save_sample_figures
+from firstspike.commands.evaluate_figures import (
+    save_comparison_figures,
+    save_sample_figures,
+    save_training_figure,
+)
 from firstspike.evaluation.comparison import compare, side_names
 from firstspike.evaluation.sides import (
     Evaluated,
@@ -114,6 +118,8 @@ def _measured(
             files.save_json(folder / "metrics.json", one.record)
             measured[seed].append(one)
             console.print(f"{run.path}, {digit}: {_in_short(one)}", soft_wrap=True)
+        for folder, run in {run.path: run for run in of_seed.values()}.items():
+            save_training_figure(folder / place, run.read_stats())
     return measured
 
 

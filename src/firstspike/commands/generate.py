@@ -21,11 +21,12 @@ AT_ONCE = 1000  # images whose spikes are held in memory
 class Generate:
     """Draw images with a trained generator."""
 
-    run: Positional[Path]
-    """Folder of the run."""
+    run: Positional[Path | None] = None
+    """Folder of the run; the network that comes with the package if not given."""
     out: Path = Path("samples.png")
-    """One grid (.png, .jpg), walks as an animation (.gif), arrays (.npz), or a folder of single
-    pictures (a name without a suffix)."""
+    """One grid (.png, .jpg), an animation (.gif) of walks or, without --interpolate, of samples
+    that appear in the order of their spikes, arrays (.npz), or a folder of single pictures (a name
+    without a suffix)."""
     count: int = 64
     """Images to draw."""
     digit: str | None = None
@@ -34,6 +35,9 @@ class Generate:
     """Of the latents."""
     interpolate: int | None = None
     """Walk from one random latent to another in this many images; one walk a row."""
+    truncation: float = 1.0
+    """Pull latents to the middle, to this share of their distance: below 1 samples are less varied
+    (docs/tutorial-gan.md says what it costs)."""
     averaged: bool = True
     """Draw with the average of the generator's weights over training."""
 
@@ -47,10 +51,7 @@ def _generate(request: Generate) -> None:
     _check(request, out)
     import torch
 
-    from firstspike.runs.directory import RunDirectory
-    from firstspike.training.loading import load_gan
-
-    gan = load_gan(RunDirectory.open(request.run))
+    gan = _load(request)
     rng = torch.Generator().manual_seed(request.seed)
     count, steps = request.count, request.interpolate
     if steps is not None:
@@ -62,11 +63,33 @@ def _generate(request: Generate) -> None:
         latents = gan.latents(count, rng, digits)
     else:
         latents = gan.walk(steps, count, rng, digits)
+    latents = gan.truncated(latents, request.truncation)
     images, figures = _draw(gan, latents, averaged=request.averaged)
     _save(out, images, latents, steps)
     print(f"{len(images)} images: {out}")
     for name, figure in figures.items():
-        print(f"  {name.replace('_', ' ')}: {figure:.4g}")
+        if request.run is not None or name.startswith("generator"):  # all that is in the package
+            print(f"  {name.replace('_', ' ')}: {figure:.4g}")
+
+
+def _load(request: Generate) -> Any:
+    """The networks of the run, or what draws of those in the package."""
+    from firstspike.runs.directory import RunDirectory
+    from firstspike.training import kinds
+    from firstspike.training.loading import load_gan
+
+    if request.run is None:
+        from firstspike.demo import networks
+
+        return networks.load(networks.bundled_run("gan"))
+    run = RunDirectory.open(request.run)
+    gan = load_gan(run)
+    is_walk = request.interpolate is not None
+    if request.out.suffix.lower() == ".gif" and not (is_walk or kinds.find(run.kind).spikes):
+        raise ValueError(
+            f"{request.out}: a {run.kind} run has no spikes to show; give --interpolate for walks"
+        )
+    return gan
 
 
 def _draw(gan: Any, latents: torch.Tensor, *, averaged: bool) -> tuple[torch.Tensor, Counter[str]]:
@@ -94,8 +117,10 @@ def _check(request: Generate, out: Path) -> None:
     if suffix not in ("", ".npz", *PICTURES):
         known = ", ".join((".npz", *PICTURES))
         raise ValueError(f"{out}: no format has this suffix; give {known}, or none for a folder")
-    if suffix == ".gif" and request.interpolate is None:
-        raise ValueError(f"{out}: an animation shows walks; give --interpolate as well")
+    if not 0 <= request.truncation <= 1:
+        raise ValueError(f"truncation must be between 0 and 1, got {request.truncation}")
+    if request.run is None and not request.averaged:
+        raise ValueError("averaged: the package holds averaged weights only; name a run")
 
 
 def _save(out: Path, images: torch.Tensor, latents: torch.Tensor, steps: int | None) -> None:
@@ -104,7 +129,10 @@ def _save(out: Path, images: torch.Tensor, latents: torch.Tensor, steps: int | N
 
     suffix = out.suffix.lower()
     if suffix == ".gif":
-        grids.save_walks(out, images, steps or 1)
+        if steps is None:
+            grids.save_spikes(out, images)
+        else:
+            grids.save_walks(out, images, steps)
     elif suffix in PICTURES:
         grids.save_image_grid(out, images, columns=steps)
     elif suffix == ".npz":

@@ -141,8 +141,8 @@ def _chosen(kind: Kind, arguments: Sequence[str]) -> dict[str, Any]:
     """The options that decide the defaults of the others, as far as they are given."""
     if not kind.choices:
         return {}
-    usual, types = kind.defaults(), get_type_hints(kind.config)
-    fields = [(name, types[name], field(default=getattr(usual, name))) for name in kind.choices]
+    types = get_type_hints(kind.config)
+    fields = [(name, types[name] | None, field(default=None)) for name in kind.choices]
     choice = dataclasses.make_dataclass("Choice", fields, frozen=True)
     try:
         found: Any
@@ -155,7 +155,7 @@ def _chosen(kind: Kind, arguments: Sequence[str]) -> dict[str, Any]:
         )
     except SystemExit:
         return {}  # the command itself will say what is wrong
-    return dataclasses.asdict(found)
+    return {name: value for name, value in vars(found).items() if value is not None}
 
 
 def _train(kind: Kind, config: Any, place: Place) -> None:

@@ -134,6 +134,8 @@ def load(run: RunDirectory) -> Classifier | Gan:
     part = kinds.find(run.kind, run.path).demo
     trainer: Any = build_trainer(run)
     draws = [name for name in ("average", "best") if name in trainer.networks]
+    if (run.path / PROVENANCE).exists():  # bundled: it has only the one that draws
+        draws = [n for n in draws if (run.path / "checkpoint" / f"{n}.safetensors").exists()]
     trainer.restored(run, *(draws if part == "draw" else ()))
     network = trainer if part == "draw" else trainer.model
     assert isinstance(network, (Classifier, Gan))
@@ -154,6 +156,14 @@ def bundled() -> list[Offer]:
     """The networks that come with the package."""
     folders = sorted(file.parent for file in BUNDLED.glob(f"*/{PROVENANCE}"))
     return [_bundled(folder) for folder in folders]
+
+
+def bundled_run(kind: str) -> RunDirectory:
+    """The first network of a kind that comes with the package. ValueError if there is none."""
+    for offer in bundled():
+        if offer.run.kind == kind:
+            return offer.run
+    raise ValueError(f"kind: no network of kind {kind} comes with the package; name a run")
 
 
 def given(paths: Iterable[Path]) -> tuple[list[Offer], list[str]]:
@@ -185,9 +195,10 @@ def _bundled(folder: Path) -> Offer:
     """A bundled network; it outlives changes of the options that only training has."""
     provenance = files.from_json(files.read(folder / PROVENANCE), folder / PROVENANCE)
     run = RunDirectory.open(folder)
-    known = kinds.find(run.kind, folder).defaults().as_dict()
-    options = {name: run.options.get(name, default) for name, default in known.items()}
-    run = dataclasses.replace(run, options=options)
+    kind = kinds.find(run.kind, folder)
+    known = {field.name for field in dataclasses.fields(kind.config)}
+    kept = {name: value for name, value in run.options.items() if name in known}
+    run = dataclasses.replace(run, options=kind.read(kept, folder).as_dict())
     return Offer(run, f"{folder.name}, bundled", provenance)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STEPS = "time steps"  # what axes of time count
 _REMEDY = "make room there or choose another place"
-_DPI = 150  # of pictures
+DPI = 150  # of pictures
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -43,7 +43,7 @@ def save(path: str | os.PathLike[str], figure: Figure) -> None:
     with files.explained(path, _REMEDY):
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(path) as temporary:
-            figure.savefig(temporary, dpi=_DPI)
+            figure.savefig(temporary, dpi=DPI)
 
 
 def row(figure: Figure, count: int) -> list[Axes]:

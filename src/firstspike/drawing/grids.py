@@ -24,6 +24,8 @@ from firstspike.runs import files
 
 ImageLike = Tensor | NDArray[Any]
 
+_WALKING, _RESTING = 80, 2000  # milliseconds of a frame, and of the last one
+_FRAMES = 48  # in which spikes come, at most
 _GROUND = 96  # gray between the images of a grid, 0..255
 _NOTE = "firstspike-grid"  # the PNG text that tells the layout
 _REMEDY = "make room there or choose another place"
@@ -132,12 +134,42 @@ def save_walks(path: str | os.PathLike[str], images: ImageLike, steps: int) -> N
     """
     path = Path(path)
     pixels = torch.as_tensor(as_pixels(images)).unflatten(0, (-1, steps)).numpy()
-    forth = [_draw(frame, _lay_out(frame, None, 3, 2)) for frame in pixels.swapaxes(0, 1)]
+    forth = [*pixels.swapaxes(0, 1)]
     frames = [*forth, *forth[-2:0:-1]]
+    _save_frames(path, frames, [_WALKING] * len(frames))
+
+
+def save_spikes(path: str | os.PathLike[str], images: ImageLike) -> None:
+    """Write images as an animation in which pixels appear as their spikes come, white ones first.
+
+    An intensity is a spike time, (t_max - t) / t_max, so that the images alone tell the order; a
+    frame stands for as many time steps as another.
+
+    Args:
+        path: of a GIF file; its folder is made.
+        images: as for `image_grid`.
+
+    Raises:
+        ValueError: as for `image_grid`, or the file cannot be written.
+    """
+    pixels = as_pixels(images)
+    levels = np.unique(pixels[pixels > 0])[::-1]
+    if len(levels) > _FRAMES:
+        levels = np.linspace(levels[0], levels[-1], _FRAMES)
+    seen = [np.where(pixels >= level, pixels, 0).astype(np.uint8) for level in levels]
+    frames = [np.zeros_like(pixels), *seen]
+    _save_frames(Path(path), frames, [*[_WALKING] * len(seen), _RESTING])
+
+
+def _save_frames(path: Path, frames: list[NDArray[np.uint8]], milliseconds: list[int]) -> None:
+    """Write grids of pixels as a GIF that goes round; how long each is shown."""
+    first, *others = [_draw(frame, _lay_out(frame, None, 3, 2)) for frame in frames]
     with files.explained(path, _REMEDY):
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(path) as temporary:
-            frames[0].save(temporary, save_all=True, append_images=frames[1:], duration=80, loop=0)
+            first.save(
+                temporary, save_all=True, append_images=others, duration=milliseconds, loop=0
+            )
 
 
 def save_images(folder: str | os.PathLike[str], images: ImageLike) -> None:

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from firstspike.drawing.figures import new_figure, plain
+from firstspike.drawing.figures import DPI, new_figure, plain
 from firstspike.drawing.grids import ImageLike, image_grid
 
 if TYPE_CHECKING:  # matplotlib is slow to import
     from matplotlib.figure import Figure
+
+# Of `image_rows`, in pixels of a picture.
+_ENLARGED = 3  # a pixel of an image
+_SPACE = 12  # between groups, and at the right and the bottom
+_NAME = 36  # for a name at the left, or a label above
+_LETTER = 14  # of an upright label
 
 
 def histogram(samples: Mapping[str, ArrayLike], xlabel: str, bins: int = 40) -> Figure:
@@ -43,6 +49,9 @@ def histogram(samples: Mapping[str, ArrayLike], xlabel: str, bins: int = 40) -> 
 def image_rows(groups: Mapping[str, ImageLike], columns: int, labels: Sequence[str] = ()) -> Figure:
     """Images in rows, each group with its name at the left (Spiking-GAN, fig. 8).
 
+    In a picture that `firstspike.drawing.figures.save` writes, each pixel of an image is a square
+    of three by three, and none is blurred.
+
     Args:
         groups: images of each group, [rows * columns, height, width] or, in colour,
             [rows * columns, 3, height, width], as `image_grid` takes them.
@@ -52,23 +61,27 @@ def image_rows(groups: Mapping[str, ImageLike], columns: int, labels: Sequence[s
     Raises:
         ValueError: there is no group, or one has no whole number of rows.
     """
-    rows = [len(images) // columns for images in groups.values()]
-    if not groups or any(
-        len(images) != columns * count or not count
-        for images, count in zip(groups.values(), rows, strict=True)
-    ):
+    if not groups or any(not len(images) or len(images) % columns for images in groups.values()):
         raise ValueError(f"groups must hold at least one, each with rows of {columns} images")
-    figure = new_figure(0.5 * columns + 0.4, 0.5 * sum(rows) + 0.4)
-    panels = figure.subplots(len(groups), height_ratios=rows, squeeze=False)[:, 0]
-    for axes, (name, images) in zip(panels, groups.items(), strict=True):
-        grid = np.asarray(image_grid(images, columns, scale=1))
-        axes.imshow(grid, "gray", vmin=0, vmax=255)
+    grids = [np.asarray(image_grid(images, columns, scale=1)) for images in groups.values()]
+    longest = max(map(len, labels), default=0)
+    upright = longest > 2
+    top = _NAME if not upright else _NAME + _LETTER * longest
+    width = _NAME + max(_ENLARGED * grid.shape[1] for grid in grids) + _SPACE
+    height = top + sum(_ENLARGED * grid.shape[0] + _SPACE for grid in grids)
+    figure = new_figure(width / DPI, height / DPI)
+    figure.set_layout_engine("none")  # each pixel has its place
+    for name, grid in zip(groups, grids, strict=True):
+        rows, across = (_ENLARGED * side for side in grid.shape[:2])
+        place = _NAME / width, 1 - (top + rows) / height, across / width, rows / height
+        axes = figure.add_axes(place)
+        axes.imshow(grid, "gray", vmin=0, vmax=255, aspect="auto", interpolation="nearest")
         axes.set(xticks=(), yticks=())
         axes.set_ylabel(name, parse_math=False)
         axes.spines[:].set_visible(False)
-    middles = (np.arange(len(labels)) + 0.5) * grid.shape[1] / columns
-    upright = any(len(label) > 2 for label in labels)
-    rotation = 90 if upright else 0
-    panels[0].set_xticks(middles, labels, rotation=rotation, parse_math=False)
-    panels[0].tick_params(labeltop=True, labelbottom=False, length=0)
+        top += rows + _SPACE
+    first = figure.axes[0]
+    middles = (np.arange(len(labels)) + 0.5) * grids[0].shape[1] / columns
+    first.set_xticks(middles, labels, rotation=90 if upright else 0, parse_math=False)
+    first.tick_params(labeltop=True, labelbottom=False, length=0)
     return figure

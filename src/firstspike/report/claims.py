@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from firstspike.report.gather import RAMP, STEP
 from firstspike.report.measures import (
     Measure,
     Sample,
@@ -179,7 +180,10 @@ CLAIMS = (
         "2,470",
         "",
         "same",
-        neurons,
-        (("spikes that an image does cost", spikes_of_gan),),
+        neurons(STEP),
+        (
+            ("spikes that an image does cost, step neurons", spikes_of_gan(STEP)),
+            ("ramp neurons", spikes_of_gan(RAMP)),
+        ),
     ),
 )

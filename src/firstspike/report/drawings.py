@@ -19,7 +19,7 @@ from firstspike.drawing.weights import filters as draw_filters
 from firstspike.evaluation.features import digit_probabilities
 from firstspike.report import illustrations
 from firstspike.report.claims import A, S
-from firstspike.report.gather import Measured, Results
+from firstspike.report.gather import STEP, Measured, Results
 from firstspike.report.pictures import Picture, from_figure, from_image
 from firstspike.training.loading import load_classifier, load_gan
 
@@ -154,8 +154,8 @@ def undesired(results: Results) -> Drawn | None:
 
 
 def _spiking(results: Results) -> list[Measured]:
-    """A Spiking-GAN of each digit."""
-    return [run for digit in results.digits if (run := results.drawing("gan", digit))]
+    """A Spiking-GAN of step neurons, the paper's, of each digit."""
+    return [run for digit in results.digits if (run := results.drawing(STEP, digit))]
 
 
 def _grid(columns: list[NDArray[Any]], alt: str) -> Picture:

@@ -16,6 +16,7 @@ from firstspike.training import kinds
 
 METRICS = Path("evaluation-test", "metrics.json")
 CODING = Path("figures", "metrics.json")
+STEP, RAMP = "step-gan", "ramp-gan"  # roles of Spiking-GAN with the paper's neurons, and ours
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ class Results:
 
     @cached_property
     def digits(self) -> list[str]:
-        """Classes that a Spiking-GAN was trained to draw."""
-        return sorted({run.digit for run in self.groups.get("gan", []) if run.digit.isdecimal()})
+        """Classes that a Spiking-GAN, of either neuron, was trained to draw."""
+        runs = [run for role in (STEP, RAMP) for run in self.groups.get(role, [])]
+        return sorted({run.digit for run in runs if run.digit.isdecimal()})
 
     def drawing(self, role: str, digit: str) -> Measured | None:
         """The first run of a GAN of this class."""
@@ -103,10 +105,10 @@ def gather(folders: Iterable[Path]) -> Results:
 
 def role_of(run: RunDirectory) -> str | None:
     """The part that a run plays in the paper; None if it plays none."""
-    role = kinds.find(run.kind, run.path).role
-    if role is None or run.options.get("data") is not None:
+    kind = kinds.find(run.kind, run.path)
+    if kind.role is None or run.options.get("data") is not None:
         return None
-    return role.format(**run.options)
+    return kind.role.format(**kind.read(run.options, run.path).as_dict())
 
 
 def command_of(run: RunDirectory, without: Sequence[str] = ()) -> str:

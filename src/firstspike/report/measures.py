@@ -72,29 +72,37 @@ def coded(name: str, over: str | None = None) -> Measure:
     return find
 
 
-def neurons(results: Results) -> Sample | None:
-    """Neurons of generator and discriminator, each with its inputs, of the first Spiking-GAN."""
-    runs = results.groups.get("gan", [])[:1]
-    if not runs:
-        return None
-    gan = load_gan(runs[0].run)
-    layers = [[*network.parameters()] for network in (gan.generator, gan.discriminator)]
-    sizes = [
-        size
-        for weights in ([p for p in part if p.ndim == 2] for part in layers)
-        for size in (weights[0].shape[1], *(weight.shape[0] for weight in weights))
-    ]
-    return Sample([float(sum(sizes))], runs, " + ".join(map(str, sizes)))
+def neurons(role: str) -> Measure:
+    """Neurons of generator and discriminator, each with its inputs, of the first GAN of a role."""
+
+    def find(results: Results) -> Sample | None:
+        runs = results.groups.get(role, [])[:1]
+        if not runs:
+            return None
+        gan = load_gan(runs[0].run)
+        layers = [[*network.parameters()] for network in (gan.generator, gan.discriminator)]
+        sizes = [
+            size
+            for weights in ([p for p in part if p.ndim == 2] for part in layers)
+            for size in (weights[0].shape[1], *(weight.shape[0] for weight in weights))
+        ]
+        return Sample([float(sum(sizes))], runs, " + ".join(map(str, sizes)))
+
+    return find
 
 
-def spikes_of_gan(results: Results) -> Sample | None:
+def spikes_of_gan(role: str) -> Measure:
     """Spikes that one image costs generator and discriminator together."""
-    runs = results.groups.get("gan", [])
-    if not runs:
-        return None
-    summaries = [run.run.read_summary() for run in runs]
-    total = [one["generator_spikes"] + one["discriminator_spikes"] for one in summaries]
-    return Sample(total, runs)
+
+    def find(results: Results) -> Sample | None:
+        runs = results.groups.get(role, [])
+        if not runs:
+            return None
+        summaries = [run.run.read_summary() for run in runs]
+        total = [one["generator_spikes"] + one["discriminator_spikes"] for one in summaries]
+        return Sample(total, runs)
+
+    return find
 
 
 def digits_of(value: float) -> int:

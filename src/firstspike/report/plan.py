@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from firstspike.report.gather import CODING, METRICS
+from firstspike.report.gather import CODING, METRICS, RAMP, STEP
 from firstspike.runs.jobs import Job
 
 CODINGS = Job("figures", ("figures", "--out", str(CODING.parent)), str(CODING))
@@ -17,24 +17,39 @@ class Scale:
     seeds: int
     large_seeds: int
     digits: tuple[int, ...]
+    ramp_digits: tuple[int, ...]
     epochs: int | None = None
     online_epochs: int | None = None
     gan_epochs: int | None = None
 
 
-FULL = Scale(seeds=5, large_seeds=5, digits=tuple(range(10)))
+DIGITS = tuple(range(10))
+FULL = Scale(seeds=5, large_seeds=5, digits=DIGITS, ramp_digits=DIGITS)
 QUICK = Scale(
-    seeds=2, large_seeds=1, digits=(0, 1, 3, 7, 9), epochs=16, online_epochs=10, gan_epochs=16
+    seeds=2,
+    large_seeds=1,
+    digits=(0, 1, 3, 7, 9),
+    ramp_digits=(3,),
+    epochs=16,
+    online_epochs=10,
+    gan_epochs=16,
+)
+# What the paper is about is trained with its neurons and losses; beside it, our ramp neurons.
+GANS = (
+    (STEP, "gan", ("--neuron", "step")),
+    ("cross-entropy-ann-gan", "ann-gan", ("--loss", "cross-entropy")),
+    (RAMP, "gan", ()),
+    ("relativistic-ann-gan", "ann-gan", ()),
 )
 
 
 def plan(scale: Scale) -> list[Job]:
     """The jobs of a whole reproduction, long ones first."""
     jobs = [CODINGS]
-    for kind in ("gan", "ann-gan"):
-        for digit in scale.digits:
-            options = ("--digit", str(digit), *_epochs(scale.gan_epochs))
-            job = _train(kind, f"{kind}-{digit}", options)
+    for role, kind, options in GANS:
+        for digit in scale.digits if options else scale.ramp_digits:
+            given = (*options, "--digit", str(digit), *_epochs(scale.gan_epochs))
+            job = _train(kind, f"{role}-{digit}", given)
             jobs += [job, _evaluate(job)]
     for name, seeds, kind, options in (
         ("aggressive-1000", scale.large_seeds, "classifier", ("--hidden", "1000")),
@@ -71,5 +86,6 @@ def shortened(scale: Scale) -> str:
     return (
         f"Classifiers were trained for {scale.epochs} epochs (S4NN: {scale.online_epochs}) with "
         f"{scale.seeds} seeds (1000 hidden neurons: {scale.large_seeds}), GANs for "
-        f"{scale.gan_epochs} epochs on the digits {', '.join(map(str, scale.digits))}."
+        f"{scale.gan_epochs} epochs on the digits {', '.join(map(str, scale.digits))} (ramp "
+        f"neurons: {', '.join(map(str, scale.ramp_digits))})."
     )

@@ -16,6 +16,7 @@ from firstspike.report.drawings import (
     undesired,
     untrained,
 )
+from firstspike.report.gather import RAMP, STEP
 
 
 @dataclass(frozen=True)
@@ -95,25 +96,40 @@ PLATES = (
     Plate(
         "8b",
         "Samples of the dense GAN",
-        "Not selected; the twin of the same size.",
-        samples("ann-gan", "the dense twin"),
+        "Not selected; the twin of the same size, trained with the paper's loss.",
+        samples("cross-entropy-ann-gan", "the dense twin"),
     ),
     Plate(
         "8c",
-        "Samples of Spiking-GAN",
-        "Not selected, where the paper shows chosen ones; one network a digit.",
-        samples("gan", "Spiking-GAN"),
+        "Samples of Spiking-GAN, step neurons",
+        "The paper's neurons (eq. 1, 2). Not selected, where the paper shows chosen ones; one "
+        "network a digit.",
+        samples(STEP, "Spiking-GAN of step neurons"),
+    ),
+    Plate(
+        "8d",
+        "Samples of Spiking-GAN, ramp neurons",
+        "Not in the paper: the same sizes and one spike a neuron, but spikes that start ramps and "
+        "an exact gradient. Not selected; one network a digit.",
+        samples(RAMP, "Spiking-GAN of ramp neurons"),
+    ),
+    Plate(
+        "8e",
+        "Samples of the dense twin of 8d",
+        "Not in the paper: trained in the game of the ramp neurons. Not selected.",
+        samples("relativistic-ann-gan", "the dense twin in the game of ramp neurons"),
     ),
     Plate(
         "9a",
         "Evolution over training",
-        "One fixed latent a digit, from the first epoch to the last.",
+        "One fixed latent a digit, from the first epoch to the last; step neurons.",
         evolution,
     ),
     Plate(
         "9b",
         "Undesired samples",
-        f"Of {JUDGED} samples of each digit, those in which a separate network sees it least.",
+        f"Of {JUDGED} samples of each digit, those in which a separate network sees it least; step "
+        "neurons.",
         undesired,
     ),
 )

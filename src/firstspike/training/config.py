@@ -99,9 +99,9 @@ class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
     """Learning rate of the discriminator."""
     decay: Decay = "none"
     """Whose learning rates fall to 0 over the second half of the epochs."""
-    beta1: float = within(0.5, 0.0, 1.0)
+    beta1: float = within(0.0, 0.0, 1.0)
     """Adam: decay of the mean gradient."""
-    average: float = within(0.999, 0.0, 1.0)
+    average: float = within(0.99, 0.0, 1.0)
     """Decay of the moving average of the generator's weights."""
 
     @classmethod
@@ -124,7 +124,7 @@ class AdamOptions(RuleOptions):
 
     when: ClassVar = {"optimizer": ("adam",)}
 
-    beta1: float = within(0.5, 0.0, 1.0)
+    beta1: float = within(0.0, 0.0, 1.0)
     """Adam: decay of the mean gradient."""
 
 
@@ -195,40 +195,33 @@ class GanConfig(
 ):
     """Options of Spiking-GAN (arXiv 2106.15420)."""
 
-    neuron: Literal["step", "ramp"] = added("step", before="step")
-    """The paper's neurons, which draw in black and white (step), or neurons that compute with time
-    and draw gray (ramp)."""
+    neuron: Literal["ramp", "step"] = added("ramp", before="step")
+    """Neurons that compute with time and draw gray (ramp), or the paper's, which draw in black and
+    white (step)."""
     recipe: Recipe = "best"
-    """Set of defaults: the best that we found, or the paper's rule to the letter."""
-    discriminator_lr: float = within(2e-3, 0.0)
-    """Learning rate of the discriminator."""
-    decay: Decay = "generator"
-    """Whose learning rates fall to 0 over the second half of the epochs."""
-    batch: int = within(16, 1)
-    """Images, and as many samples, in one step of training."""
-    average: float = within(0.99, 0.0, 1.0)
-    """Decay of the moving average of the generator's weights."""
+    """Set of defaults: the best that we found, or the paper's rule to the letter, which is one of
+    step neurons."""
     bias: bool = True
     """Trained potentials at step 0, below the thresholds."""
-    gradient: Literal["temporal", "final", "exact"] = "final"
-    """Of step neurons temporal backpropagation (temporal; eq. 11-15), or a surrogate at the last
-    step that reaches silent neurons as well (final); of ramp neurons the exact one (exact)."""
+    gradient: Literal["exact", "final", "temporal"] = "exact"
+    """Of ramp neurons the exact one (exact); of step neurons a surrogate at the last step that
+    reaches silent neurons as well (final), or temporal backpropagation (temporal; eq. 11-15)."""
     normalize: Norm = "none"
     """Norm by which each layer's error is divided, sample by sample (section 2.5)."""
-    loss: str = "potential"
-    """Of the discriminator: of step neurons cross-entropy of the final potentials of its two
-    outputs (potential), or least squares of their spike times (least-squares), the paper's (section
-    2.4); of ramp neurons the relativistic paired loss of the potentials (relativistic), with
-    penalties on its gradients."""
+    loss: str = "relativistic"
+    """Of the discriminator: of ramp neurons the relativistic paired loss of the potentials
+    (relativistic), with penalties on its gradients; of step neurons cross-entropy of the final
+    potentials of its two outputs (potential), or least squares of their spike times
+    (least-squares), the paper's (section 2.4)."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Rule of the weight update; sgd is the paper's (eq. 8)."""
     look_from: float = within(0.3, 0.0, 1.0)
     """Share of t_max until which the discriminator sees the spikes of an image: at least this."""
     look_to: float = within(0.7, 0.0, 1.0)
     """Share of t_max until which it sees them at most; each image's is drawn in between."""
-    latent_last: int | None = 7
+    latent_last: int | None = None
     """Latest step of a latent spike; t_max, the paper's, if None."""
-    latent_silent: float = within(0.5, 0.0, 1.0)
+    latent_silent: float = within(0.0, 0.0, 1.0)
     """Share of the latent spikes that are left out."""
     impl: str = "auto"
     """Implementation of the spiking layers; see `firstspike.fire`."""
@@ -249,6 +242,8 @@ class GanConfig(
         self.check_clock()
         if self.latent_last is not None and not 0 <= self.latent_last <= self.t_max:
             raise ValueError(f"latent_last must lie in 0..{self.t_max}, got {self.latent_last}")
+        if self.neuron == "ramp" and self.recipe == "paper":
+            raise ValueError("recipe must be best with neuron ramp: the paper's is of step neurons")
         exact = self.gradient == "exact", self.loss == "relativistic"
         if exact != (self.neuron == "ramp",) * 2:
             wanted = "exact and relativistic" if self.neuron == "ramp" else "those of step neurons"
@@ -265,16 +260,29 @@ class GanConfig(
 class AnnGanConfig(PenaltyOptions, GanOptions):
     """Options of the dense twin of Spiking-GAN (section 3.2)."""
 
-    loss: Literal["cross-entropy", "relativistic"] = added("cross-entropy", before="cross-entropy")
-    """The paper's loss, or that of ramp neurons: relativistic, with penalties on gradients."""
+    loss: Literal["relativistic", "cross-entropy"] = added("relativistic", before="cross-entropy")
+    """That of ramp neurons, with penalties on gradients (relativistic), or the paper's
+    (cross-entropy)."""
 
     def recipe_defaults(self) -> Self:
         return ann_gan_defaults({"loss": self.loss, "network": self.network})  # type: ignore[return-value]
 
 
-GAN_RECIPES: dict[Recipe, GanConfig] = {
-    "best": GanConfig(),
-    "paper": GanConfig(
+_STEP = GanConfig(
+    neuron="step",
+    gradient="final",
+    loss="potential",
+    discriminator_lr=2e-3,
+    decay="generator",
+    batch=16,
+    beta1=0.5,
+    latent_last=7,
+    latent_silent=0.5,
+)
+GAN_RECIPES: dict[Recipe, GanConfig] = {  # of step neurons
+    "best": _STEP,
+    "paper": dataclasses.replace(
+        _STEP,
         recipe="paper",
         bias=False,
         gradient="temporal",
@@ -297,41 +305,28 @@ GAN_RECIPES: dict[Recipe, GanConfig] = {
 }
 
 
-# Of the relativistic paired loss, for ramp neurons and the dense twin (docs/experiments.md).
-_PAIRED: dict[str, Any] = {
-    "loss": "relativistic",
-    "generator_lr": 2e-4,
-    "discriminator_lr": 2e-4,
-    "decay": "none",
-    "batch": 32,
-    "beta1": 0.0,
-    "average": 0.99,
-}
+_CONVOLUTIONAL_GAN: dict[str, Any] = {"network": "conv", "batch": 64, "average": 0.999}
 
 
-_CONVOLUTIONAL_GAN: dict[str, Any] = {"batch": 64, "average": 0.999}
-
-
-def _paired(network: str) -> dict[str, Any]:
-    return {"network": network} | _PAIRED | (_CONVOLUTIONAL_GAN if network == "conv" else {})
+def _of_layers(network: str) -> dict[str, Any]:
+    return _CONVOLUTIONAL_GAN if network == "conv" else {}
 
 
 def gan_defaults(chosen: Mapping[str, Any]) -> GanConfig:
-    """The defaults of Spiking-GAN beside these choices of neuron and recipe."""
-    recipe = chosen.get("recipe", "best")
-    network = chosen.get("network", "dense")
-    if chosen.get("neuron", "step") == "step":
+    """The defaults of Spiking-GAN beside these choices; the paper's recipe is of step neurons."""
+    recipe, network = chosen.get("recipe", "best"), chosen.get("network", "dense")
+    neuron = chosen.get("neuron", "step" if recipe == "paper" else "ramp")
+    if neuron == "step":
         return dataclasses.replace(GAN_RECIPES[recipe], network=network)
-    paired: dict[str, Any] = {**_paired(network), "latent_last": None, "latent_silent": 0.0}
-    return GanConfig(recipe=recipe, neuron="ramp", gradient="exact", **paired)
+    return GanConfig(recipe=recipe, **_of_layers(network))
 
 
 def ann_gan_defaults(chosen: Mapping[str, Any]) -> AnnGanConfig:
-    """The defaults of the dense twin beside this choice of its loss."""
+    """The defaults of the dense twin beside these choices of its loss and layers."""
     network = chosen.get("network", "dense")
-    if chosen.get("loss", "cross-entropy") == "cross-entropy":
-        return AnnGanConfig(network=network)
-    return AnnGanConfig(**_paired(network))
+    if chosen.get("loss", "relativistic") == "relativistic":
+        return AnnGanConfig(**_of_layers(network))
+    return AnnGanConfig(loss="cross-entropy", network=network, beta1=0.5, average=0.999)
 
 
 # Classifiers

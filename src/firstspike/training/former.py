@@ -32,6 +32,8 @@ def gan(options: Mapping[str, Any]) -> dict[str, Any]:
 def spiking_gan(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of Spiking-GAN."""
     found = gan(options)
+    if found.get("neuron") == "ramp":  # whose recipe said nothing
+        found["recipe"] = "best"
     if "gradient" in found:
         return found
     found = {name: value for name, value in found.items() if name not in _GONE}

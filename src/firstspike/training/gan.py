@@ -1,4 +1,4 @@
-"""Spiking-GAN and its dense twin: networks, latents, optimisers.
+"""Spiking-GAN of step neurons and its dense twin: networks, latents, optimisers.
 
 The two networks of a GAN take turns (arXiv 2106.15420, section 2.6): the discriminator learns to
 tell images from samples while the generator stays, then the generator learns to deceive it while
@@ -229,6 +229,27 @@ class Gan(Trainer):
         """The nearest latents that the generator takes."""
         return latents
 
+    def truncated(self, latents: Tensor, share: float) -> Tensor:
+        """Latents pulled to the middle of their distribution, from where images are less varied.
+
+        Args:
+            latents: from `latents` or `walk`; inputs that tell the class stay.
+            share: of the distance to the middle that is left, 0..1.
+
+        Raises:
+            ValueError: ``share`` is out of its range.
+        """
+        if not 0 <= share <= 1:
+            raise ValueError(f"share must lie in 0..1, got {share}")
+        noise, marks = latents[:, : models.LATENTS], latents[:, models.LATENTS :]
+        pulled = self.on_grid(self.middle + share * (noise - self.middle))
+        return torch.cat([pulled, marks], dim=1)
+
+    @property
+    def middle(self) -> float:
+        """Of the latents' distribution."""
+        return 0.0
+
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         """The optimiser of one network."""
         betas = (self.config.beta1, 0.999)
@@ -281,6 +302,8 @@ class SpikingGan(Gan):
 
     def build(self) -> None:
         config = self.config
+        if config.neuron != "step":
+            raise ValueError("neuron must be step of a SpikingGan; its make chooses the class")
         layer: dict[str, Any] = {
             "bias": config.bias,
             "t_max": config.t_max,
@@ -369,6 +392,15 @@ class SpikingGan(Gan):
 
     def on_grid(self, latents: Tensor) -> Tensor:
         return latents.round()
+
+    def truncated(self, latents: Tensor, share: float) -> Tensor:
+        silent = latents > 2 * self.middle  # stays so
+        return torch.where(silent, latents, super().truncated(latents, share))
+
+    @property
+    def middle(self) -> float:
+        last = self.config.latent_last
+        return (self.config.t_max if last is None else last) / 2
 
     def images(self, output: Tensor) -> Tensor:
         return decode(output, self.config.t_max).unflatten(1, self.shape.image)

@@ -163,7 +163,7 @@ GAN = register(
         draws=True,
         demo="draw",
         snapshot="firstspike.evaluation.samples:distance_to_training",
-        role="gan",
+        role="{neuron}-gan",
     )
 )
 ANN_GAN = register(
@@ -178,7 +178,7 @@ ANN_GAN = register(
         recipes=ann_gan_defaults,
         spikes=False,
         demo=None,
-        role="ann-gan",
+        role="{loss}-ann-gan",
     )
 )
 CLASSIFIER = register(

@@ -195,6 +195,10 @@ class RampGan(PairedGan):
     def on_grid(self, latents: Tensor) -> Tensor:
         return latents.round()
 
+    @property
+    def middle(self) -> float:
+        return float(self.config.t_max / 2)
+
     def facts(self, name: str) -> dict[str, Any]:
         facts = super().facts(name) | {"digit": self.config.digit, "labels": self.labels}
         if name == "discriminator":

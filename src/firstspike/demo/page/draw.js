@@ -138,12 +138,13 @@ export class Drawing {
   }
 
   #show(step) {
-    const [latent, hidden, pixels] = this.image;
+    const [latent, ...hidden] = this.image;
+    const pixels = hidden.pop();
     const last = Number(this.player.slider.max);
     showTimes($("stage"), pixels, this.shape, this.steps, step < this.player.end ? step : Infinity, 0.15 * last);
     const layers = [
       { name: "latent", times: latent, share: 0.2 },
-      { name: "hidden", times: hidden, share: 0.35 },
+      ...hidden.map((times, n) => ({ name: n ? "" : "hidden", times, share: 0.35 / hidden.length })),
       { name: "pixels", times: pixels, share: 0.45 },
     ];
     drawRaster($("stage-raster"), layers, this.steps, last, step, last);
