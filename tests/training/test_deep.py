@@ -10,17 +10,18 @@ from processes import Kill
 
 import firstspike as fs
 from firstspike.data import ImageSet, Parts
-from firstspike.models.networks import NetworkClassifier
+from firstspike.models.networks import NetworkClassifier, output_window
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 from firstspike.training.loading import build_trainer
 from firstspike.training.loop import train
-from firstspike.training.rules.exact import rate_at
+from firstspike.training.rules.exact import exact_loss, rate_at
 from firstspike.training.trainer import Progress
 
 OPTIONS = {
     "dense": ("classifier", {"neuron": "ramp", "hidden": 40}),
     "sparse": ("classifier", {"neuron": "ramp", "hidden": 40, "sparsity": 3.0, "dropout": 0.2}),
+    "early": ("classifier", {"neuron": "ramp", "hidden": 40, "earliness": 3.0}),
     "cnn": ("classifier", {"neuron": "ramp", "network": "4c3p2-8c3p2"}),
     "twin": ("ann-classifier", {"network": "784-40-10"}),
     "cnn-twin": ("ann-classifier", {"network": "4c3p2-8c3p2"}),
@@ -84,6 +85,38 @@ def test_the_learning_rate_rises_and_falls():
     assert rates == pytest.approx([0.0, 0.5, 1.0, 0.5, 0.0])
 
 
+def first_spikes(scores: torch.Tensor) -> float:
+    """Mean step of first spikes, in windows."""
+    low, high = output_window(scores)
+    return float(((high - scores.amax(dim=1)) / (high - low)).clamp(0, 1).mean())
+
+
+def test_a_price_on_lateness_brings_first_spikes_forward():
+    labels = torch.arange(30) % 3
+    start = 3.0 * torch.nn.functional.one_hot(labels, 3) + torch.linspace(0, 5, 30)[:, None]
+    steps = []
+    for earliness in (0.0, 3.0):
+        scores = start.clone().requires_grad_()
+        optimizer = torch.optim.Adam([scores], lr=0.1)
+        for _ in range(30):
+            optimizer.zero_grad()
+            exact_loss(scores, labels, scores.new_zeros(()), 0.05, 0.0, earliness).backward()
+            optimizer.step()
+        assert (scores.argmax(dim=1) == labels).all()
+        steps.append(first_spikes(scores.detach()))
+    assert steps[1] < 0.5 * steps[0]
+
+
+def test_the_trainer_asks_for_it(tmp_path, parts):
+    images, labels = parts.training.images[:50], parts.training.labels[:50]
+    losses = []
+    for name in ("dense", "early"):
+        trainer = build_trainer(new_run(tmp_path / name, name))
+        trainer.watch(parts)
+        losses.append(trainer.step(images, labels, torch.Generator().manual_seed(0))["train_loss"])
+    assert losses[1] > losses[0] + 3.0
+
+
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
@@ -91,6 +124,8 @@ def test_the_learning_rate_rises_and_falls():
         ({"delay": 2}, "delay and shift do nothing with neuron ramp"),
         ({"shift": 1}, "delay and shift do nothing with neuron ramp"),
         ({"temperature": 2.0}, "temperature does nothing"),
+        ({"recipe": "paper"}, "recipe must be best with neuron ramp"),
+        ({"network": "784-20-10", "hidden": 30}, "hidden does nothing with network 784-20-10"),
     ],
 )
 def test_options_that_ramps_do_not_have(options, fault):
