@@ -215,7 +215,7 @@ def spiking(
             if not flat:
                 modules.append(nn.Flatten())
                 inputs, flat = inputs * size[0] * size[1], True
-            norm = _dense_norm(layer, window, start, t_max)
+            norm = _dense_norm(layer, window, start)
             made = FirstSpikeLinear(inputs, layer.size, neuron="ramp", norm=norm, t_max=t_max)
             if layer.place > 1:
                 made = Residual(made)
@@ -275,15 +275,11 @@ def dense_twin(line: str, shape: Shape = MNIST, *, dropout: float = 0.0) -> nn.S
     return nn.Sequential(*modules, nn.Linear(inputs, len(shape.classes)))
 
 
-def _dense_norm(layer: LayerPlan, window: float, start: float, t_max: int) -> Any:
+def _dense_norm(layer: LayerPlan, window: float, start: float) -> Any:
     """Normalisation of a dense layer, by its place in a run of equal ones."""
-    if not layer.place:
-        return window_norm(layer.size, 1, window, start)
-    if layer.place == 1:
-        return window_norm(layer.size, 1, 2 * window, start)
-    norm = window_norm(layer.size, 1, 2 * window / ADDED, 0.0)
-    nn.init.constant_(norm.bias, 0.5 / t_max)  # so that levels are rounded, not cut off
-    return norm
+    if layer.place > 1:
+        return window_norm(layer.size, 1, 2 * window / ADDED, 0.0)
+    return window_norm(layer.size, 1, 2 * window if layer.place else window, start)
 
 
 class _Join(nn.Module):
