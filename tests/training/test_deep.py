@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from idx import write_digits
 from processes import Kill
 
 import firstspike as fs
@@ -150,3 +152,19 @@ def test_the_twin_counts_its_multiplications():
         trainer.scores(torch.zeros(1, 28, 28, dtype=torch.uint8))[0].isfinite(),
         torch.ones(10, dtype=torch.bool),
     )
+
+
+def test_a_network_is_measured_with_another_clock(firstspike, tmp_path):
+    (tmp_path / "data").mkdir()
+    few = ("--data", write_digits(tmp_path / "data", 10, train=6, test=2), "--epochs", "1")
+    train = ("--hidden", "8", *few)
+    assert firstspike("train", "classifier", "--neuron", "ramp", *train, "--out", "run")[0] == 0
+    code, _, err = firstspike("evaluate", "run", "--split", "test", "--t-max", "16")
+    assert code == 0, err
+    found = json.loads((tmp_path / "run" / "evaluation-test-t16" / "metrics.json").read_text())
+    assert (found["t_max"], found["windows"]) == (16, 3)
+    assert firstspike("train", "ann-classifier", *train, "--out", "twin")[0] == 0
+    code, _, err = firstspike("evaluate", "twin", "--split", "test", "--t-max", "16")
+    assert code == 2 and "--t-max twin: not of ramp neurons" in err
+    code, _, err = firstspike("evaluate", "run", "--split", "test", "--t-max", "0")
+    assert code == 2 and "t_max must be" in err

@@ -15,8 +15,8 @@ the number of pixels and end with that of classes, as the paper writes it.
 Depth: in a run of four or more dense layers of one size, each but the first learns what to add to
 its inputs (He et al., arXiv 1512.03385). That is a matter of training only: where the network is
 used, the join is part of the weights, ``W + 1`` (`deployed`), so that a plain row of layers is
-left (as in RepVGG, Ding et al., arXiv 2101.03697). The first of the run has twice the usual
-window, which leaves room for what the others add.
+left (as in RepVGG, Ding et al., arXiv 2101.03697). The first of the run has a window six times as
+wide as usual, which leaves room for what the others add.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ from firstspike.times import check_t_max
 
 PRESETS = {"cnn": "24c3p2-48c3-48c3p2-96c3-96c3p2"}
 DEEP = 4  # equal dense layers in a row from which on they learn what to add
+ROOM = 6.0  # window of the first of them, in usual ones
 ADDED = 0.3  # standard deviation of what a layer adds, in those of the first layer's potentials
 _LAYER = re.compile(
     r"(?P<size>\d{1,6})(?:x(?P<repeat>\d{1,3})|c(?P<kernel>\d{1,2})(?:s(?P<stride>\d))?(?:p(?P<pool>\d))?"
@@ -278,8 +279,8 @@ def dense_twin(line: str, shape: Shape = MNIST, *, dropout: float = 0.0) -> nn.S
 def _dense_norm(layer: LayerPlan, window: float, start: float) -> Any:
     """Normalisation of a dense layer, by its place in a run of equal ones."""
     if layer.place > 1:
-        return window_norm(layer.size, 1, 2 * window / ADDED, 0.0)
-    return window_norm(layer.size, 1, 2 * window if layer.place else window, start)
+        return window_norm(layer.size, 1, ROOM * window / ADDED, 0.0)
+    return window_norm(layer.size, 1, ROOM * window if layer.place else window, start)
 
 
 class _Join(nn.Module):

@@ -391,7 +391,7 @@ class ExactOptions(LoopOptions):
 
     when: ClassVar = {"neuron": ("ramp",)}
 
-    window: float = above(3.0)
+    window: float = above(1.0)
     """Exact gradient: standard deviations of a potential between silence and the threshold."""
     start: float = added(-0.5, before=-0.5)
     """Exact gradient: mean potential at the start, in standard deviations; lower is sparser."""
@@ -614,7 +614,6 @@ def classifier_defaults(chosen: Mapping[str, Any]) -> ClassifierConfig:
         recipe=chosen.get("recipe", "best"),
         t_max=64,
         jitter=0.0,
-        window=ExactOptions.window,
         earliness=ExactOptions.earliness,
         **loop,
     )
