@@ -13,6 +13,7 @@ from firstspike.models.networks import (
     dense_twin,
     deployed,
     output_window,
+    plain,
     plan,
     spiking,
 )
@@ -151,3 +152,8 @@ def test_a_deep_twin_joins_likewise():
     twin, shallow = dense_twin("64-40x6-3", SMALL), dense_twin("64-40x3-3", SMALL)
     assert sum("Join" in type(module).__name__ for module in twin) == 5
     assert not any("Join" in type(module).__name__ for module in shallow)
+    images = torch.rand(50, 1, 8, 8)
+    twin.train()(images)  # statistics
+    used = plain(twin)
+    assert not any("Join" in type(module).__name__ for module in used)
+    assert torch.allclose(used(images), twin.eval()(images), atol=1e-4)

@@ -29,6 +29,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from firstspike.coding import ImageLike, encode
 from firstspike.counts import count
@@ -358,6 +359,24 @@ def _joined(network: NetworkClassifier) -> NetworkClassifier:
             module.last.weight.diagonal().add_(1.0)
             network[number] = module.last
     return network
+
+
+@torch.no_grad()
+def plain(twin: nn.Sequential) -> nn.Sequential:
+    """A trained dense twin as it is used: dense layers that add their inputs as plain ones.
+
+    Args:
+        twin: of `dense_twin`, as trained; stays as it is.
+    """
+    modules: list[nn.Module] = []
+    for module in copy.deepcopy(twin).eval():
+        body: Any = getattr(module, "body", [None])
+        if isinstance(module, _Join) and isinstance(body[0], nn.Linear):
+            made = fuse_linear_bn_eval(*body)
+            made.weight.diagonal().add_(1.0)
+            module = made
+        modules.append(module)
+    return nn.Sequential(*modules)
 
 
 @torch.no_grad()

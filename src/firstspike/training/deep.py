@@ -164,6 +164,10 @@ class DenseTraining(DeepTraining):
     def encoded(self, values: Tensor, rng: torch.Generator | None = None) -> Tensor:
         return values
 
+    def result(self) -> nn.Sequential:
+        """The network as it is used: see `firstspike.models.networks.plain`."""
+        return networks.plain(self.model)
+
     @property
     def macs(self) -> int:
         """Multiply-adds for one image."""
