@@ -39,7 +39,7 @@ def main() -> None:
         "split": "validation",
     }
     result["trained with"] = {t: _figures(options, {"t-max": t}, t) for t in options.steps}
-    usual = {"t-max": USUAL}
+    usual: dict[str, float] = {"t-max": USUAL}
     result["moved to"] = {t: _figures(options, usual, t) for t in options.steps}
     for name, prices in PRICES.items():
         if name in options.prices:
