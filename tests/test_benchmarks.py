@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from idx import write_digits
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = {file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("_")}
@@ -92,3 +93,18 @@ def test_scaling(run, tmp_path):
         events, share, *times = row(printed, str(threads))
         assert events > 0 and 0 < share < 1 and min(times) > 0
     assert (tmp_path / "picture.png").stat().st_size > 0
+
+
+def test_ramps(run, tmp_path):
+    (tmp_path / "data").mkdir()
+    data = write_digits(tmp_path / "data", 10, train=6, test=2)
+    train = f"--epochs 1 --batch 10 --hidden 8 --data {data}"
+    options = ("--runs", tmp_path / "runs", "--train", train, "--steps", 16, 64)
+    picture = tmp_path / "curves.png"
+    found = tmp_path / "figures.json"
+    run("ramps", *options, "--prices", "sparsity", "--picture", picture, "--json", found)
+    result = json.loads(found.read_text())
+    assert result["trained with"]["64"] == result["moved to"]["64"] == result["sparsity"]["0.0"]
+    assert result["trained with"]["16"] != result["moved to"]["16"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert len(list((tmp_path / "runs").iterdir())) == 2 + 4

@@ -274,7 +274,7 @@ def test_encoding_is_that_of_the_library():
     assert torch.equal(converted.times_of(GRAY), encode(GRAY, 16))
 
 
-@pytest.mark.parametrize("network", ["dense", "6c3p2-8"])
+@pytest.mark.parametrize("network", ["dense", "6c3p2-8", "16x5"])
 def test_a_run_is_converted_into_a_run(tmp_path, capsys, network):
     source = untrained.finished(
         tmp_path / "dense", "ann-classifier", network=network, validation=0.01

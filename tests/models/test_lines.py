@@ -9,12 +9,15 @@ from firstspike.metrics import decide
 from firstspike.models.networks import (
     PRESETS,
     LayerPlan,
+    at_t_max,
     dense_twin,
     deployed,
     output_window,
+    plain,
     plan,
     spiking,
 )
+from firstspike.nn import FirstSpikeLinear
 from firstspike.shape import Shape
 
 SMALL = Shape(1, 8, 8, ("a", "b", "c"))
@@ -28,6 +31,8 @@ COLOUR = Shape(3, 8, 8, ("a", "b", "c"))
         ("64-9-3", [LayerPlan(9)]),
         ("20-10", [LayerPlan(20), LayerPlan(10)]),
         ("5x3", [LayerPlan(5)] * 3),
+        ("64-5x4-5-3", [LayerPlan(5, place=n) for n in (1, 2, 3, 4, 5)]),
+        ("7-5x3-6x1", [LayerPlan(7), *[LayerPlan(5)] * 3, LayerPlan(6)]),
         (
             "4c3p2-4c3r-6c5s2-7",
             [
@@ -104,3 +109,51 @@ def test_the_output_window_leaves_the_first_spike_alone():
     scores = torch.tensor([[4.0, 1.0, 0.0], [2.0, 7.0, 3.0], [-1.0, 0.5, 2.5]])
     low, high = output_window(scores)
     assert (low, high) == (2.5, 3.0)
+
+
+def test_another_clock_rounds_as_much_on_the_mean():
+    torch.manual_seed(0)
+    network = deployed(spiking("9-6", SMALL).eval(), 0.0, 1.0)
+    moved = at_t_max(network, 16)
+    assert (moved.t_max, network.t_max, moved.windows) == (16, 64, 4)
+    levels = torch.randint(0, 17, (30, 64)).float()
+    potential = levels @ moved[1].weight.t() / 16 + network[1].bias + 0.5 / 16 - 0.5 / 64
+    wanted = 16 - (16 * potential).floor().clamp(0, 16)
+    assert torch.equal(moved.layer_times((16 - levels).view(30, 8, 8))[1], wanted)
+    assert torch.equal(moved[-1].bias, network[-1].bias)
+
+
+def test_clocks_that_a_network_cannot_have():
+    with pytest.raises(ValueError, match="t_max"):
+        at_t_max(deployed(spiking("9", SMALL).eval(), 0.0, 1.0), 0)
+    with pytest.raises(ValueError, match="biases in its hidden layers"):
+        at_t_max(spiking("9", SMALL), 16)
+
+
+def test_a_deep_run_learns_with_joins_and_is_used_without():
+    torch.manual_seed(2)
+    times = torch.randint(0, 65, (200, 1, 8, 8)).float()
+    network = spiking("64-40x6-3", SMALL).train()
+    for _ in range(20):
+        network(times)  # statistics
+    network.eval()
+    assert [type(layer).__name__ for layer in network.layers].count("Residual") == 5
+    low, high = output_window(network.potentials(times))
+    ready = deployed(network, low, high)
+    assert all(isinstance(layer, FirstSpikeLinear) for layer in ready.layers)
+    wanted = (network.potentials(times) - low) / (high - low)
+    assert torch.allclose(ready.potentials(times), wanted, atol=1e-4)
+    hidden = zip(network.layer_times(times)[1:-1], ready.layer_times(times)[1:-1], strict=True)
+    assert all((one != other).double().mean() < 1e-3 for one, other in hidden)
+    assert ready[2].weight.diagonal().mean() > 0.8 > network[2].last.weight.diagonal().mean()
+
+
+def test_a_deep_twin_joins_likewise():
+    twin, shallow = dense_twin("64-40x6-3", SMALL), dense_twin("64-40x3-3", SMALL)
+    assert sum("Join" in type(module).__name__ for module in twin) == 5
+    assert not any("Join" in type(module).__name__ for module in shallow)
+    images = torch.rand(50, 1, 8, 8)
+    twin.train()(images)  # statistics
+    used = plain(twin)
+    assert not any("Join" in type(module).__name__ for module in used)
+    assert torch.allclose(used(images), twin.eval()(images), atol=1e-4)

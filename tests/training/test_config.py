@@ -11,6 +11,7 @@ from firstspike.training import kinds
 from firstspike.training.config import (
     CLASSIFIER_RECIPES,
     GAN_RECIPES,
+    AnnClassifierConfig,
     AnnGanConfig,
     ClassifierConfig,
     GanConfig,
@@ -88,6 +89,14 @@ def test_options_that_an_older_version_lacks_are_filled_in():
         (ClassifierConfig(penalty=0.1), "penalty does nothing .* belongs to gradient online"),
         (ClassifierConfig(gamma=9.0), "gamma does nothing with loss aggressive"),
         (ClassifierConfig(output_lr=0.1), "output_lr does nothing"),
+        (
+            ClassifierConfig(gradient="temporal", loss="cross-entropy", earliness=0.2),
+            "earliness does nothing with gradient temporal, loss cross-entropy",
+        ),
+        (ClassifierConfig(gradient="online", loss="s4nn", earliness=0.2), "earliness does nothing"),
+        (AnnClassifierConfig(network="784-20-10", shift=1), "shift does nothing with network 784"),
+        (AnnClassifierConfig(network="cnn", hidden=20), "hidden does nothing with network cnn"),
+        (AnnClassifierConfig(smoothing=0.1), "smoothing does nothing with network dense"),
         (ClassifierConfig(gradient="online", window=2.0), "window does nothing"),
         (ClassifierConfig(gradient="online", lr=0.0), "lr must be above 0"),
         (ClassifierConfig(delay=300), "delay must be below t_max = 256"),

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from idx import write_digits
 from processes import Kill
 
 import firstspike as fs
 from firstspike.data import ImageSet, Parts
-from firstspike.models.networks import NetworkClassifier
+from firstspike.models.networks import NetworkClassifier, output_window
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 from firstspike.training.loading import build_trainer
 from firstspike.training.loop import train
-from firstspike.training.rules.exact import rate_at
+from firstspike.training.rules.exact import exact_loss, rate_at
 from firstspike.training.trainer import Progress
 
 OPTIONS = {
     "dense": ("classifier", {"neuron": "ramp", "hidden": 40}),
     "sparse": ("classifier", {"neuron": "ramp", "hidden": 40, "sparsity": 3.0, "dropout": 0.2}),
+    "early": ("classifier", {"neuron": "ramp", "hidden": 40, "earliness": 3.0}),
     "cnn": ("classifier", {"neuron": "ramp", "network": "4c3p2-8c3p2"}),
     "twin": ("ann-classifier", {"network": "784-40-10"}),
     "cnn-twin": ("ann-classifier", {"network": "4c3p2-8c3p2"}),
@@ -84,6 +87,38 @@ def test_the_learning_rate_rises_and_falls():
     assert rates == pytest.approx([0.0, 0.5, 1.0, 0.5, 0.0])
 
 
+def first_spikes(scores: torch.Tensor) -> float:
+    """Mean step of first spikes, in windows."""
+    low, high = output_window(scores)
+    return float(((high - scores.amax(dim=1)) / (high - low)).clamp(0, 1).mean())
+
+
+def test_a_price_on_lateness_brings_first_spikes_forward():
+    labels = torch.arange(30) % 3
+    start = 3.0 * torch.nn.functional.one_hot(labels, 3) + torch.linspace(0, 5, 30)[:, None]
+    steps = []
+    for earliness in (0.0, 3.0):
+        scores = start.clone().requires_grad_()
+        optimizer = torch.optim.Adam([scores], lr=0.1)
+        for _ in range(30):
+            optimizer.zero_grad()
+            exact_loss(scores, labels, scores.new_zeros(()), 0.05, 0.0, earliness).backward()
+            optimizer.step()
+        assert (scores.argmax(dim=1) == labels).all()
+        steps.append(first_spikes(scores.detach()))
+    assert steps[1] < 0.5 * steps[0]
+
+
+def test_the_trainer_asks_for_it(tmp_path, parts):
+    images, labels = parts.training.images[:50], parts.training.labels[:50]
+    losses = []
+    for name in ("dense", "early"):
+        trainer = build_trainer(new_run(tmp_path / name, name))
+        trainer.watch(parts)
+        losses.append(trainer.step(images, labels, torch.Generator().manual_seed(0))["train_loss"])
+    assert losses[1] > losses[0] + 3.0
+
+
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
@@ -91,6 +126,8 @@ def test_the_learning_rate_rises_and_falls():
         ({"delay": 2}, "delay and shift do nothing with neuron ramp"),
         ({"shift": 1}, "delay and shift do nothing with neuron ramp"),
         ({"temperature": 2.0}, "temperature does nothing"),
+        ({"recipe": "paper"}, "recipe must be best with neuron ramp"),
+        ({"network": "784-20-10", "hidden": 30}, "hidden does nothing with network 784-20-10"),
     ],
 )
 def test_options_that_ramps_do_not_have(options, fault):
@@ -115,3 +152,19 @@ def test_the_twin_counts_its_multiplications():
         trainer.scores(torch.zeros(1, 28, 28, dtype=torch.uint8))[0].isfinite(),
         torch.ones(10, dtype=torch.bool),
     )
+
+
+def test_a_network_is_measured_with_another_clock(firstspike, tmp_path):
+    (tmp_path / "data").mkdir()
+    few = ("--data", write_digits(tmp_path / "data", 10, train=6, test=2), "--epochs", "1")
+    train = ("--hidden", "8", *few)
+    assert firstspike("train", "classifier", "--neuron", "ramp", *train, "--out", "run")[0] == 0
+    code, _, err = firstspike("evaluate", "run", "--split", "test", "--t-max", "16")
+    assert code == 0, err
+    found = json.loads((tmp_path / "run" / "evaluation-test-t16" / "metrics.json").read_text())
+    assert (found["t_max"], found["windows"]) == (16, 3)
+    assert firstspike("train", "ann-classifier", *train, "--out", "twin")[0] == 0
+    code, _, err = firstspike("evaluate", "twin", "--split", "test", "--t-max", "16")
+    assert code == 2 and "--t-max twin: not of ramp neurons" in err
+    code, _, err = firstspike("evaluate", "run", "--split", "test", "--t-max", "0")
+    assert code == 2 and "t_max must be" in err

@@ -30,6 +30,8 @@ class Evaluate:
     """Folder for figures and numbers; evaluation-<split> in the first of the runs if not given."""
     quantized: bool = False
     """Classifiers: measure the network with its weights rounded to 8 bits."""
+    t_max: int | None = None
+    """Classifiers of ramp neurons: steps of a window, if not as many as in training."""
     add_pj: float = ADD_PJ
     """Classifiers: picojoules of an addition (Horowitz, ISSCC 2014)."""
     mac_pj: float = MAC_PJ

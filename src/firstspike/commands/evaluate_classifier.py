@@ -16,6 +16,7 @@ from firstspike.energy import energy
 from firstspike.evaluation.classifiers import ClassifierReport, evaluate_ann, evaluate_classifier
 from firstspike.evaluation.networks import evaluate_network
 from firstspike.extras import require
+from firstspike.models.networks import NetworkClassifier, at_t_max
 from firstspike.models.quantized import quantize
 from firstspike.nn import SpikingNetwork
 from firstspike.runs import files
@@ -39,6 +40,9 @@ def evaluate(request: Evaluate) -> None:
     model = trainer.result()
     images = _unseen(trainer, run, request.split)
     name = f"evaluation-{request.split}{'-int8' if request.quantized else ''}"
+    if request.t_max is not None:
+        model = _at_t_max(model, run, request.t_max)
+        name += f"-t{request.t_max}"
     folder = request.out or run.path / name
     if request.quantized:
         model = _quantized(model, run)
@@ -81,6 +85,13 @@ def _quantized(model: nn.Sequential, run: RunDirectory) -> models.Classifier:
     if not isinstance(model, models.Classifier):
         raise ValueError(f"--quantized {run.path}: does not spike; give a spiking classifier")
     return quantize(model).as_float()
+
+
+def _at_t_max(model: nn.Module, run: RunDirectory, t_max: int) -> NetworkClassifier:
+    """The same network with windows of another number of steps."""
+    if not isinstance(model, NetworkClassifier):
+        raise ValueError(f"--t-max {run.path}: not of ramp neurons, whose clock is free to choose")
+    return at_t_max(model, t_max)
 
 
 def _measure(model: models.Classifier, images: ImageSet, request: Evaluate) -> ClassifierReport:

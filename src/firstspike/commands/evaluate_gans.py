@@ -70,6 +70,8 @@ def evaluate(request: Evaluate) -> None:
     require("report", "matplotlib", "torchmetrics", purpose="evaluate")
     if request.quantized:
         raise ValueError(f"--quantized {request.runs[0]}: is for classifiers; leave it out")
+    if request.t_max is not None:
+        raise ValueError(f"--t-max {request.runs[0]}: is for classifiers; leave it out")
     folders, against = list(request.runs), list(request.against)
     evaluate_gans(folders, against, request.split, request.out, averaged=request.averaged)
 

@@ -11,16 +11,25 @@ A network is a line of layers, such as ``24c3p2-48c3-48c3p2`` or ``784-400-10``:
 
 The output layer, one neuron a class, follows by itself; a line of dense layers may also start with
 the number of pixels and end with that of classes, as the paper writes it.
+
+Depth: in a run of four or more dense layers of one size, each but the first learns what to add to
+its inputs (He et al., arXiv 1512.03385). That is a matter of training only: where the network is
+used, the join is part of the weights, ``W + 1`` (`deployed`), so that a plain row of layers is
+left (as in RepVGG, Ding et al., arXiv 2101.03697). The first of the run has a window six times as
+wide as usual, which leaves room for what the others add.
 """
 
 from __future__ import annotations
 
+import copy
+import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from firstspike.coding import ImageLike, encode
 from firstspike.counts import count
@@ -31,13 +40,18 @@ from firstspike.nn import (
     FirstSpikeLinear,
     Residual,
     SpikeDropout,
+    SpikingLayer,
     SpikingNetwork,
     fold,
     window_norm,
 )
 from firstspike.shape import MNIST, Shape
+from firstspike.times import check_t_max
 
 PRESETS = {"cnn": "24c3p2-48c3-48c3p2-96c3-96c3p2"}
+DEEP = 4  # equal dense layers in a row from which on they learn what to add
+ROOM = 6.0  # window of the first of them, in usual ones
+ADDED = 0.3  # standard deviation of what a layer adds, in those of the first layer's potentials
 _LAYER = re.compile(
     r"(?P<size>\d{1,6})(?:x(?P<repeat>\d{1,3})|c(?P<kernel>\d{1,2})(?:s(?P<stride>\d))?(?:p(?P<pool>\d))?"
     r"(?P<residual>r)?)?"
@@ -46,13 +60,18 @@ _LAYER = re.compile(
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """One hidden layer: dense where ``kernel`` is 0."""
+    """One hidden layer: dense where ``kernel`` is 0.
+
+    Args:
+        place: in a run of at least `DEEP` equal dense layers, from 1 on; 0 outside of one.
+    """
 
     size: int
     kernel: int = 0
     stride: int = 1
     pool: int = 1
     residual: bool = False
+    place: int = 0
 
 
 def plan(line: str, shape: Shape = MNIST) -> list[LayerPlan]:
@@ -62,8 +81,8 @@ def plan(line: str, shape: Shape = MNIST) -> list[LayerPlan]:
         ValueError: it cannot be read, or does not fit the images.
     """
     words = PRESETS.get(line, line).split("-")
-    dense = all(word.isdecimal() for word in words)
-    if dense and len(words) > 2:
+    dense = not any("c" in word for word in words)
+    if dense and len(words) > 2 and words[0].isdecimal() and words[-1].isdecimal():
         ends = int(words[0]), int(words[-1])
         if ends != (shape.pixels, len(shape.classes)):
             raise ValueError(
@@ -75,7 +94,17 @@ def plan(line: str, shape: Shape = MNIST) -> list[LayerPlan]:
     kernels = [bool(layer.kernel) for layer in layers]
     if kernels != sorted(kernels, reverse=True):
         raise ValueError(f"network {line}: convolutions must come before dense layers")
-    return layers
+    return _placed(layers)
+
+
+def _placed(layers: list[LayerPlan]) -> list[LayerPlan]:
+    """The same, with the places of layers in long runs of equal dense ones."""
+    placed: list[LayerPlan] = []
+    for layer, group in itertools.groupby(layers):
+        count = len(list(group))
+        is_run = count >= DEEP and not layer.kernel
+        placed += [replace(layer, place=n + 1 if is_run else 0) for n in range(count)]
+    return placed
 
 
 def _read(word: str, line: str) -> list[LayerPlan]:
@@ -188,8 +217,10 @@ def spiking(
             if not flat:
                 modules.append(nn.Flatten())
                 inputs, flat = inputs * size[0] * size[1], True
-            norm = window_norm(layer.size, 1, window, start)
+            norm = _dense_norm(layer, window, start)
             made = FirstSpikeLinear(inputs, layer.size, neuron="ramp", norm=norm, t_max=t_max)
+            if layer.place > 1:
+                made = Residual(made)
             inputs = layer.size
         modules.append(made)
         if dropout:
@@ -232,7 +263,11 @@ def dense_twin(line: str, shape: Shape = MNIST, *, dropout: float = 0.0) -> nn.S
                 inputs, flat = inputs * size[0] * size[1], True
             linear = nn.Linear(inputs, layer.size, bias=False)
             nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
-            modules += [linear, nn.BatchNorm1d(layer.size), nn.ReLU()]
+            block = [linear, nn.BatchNorm1d(layer.size)]
+            if layer.place > 1:
+                nn.init.constant_(block[1].weight, ADDED)  # type: ignore[arg-type]
+                block = [_Join(nn.Sequential(*block))]
+            modules += [*block, nn.ReLU()]
             inputs = layer.size
         if dropout:
             modules.append(nn.Dropout(dropout))
@@ -240,6 +275,13 @@ def dense_twin(line: str, shape: Shape = MNIST, *, dropout: float = 0.0) -> nn.S
         modules.append(nn.Flatten())
         inputs *= size[0] * size[1]
     return nn.Sequential(*modules, nn.Linear(inputs, len(shape.classes)))
+
+
+def _dense_norm(layer: LayerPlan, window: float, start: float) -> Any:
+    """Normalisation of a dense layer, by its place in a run of equal ones."""
+    if layer.place > 1:
+        return window_norm(layer.size, 1, ROOM * window / ADDED, 0.0)
+    return window_norm(layer.size, 1, ROOM * window if layer.place else window, start)
 
 
 class _Join(nn.Module):
@@ -294,14 +336,72 @@ def output_window(scores: Tensor) -> tuple[float, float]:
 def deployed(network: NetworkClassifier, low: float, high: float) -> NetworkClassifier:
     """The trained network as it is used: normalisation folded, the output window set.
 
+    Dense layers that add their inputs become plain ones, of the same potentials but for rounding.
+
     Args:
         network: as trained; stays as it is.
         low: potential of an output neuron that is silence.
         high: potential that fires in step 0.
     """
-    made: NetworkClassifier = fold(network)
+    made: NetworkClassifier = _joined(fold(network))
     last: Any = made[-1]
     with torch.no_grad():
         last.weight.div_(high - low)
         last.bias.sub_(low).div_(high - low)
+    return made
+
+
+@torch.no_grad()
+def _joined(network: NetworkClassifier) -> NetworkClassifier:
+    """The same, with dense layers that add their inputs as plain ones, of weights ``W + 1``."""
+    for number, module in enumerate(network):
+        if isinstance(module, Residual) and isinstance(module.last, FirstSpikeLinear):
+            module.last.weight.diagonal().add_(1.0)
+            network[number] = module.last
+    return network
+
+
+@torch.no_grad()
+def plain(twin: nn.Sequential) -> nn.Sequential:
+    """A trained dense twin as it is used: dense layers that add their inputs as plain ones.
+
+    Args:
+        twin: of `dense_twin`, as trained; stays as it is.
+    """
+    modules: list[nn.Module] = []
+    for module in copy.deepcopy(twin).eval():
+        body: Any = getattr(module, "body", [None])
+        if isinstance(module, _Join) and isinstance(body[0], nn.Linear):
+            made = fuse_linear_bn_eval(*body)
+            made.weight.diagonal().add_(1.0)
+            module = made
+        modules.append(module)
+    return nn.Sequential(*modules)
+
+
+@torch.no_grad()
+def at_t_max(network: NetworkClassifier, t_max: int) -> NetworkClassifier:
+    """A network as it is used, with windows of another number of steps.
+
+    A level is rounded down, by half a step on the mean. What that takes more, or less, than in
+    training is made good in the biases of the hidden layers.
+
+    Args:
+        network: of ramp neurons, without normalisation, as of `deployed`; stays as it is.
+        t_max: number of time steps of a window.
+
+    Raises:
+        ValueError: ``t_max`` is out of range, or a hidden layer has no bias.
+    """
+    t_max = check_t_max(t_max)
+    lost = 0.5 / t_max - 0.5 / network.t_max
+    made = copy.deepcopy(network)
+    layers: list[Any] = [one for one in made.modules() if isinstance(one, SpikingLayer)]
+    for layer in layers[:-1]:
+        if layer.bias is None:
+            raise ValueError("network must have biases in its hidden layers, as deployed ones do")
+        layer.bias += lost * layer.neuron.threshold
+    for module in made.modules():
+        if "t_max" in vars(module):
+            module.t_max = t_max  # type: ignore[assignment]
     return made

@@ -333,7 +333,17 @@ def ann_gan_defaults(chosen: Mapping[str, Any]) -> AnnGanConfig:
 
 
 @dataclass(frozen=True)
-class ClassifierOptions(DataOptions):
+class DenseOptions(RuleOptions):
+    """Of the network ``dense``; a line of layers says its own sizes."""
+
+    when: ClassVar = {"network": ("dense",)}
+
+    hidden: int = within(400, 1, WIDEST)
+    """Hidden neurons of the network dense."""
+
+
+@dataclass(frozen=True)
+class ClassifierOptions(DenseOptions, DataOptions):
     """What the classifier and its dense twin share."""
 
     validation: float = within(1 / 6, 0.0, 0.9)
@@ -347,8 +357,6 @@ class ClassifierOptions(DataOptions):
     network: str = added("dense", before="dense")
     """Layers: dense, one of as many neurons as hidden says; cnn; or a line of your own such
     as 784-400-10 or 24c3p2-48c3 (see docs/networks.md)."""
-    hidden: int = within(400, 1, WIDEST)
-    """Hidden neurons of the network dense."""
     lr: float = above(1e-3)
     """Largest learning rate; it falls to 0 along a cosine."""
     shift: int = within(1, 0, 512)
@@ -357,15 +365,11 @@ class ClassifierOptions(DataOptions):
 
 @dataclass(frozen=True)
 class LoopOptions(RuleOptions):
-    """Of `firstspike.training.rules.exact`."""
+    """Of `firstspike.training.rules.exact`, for ramp neurons and their dense twins."""
 
     augment: str = added("none", before="none")
     """Exact gradient: how training images are varied: none, shift, affine, mirror, flip, or what
     was registered with firstspike.data.augment."""
-    window: float = above(1.0)
-    """Exact gradient: standard deviations of a potential between silence and the threshold."""
-    start: float = added(-0.5, before=-0.5)
-    """Exact gradient: mean potential at the start, in standard deviations; lower is sparser."""
     smoothing: float = within(0.05, 0.0, 0.9, before=0.05)
     """Exact gradient: label smoothing."""
     weight_decay: float = within(0.02, 0.0, before=0.02)
@@ -381,6 +385,13 @@ class ExactOptions(LoopOptions):
     """Of ramp neurons."""
 
     when: ClassVar = {"neuron": ("ramp",)}
+
+    window: float = above(1.0)
+    """Exact gradient: standard deviations of a potential between silence and the threshold."""
+    start: float = added(-0.5, before=-0.5)
+    """Exact gradient: mean potential at the start, in standard deviations; lower is sparser."""
+    earliness: float = within(0.0, 0.0)
+    """Exact gradient: price of the lateness of desired output spikes, in windows."""
 
 
 @dataclass(frozen=True)
@@ -398,8 +409,17 @@ class TwinOptions(LoopOptions):
 class AnnClassifierConfig(TwinOptions, ClassifierOptions):
     """Options of the dense twin of the classifier."""
 
+    @classmethod
+    def of_today(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return former.ann_classifier(options)
+
     def recipe_defaults(self) -> Self:
         return ann_classifier_defaults({"network": self.network})  # type: ignore[return-value]
+
+    def check(self) -> None:
+        super().check()
+        if self.network != "dense" and self.shift:
+            raise ValueError(f"shift does nothing with network {self.network}: see augment")
 
 
 @dataclass(frozen=True)
@@ -420,7 +440,10 @@ class DecisionOptions(RuleOptions):
 class TemporalOptions(RuleOptions):
     """Of `firstspike.training.rules.temporal`."""
 
-    when: ClassVar = {"gradient": ("temporal",)}
+    when: ClassVar = {
+        "gradient": ("temporal",),
+        "loss": ("aggressive", "s4nn", "cross-entropy"),
+    }
 
     softness: float = above(40.0)
     """Temporal gradient: time by which a class is e times likelier, in steps; scales the error."""
@@ -428,12 +451,20 @@ class TemporalOptions(RuleOptions):
 
 @dataclass(frozen=True)
 class EarlinessOptions(RuleOptions):
-    """Of the rules that can ask for early decisions."""
+    """Of the rules and losses that can ask for early decisions."""
+
+    when: ClassVar = {"gradient": ("decision", "temporal"), "loss": ("aggressive", "s4nn")}
+
+    earliness: float = within(0.05, 0.0)
+    """Price of late answers: extra error of the desired neuron, times its spike time over t_max."""
+
+
+@dataclass(frozen=True)
+class DropoutOptions(RuleOptions):
+    """Of the rules that leave out hidden spikes."""
 
     when: ClassVar = {"gradient": ("decision", "temporal")}
 
-    earliness: float = within(0.05, 0.0)
-    """Extra error of the desired neuron, times its spike time over t_max."""
     dropout: float = within(0.05, 0.0, 1.0)
     """Share of hidden spikes that are left out in training."""
 
@@ -471,6 +502,7 @@ class ClassifierConfig(
     DecisionOptions,
     TemporalOptions,
     EarlinessOptions,
+    DropoutOptions,
     RelativeOptions,
     OnlineOptions,
     ExactOptions,
@@ -512,6 +544,8 @@ class ClassifierConfig(
         if (self.neuron == "ramp") != (self.gradient == "exact"):
             wanted = "exact" if self.neuron == "ramp" else "decision, temporal or online"
             raise ValueError(f"gradient must be {wanted} with neuron {self.neuron}")
+        if self.neuron == "ramp" and self.recipe != "best":
+            raise ValueError(f"recipe must be best with neuron ramp, got {self.recipe}")
         if self.neuron == "step" and self.network != "dense":
             raise ValueError("network must be dense with neuron step: its rules know two layers")
         if self.neuron == "ramp" and (self.delay, self.shift) != (1, 0):
@@ -555,7 +589,7 @@ _CONVOLUTIONAL: dict[str, Any] = {"epochs": 4}
 
 
 def _loop_defaults(network: str) -> dict[str, Any]:
-    dense = network == "dense" or all(word.isdecimal() for word in network.split("-"))
+    dense = "c" not in network  # as in cnn, and in convolutions such as 24c3
     return {"network": network, **_LOOP, **({} if dense else _CONVOLUTIONAL)}
 
 
@@ -575,6 +609,7 @@ def classifier_defaults(chosen: Mapping[str, Any]) -> ClassifierConfig:
         recipe=chosen.get("recipe", "best"),
         t_max=64,
         jitter=0.0,
+        earliness=ExactOptions.earliness,
         **loop,
     )
 

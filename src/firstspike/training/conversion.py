@@ -12,7 +12,7 @@ from torch import Tensor
 
 from firstspike.data import ImageSet
 from firstspike.models.conversion import agreement, convert
-from firstspike.nn import SpikingNetwork
+from firstspike.nn import Residual, SpikingNetwork
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 from firstspike.training.loading import load_trainer
@@ -66,8 +66,9 @@ def convert_run(
     training, unseen = _images(dense)
     dense.check(unseen)
     some = training.images[torch.linspace(0, len(training) - 1, min(images, len(training))).long()]
-    network = convert(dense.model, some, t_max)
-    share = agreement(dense.model, network, unseen.images)
+    model = dense.result()
+    network = convert(model, some, t_max)
+    share = agreement(model, network, unseen.images)
     trainer = _trainer(dense, t_max)
     _take(trainer.model, network)
     options, epochs = trainer.config.as_dict(), trainer.config.epochs
@@ -96,8 +97,11 @@ def _trainer(dense: Trainer, t_max: int) -> Any:
 @torch.no_grad()
 def _take(model: SpikingNetwork, network: SpikingNetwork) -> None:
     """Weights of a converted network for one that is trained, whose normalisation does nothing."""
-    for own, made in zip(_layers(model), _layers(network), strict=True):
+    for found, made in zip(_layers(model), _layers(network), strict=True):
+        own = getattr(found, "last", found)
         own.weight.copy_(made.weight)
+        if isinstance(found, Residual):  # which adds its inputs itself
+            own.weight.diagonal().sub_(1.0)
         if own.norm is None:
             own.bias.copy_(made.bias)
         else:

@@ -27,6 +27,7 @@ class DeepTraining(ClassifierTraining):
     """What networks of ramp neurons and their dense twins share; see the subclasses."""
 
     t_max: int | None = None
+    earliness = 0.0
 
     @property
     def line(self) -> str:
@@ -64,8 +65,10 @@ class DeepTraining(ClassifierTraining):
         with torch.random.fork_rng(devices=[]):  # of dropout
             torch.manual_seed(seed)
             scores, level = scores_and_level(self.model, self.encoded(values, rng), self.t_max)
-        smoothing, sparsity = self.options.smoothing, self.options.sparsity
-        loss = exact_loss(scores, labels, level, smoothing, sparsity)
+        options = self.options
+        loss = exact_loss(
+            scores, labels, level, options.smoothing, options.sparsity, self.earliness
+        )
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -98,7 +101,7 @@ class RampTraining(DeepTraining):
 
     def build(self) -> None:
         config: Any = self.config
-        self.t_max = config.t_max
+        self.t_max, self.earliness = config.t_max, config.earliness
         self.model = networks.spiking(
             self.line,
             self.shape,
@@ -160,6 +163,10 @@ class DenseTraining(DeepTraining):
 
     def encoded(self, values: Tensor, rng: torch.Generator | None = None) -> Tensor:
         return values
+
+    def result(self) -> nn.Sequential:
+        """The network as it is used: see `firstspike.models.networks.plain`."""
+        return networks.plain(self.model)
 
     @property
     def macs(self) -> int:

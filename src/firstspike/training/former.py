@@ -55,6 +55,11 @@ def classifier(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"sparsity": 0.0, **options}
 
 
+def ann_classifier(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a dense classifier, whose twins once had two that did nothing."""
+    return {name: value for name, value in options.items() if name not in ("window", "start")}
+
+
 def retired_classifier(options: Mapping[str, Any]) -> str:
     """Why such a classifier cannot be trained on; empty if it can."""
     if options.get("gradient") == "decision" and "temperature" not in options:

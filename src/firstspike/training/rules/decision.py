@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from firstspike.coding import shade_times
 from firstspike.metrics import decide
 from firstspike.models import Classifier
-from firstspike.training.config import DecisionOptions, EarlinessOptions
+from firstspike.training.config import DecisionOptions, DropoutOptions, EarlinessOptions
 from firstspike.training.noise import InputNoise
 from firstspike.training.rules.event_adam import EventAdam, rows
 from firstspike.training.rules.learner import Learner
@@ -25,7 +25,7 @@ from firstspike.training.trainer import Stats
 
 
 @dataclass(frozen=True)
-class DecisionRule(DecisionOptions, EarlinessOptions, InputNoise):
+class DecisionRule(DecisionOptions, EarlinessOptions, DropoutOptions, InputNoise):
     """The settings of this rule."""
 
 

@@ -58,8 +58,46 @@ def scores_and_level(
 
 
 def exact_loss(
-    scores: Tensor, labels: Tensor, level: Tensor, smoothing: float, sparsity: float
+    scores: Tensor,
+    labels: Tensor,
+    level: Tensor,
+    smoothing: float,
+    sparsity: float,
+    earliness: float = 0.0,
 ) -> Tensor:
-    """Cross-entropy of the scores, and a price on what hidden neurons say."""
+    """Cross-entropy of the scores, and prices on what hidden neurons say and on late answers.
+
+    Args:
+        scores: of the output neurons, [B, classes].
+        labels: the desired ones, int64 [B].
+        level: mean level of hidden neurons in 0..1.
+        smoothing: of the labels.
+        sparsity: price of ``level``.
+        earliness: price of `lateness`.
+    """
     loss = functional.cross_entropy(scores, labels, label_smoothing=smoothing)
-    return loss + sparsity * level if sparsity else loss
+    if sparsity:
+        loss = loss + sparsity * level
+    if earliness:
+        loss = loss + earliness * lateness(scores, labels)
+    return loss
+
+
+def lateness(scores: Tensor, labels: Tensor) -> Tensor:
+    """How far desired neurons are behind the first of all others, on a soft scale.
+
+    One output window serves all images, and it opens at the largest potential that a neuron has
+    that should not fire (`firstspike.models.networks.output_window`). So each desired neuron races
+    against the others of all images, where cross-entropy knows those of its own: the cross-entropy
+    among them.
+
+    Args:
+        scores: of the output neurons on a batch, [B, classes].
+        labels: the desired ones, int64 [B].
+
+    Returns:
+        A number above 0, differentiable.
+    """
+    desired = scores.gather(1, labels[:, None])
+    others = scores.scatter(1, labels[:, None], -math.inf).flatten().logsumexp(dim=0)
+    return functional.softplus(others - desired).mean()

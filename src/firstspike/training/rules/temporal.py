@@ -13,14 +13,19 @@ from torch import Tensor, nn
 
 from firstspike.losses import LOSSES
 from firstspike.models import Classifier
-from firstspike.training.config import EarlinessOptions, RelativeOptions, TemporalOptions
+from firstspike.training.config import (
+    DropoutOptions,
+    EarlinessOptions,
+    RelativeOptions,
+    TemporalOptions,
+)
 from firstspike.training.noise import InputNoise
 from firstspike.training.rules.learner import Learner
 from firstspike.training.trainer import Stats
 
 
 @dataclass(frozen=True)
-class TemporalRule(TemporalOptions, EarlinessOptions, RelativeOptions, InputNoise):
+class TemporalRule(TemporalOptions, EarlinessOptions, DropoutOptions, RelativeOptions, InputNoise):
     """The settings of this rule."""
 
     loss: str = "aggressive"
