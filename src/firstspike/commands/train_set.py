@@ -146,8 +146,8 @@ def run(kind: Kind, config: Any, place: SetPlace) -> None:
         wanted.begin()
     try:
         train_set(wanted, place.log)
-    except KeyboardInterrupt:
-        raise Stopped(resumption(kind, wanted.path)) from None
+    except KeyboardInterrupt as stop:
+        raise Stopped(resumption(kind, wanted.path)) from stop
 
 
 def is_set(path: Path | None) -> bool:
