@@ -11,6 +11,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from firstspike.data import emnist
 from firstspike.data.images import ImageSet, image_set
 
 _NAME = re.compile(
@@ -48,8 +49,8 @@ def _files(folder: Path) -> list[Path]:
 def load(folder: Path, split: str) -> ImageSet:
     """The pair of IDX files that hold a split.
 
-    The classes are the labels that occur in any split, by number; EMNIST's images, which its files
-    hold transposed, are turned upright if the names start with ``emnist-``.
+    The classes are the labels that occur in any split, by number. EMNIST's images, which its files
+    hold transposed, are turned upright, see `firstspike.data.emnist`.
 
     Raises:
         ValueError: a file is missing, damaged, or does not fit the other one.
@@ -64,7 +65,7 @@ def load(folder: Path, split: str) -> ImageSet:
         )
     if not len(images):
         raise ValueError(f"{image_file}: holds no images")
-    if prefix.startswith("emnist-"):
+    if emnist.is_transposed(prefix, folder, images, labels):
         images = images.transpose(0, 2, 1)
     numbers = np.union1d(labels, _labels_of_the_other_split(folder, split, prefix))
     name = f"{prefix.rstrip('-') or folder.resolve().name}-{split}"
