@@ -15,7 +15,6 @@ import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-
 # Their default is to end a process at once: no cleaning up, no word. A batch system sends the first
 # and the last, a terminal that is closed the second; not every system has all.
 ENDING = ("SIGTERM", "SIGHUP", "SIGXCPU")
@@ -49,9 +48,9 @@ def ending(stop: KeyboardInterrupt) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def attentive() -> Iterator[None]:
-    """Raise `Killed` meanwhile when a signal of `ENDING` comes; a crash of compiled code says where.
+    """Raise `Killed` meanwhile when a signal of `ENDING` comes; let crashes say where they happen.
 
-    A signal that somebody has told to be ignored, as ``nohup`` does, or to do something else is left.
+    A signal that is ignored, as ``nohup`` has it, or does something else already is left alone.
     """
 
     def end(number: int, _: Any) -> None:

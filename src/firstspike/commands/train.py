@@ -20,6 +20,7 @@ from firstspike.shape import in_short
 from firstspike.training import kinds
 from firstspike.training.kinds import Kind
 from firstspike.training.options import absolute
+from firstspike.words import counted
 
 if TYPE_CHECKING:  # the command line starts without PyTorch
     from firstspike.training.trainer import Trainer
@@ -191,7 +192,7 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
         if place.more_epochs is not None:
             run = run.extended(config.epochs)
         try:
-            print(f"{run.path}: {kind.name} on {len(images)} images of {images.name}")
+            print(f"{run.path}: {kind.name} on {counted(len(images), 'image')} of {images.name}")
             print(f"classes: {in_short(images.present)}")
             with TrainingBar(trainer.config.epochs) as bar, loggers.following(run, logger) as log:
                 summary = loop.train(run, trainer, parts, bar, log)

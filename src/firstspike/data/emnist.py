@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from firstspike.data.bundled import load_mnist
 
 PARTS = ("balanced", "byclass", "bymerge", "digits", "letters")
-# The largest labels of a part by the number of its images, for training and test. Digits are known by
-# their looks; the part "mnist" has as many as MNIST itself.
+# The largest labels of a part by the number of its images, for training and test. Digits are known
+# by their looks; the part "mnist" has as many as MNIST itself.
 COUNTS = {
     **dict.fromkeys((112800, 18800), (46,)),
     **dict.fromkeys((697932, 116323), (46, 61)),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from firstspike.data import emnist
 from firstspike.data.images import ImageSet, image_set
+from firstspike.words import counted
 
 _NAME = re.compile(
     r"(?P<prefix>.+-)?(?P<split>train|t10k|test)-(?P<kind>images|labels)"
@@ -60,7 +61,8 @@ def load(folder: Path, split: str) -> ImageSet:
     images, labels = read_idx(image_file, "images"), read_idx(label_file, "labels")
     if len(images) != len(labels):
         raise ValueError(
-            f"{label_file}: {len(labels)} labels for the {len(images)} images of {image_file}: "
+            f"{label_file}: {counted(len(labels), 'label')} for the "
+            f"{counted(len(images), 'image')} of {image_file}: "
             "they must belong together"
         )
     if not len(images):

@@ -205,6 +205,7 @@ def _given(path: Path) -> Offer:
     if kind.demo is None:
         fault = "has no part on the page" if kind.spikes else "does not spike"
         raise ValueError(f"{path}: a {run.kind} run, which {fault}; give one that does")
+    kind.read(run.options, path)
     if kind.demo == "race" and run.options.get("neuron") == "ramp":
         raise ValueError(f"{path}: a classifier of ramp neurons; the page shows step neurons only")
     if not run.has_checkpoint():

@@ -22,6 +22,7 @@ from firstspike.report.plates import PLATES, Plate
 from firstspike.runs import files, jobs
 from firstspike.runs.jobs import Outcome
 from firstspike.training import kinds
+from firstspike.words import counted
 
 if TYPE_CHECKING:  # only a page needs it
     from jinja2 import Template
@@ -98,6 +99,7 @@ def write(
         quick=quick,
         shortened=shortened,
         facts=_facts(),
+        counted=counted,
     )
     with files.explained(file, "make room there or choose another --out"):
         files.replace(file, page.encode())
