@@ -58,7 +58,9 @@ def class_bars(
 
 
 def deadline(
-    right: Mapping[str, ArrayLike], decided: Mapping[str, ArrayLike] | None = None
+    right: Mapping[str, ArrayLike],
+    decided: Mapping[str, ArrayLike] | None = None,
+    strict: Mapping[str, float] | None = None,
 ) -> Figure:
     """Accuracy against latency: the share decided right if the decision is forced at a step.
 
@@ -66,13 +68,15 @@ def deadline(
         right: shares [steps] in 0..1 of each run, by its name, as `DeadlineCurve.right`.
         decided: shares [steps] decided at all, as `DeadlineCurve.decided`, drawn dashed in the
             colour of the run.
+        strict: share decided right at the end, when potentials decide where nothing has spiked, as
+            in `firstspike.metrics.decide`; drawn as a dot at the last step.
 
     Raises:
-        ValueError: there is no run, or ``decided`` has one that ``right`` has not.
+        ValueError: there is no run, or ``decided`` or ``strict`` have one that ``right`` has not.
     """
-    decided = decided or {}
-    if not right or decided.keys() - right.keys():
-        raise ValueError("right must hold at least one run, and all those of decided")
+    decided, strict = decided or {}, strict or {}
+    if not right or (decided.keys() | strict.keys()) - right.keys():
+        raise ValueError("right must hold at least one run, and all those of decided and strict")
     figure = new_figure(6.4, 3.8)
     axes = figure.subplots()
     for number, (name, shares) in enumerate(right.items()):
@@ -81,6 +85,9 @@ def deadline(
         if name in decided:
             at_all = _percent(decided[name])
             axes.plot(at_all, color=color, ls="--", lw=1, label=f"{name}: decided at all")
+        if name in strict:
+            end, label = len(np.asarray(shares)) - 1, f"{name}: right, silence by potentials"
+            axes.scatter(end, 100 * strict[name], color=color, label=label, clip_on=False, zorder=3)
     axes.set(xlabel=f"deadline of the decision ({STEPS})", ylabel="images (%)", ylim=(0, 102))
     axes.margins(x=0)
     figure.legend(frameon=False, fontsize="small", loc="outside upper center", ncols=2)
