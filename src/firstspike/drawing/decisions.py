@@ -23,6 +23,7 @@ def class_bars(
     panels: Mapping[str, Mapping[str, Sequence[float | None]]],
     xlabel: str = "class",
     names: Sequence[str] = (),
+    means: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Figure:
     """Means of each class as bars, those of several runs side by side (Spiking-GAN, fig. 6).
 
@@ -31,6 +32,8 @@ def class_bars(
             run by its name: one for each class, None or NaN for a class without samples.
         xlabel: what the classes are.
         names: of the classes; their numbers if none are given.
+        means: for some panels, published means over all classes by the name of the run that they
+            belong to: dashed lines in its colour.
 
     Raises:
         ValueError: there is no panel or run, or the runs differ in their number of classes, of
@@ -43,10 +46,12 @@ def class_bars(
     names = _all_names(names, classes)
     figure = new_figure(max(5.2, 0.25 * classes) * len(panels), 3.4)
     for axes, (ylabel, runs) in zip(row(figure, len(panels)), panels.items(), strict=True):
-        width = 0.8 / len(runs)
+        width, lines = 0.8 / len(runs), (means or {}).get(ylabel, {})
         for number, (name, values) in enumerate(runs.items()):
             places = np.arange(classes) + (number - (len(runs) - 1) / 2) * width
             axes.bar(places, np.asarray(values, np.float64), width, label=name)
+            if name in lines:
+                axes.axhline(lines[name], color=f"C{number}", ls="--", lw=1)
         axes.set(xlabel=xlabel, ylabel=ylabel)
         _name_columns(axes, names)
         plain(axes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from firstspike.report.claims import A, S
+from firstspike.report.claims import SPIKES_A, SPIKES_S, STEPS_A, STEPS_S, A, S
 from firstspike.report.drawings import (
     JUDGED,
     Draw,
@@ -27,12 +27,14 @@ class Plate:
         title: what it shows.
         caption: what to see in ours.
         draw: draws ours; None if the runs that it needs are missing.
+        roles: of these runs, see `firstspike.report.gather.role_of`.
     """
 
     number: str
     title: str
     caption: str
     draw: Draw
+    roles: tuple[str, ...] = ()
 
 
 PLATES = (
@@ -70,50 +72,59 @@ PLATES = (
     Plate(
         "6a",
         "Time to a decision",
-        "Mean over test images and seeds.",
-        per_class("class_decision_step", "time steps"),
+        "Mean over test images and seeds; dashed: the paper's mean over all digits.",
+        per_class("class_decision_step", "time steps", {A: STEPS_A, S: STEPS_S}),
+        (S, A),
     ),
     Plate(
         "6b",
         "Spikes to a decision",
-        "In the whole network, the input's included; mean over test images and seeds.",
-        per_class("class_spikes", "spikes"),
+        "In the whole network, the input's included; mean over test images and seeds; dashed: the "
+        "paper's mean over all digits.",
+        per_class("class_spikes", "spikes", {A: SPIKES_A, S: SPIKES_S}),
+        (S, A),
     ),
     Plate(
         "7a",
         "Filters of S4NN",
         "Input weights of 15 hidden neurons at random, first seed.",
         filters(S),
+        (S,),
     ),
     Plate(
         "7b",
         "Filters of aggressive TTFS",
         "Input weights of 15 hidden neurons of our default training.",
         filters(A),
+        (A,),
     ),
-    Plate("8a", "MNIST", "The first training images of each digit.", training_images),
+    Plate("8a", "MNIST", "The first training images of each digit.", training_images, ("gan",)),
     Plate(
         "8b",
         "Samples of the dense GAN",
         "Not selected; the twin of the same size.",
         samples("ann-gan", "the dense twin"),
+        ("gan", "ann-gan"),
     ),
     Plate(
         "8c",
         "Samples of Spiking-GAN",
         "Not selected, where the paper shows chosen ones; one network a digit.",
         samples("gan", "Spiking-GAN"),
+        ("gan",),
     ),
     Plate(
         "9a",
         "Evolution over training",
         "One fixed latent a digit, from the first epoch to the last.",
         evolution,
+        ("gan",),
     ),
     Plate(
         "9b",
         "Undesired samples",
         f"Of {JUDGED} samples of each digit, those in which a separate network sees it least.",
         undesired,
+        ("gan",),
     ),
 )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from firstspike.losses import LOSSES
+from firstspike.metrics import decide
 from firstspike.models import Classifier
 from firstspike.training.config import EarlinessOptions, RelativeOptions, TemporalOptions
 from firstspike.training.noise import InputNoise
