@@ -215,6 +215,31 @@ def test_emnist_is_known_by_a_part_the_folder_or_the_count(tmp_path, monkeypatch
             assert np.array_equal(load_images(tmp_path / name).images.numpy(), wanted)
 
 
+def test_what_is_left_out_of_pictures_is_told(tmp_path):
+    for name in ("train/a/1.png", "train/b/2.png", "val/a/3.png", "train/.old/a.png"):
+        write_picture(tmp_path / name)
+    for name in ("train/a/4.heic", "train/b/5", "train/a/Thumbs.db", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "train/c").mkdir()
+    with pytest.warns(UserWarning) as told:
+        assert len(load_images(tmp_path)) == 2
+    [message] = {str(one.message) for one in told}
+    assert message.split("; ") == [
+        f"left out: 2 files in {tmp_path}/train (.heic, no suffix)",
+        f"{tmp_path}/train/c, which has no pictures",
+        f"{tmp_path}/val, which is neither train nor test",
+    ]
+
+
+def test_links_to_folders_of_pictures_are_followed(tmp_path):
+    write_picture(tmp_path / "elsewhere/1.png")
+    write_picture(tmp_path / "data/b/2.png")
+    (tmp_path / "data/a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data/b/around").symlink_to(tmp_path / "data")
+    loaded = load_images(tmp_path / "data")
+    assert loaded.names == ("a", "b") and sorted(loaded.labels.tolist()) == [0, 1]
+
+
 def test_several_sets_in_one_folder_are_ambiguous(tmp_path):
     write_pair(tmp_path, "emnist-letters-train")
     write_pair(tmp_path, "emnist-digits-train")
