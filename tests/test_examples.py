@@ -23,17 +23,31 @@ PRINTED = {
 }
 
 
-@pytest.fixture
-def decided(tmp_path) -> str:
-    """What firstspike says of the files that lie in the folder of the examples."""
+def export(folder, shift: float = 0.0) -> str:
+    """What firstspike says of the files that lie in the folder of the examples then."""
     torch.manual_seed(0)
     model, images = classifier(hidden=30), fs.load_mnist("test").images[:5]
-    npz_io.save(tmp_path / "network.npz", model, facts={"classes": list("0123456789")})
-    np.save(tmp_path / "images.npy", images.numpy())
-    times = model(fs.encode(images).flatten(1))
+    with torch.no_grad():
+        model.layers[-1].weight -= shift
+    npz_io.save(folder / "network.npz", model, facts={"classes": list("0123456789")})
+    np.save(folder / "images.npy", images.numpy())
+    told = model.classify(images)
     return "".join(
-        f"image {n}: class {row.argmin()} at step {row.min():.0f}\n" for n, row in enumerate(times)
+        f"image {n}: class {label} "
+        + ("by the largest potential\n" if step == fs.T_MAX else f"at step {step}\n")
+        for n, (label, step) in enumerate(zip(told.classes, told.decisions, strict=True))
     )
+
+
+@pytest.fixture
+def decided(tmp_path) -> str:
+    return export(tmp_path)
+
+
+def test_numpy_decides_as_firstspike_where_nothing_spikes(tmp_path):
+    decided = export(tmp_path, shift=0.15)
+    assert "by the largest potential" in decided and "at step" in decided
+    assert run(EXAMPLES / "numpy_only.py", *ARGUMENTS["numpy_only"], cwd=tmp_path) == decided
 
 
 def test_every_example_is_tried():

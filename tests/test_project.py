@@ -21,6 +21,7 @@ ORDER = (
     "torch_private",
     "times",
     "shape",
+    "words",
     "energy",
     "extras",
     "coding",

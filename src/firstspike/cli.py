@@ -25,10 +25,10 @@ from firstspike.commands.figures import Figures
 from firstspike.commands.generate import Generate
 from firstspike.commands.reproduce import Reproduce
 from firstspike.commands.runs import Runs
-from firstspike.commands.terminal import Stopped, patient
+from firstspike.commands.terminal import attentive, ending, patient
 
 USAGE_ERROR = 2  # exit code for a user's mistake, as of tyro
-INTERRUPTED = 130
+INTERRUPTED = 130  # by Ctrl-C; by another signal 128 and its number
 
 
 class Command(Protocol):
@@ -51,19 +51,23 @@ COMMANDS: dict[str, Any] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Returns 0, or 2 after one line on stderr if the input was wrong."""
+    """Run one command.
+
+    Returns:
+        0; 2 after one line on stderr if the input was wrong; 128 and the number of a signal.
+    """
     warnings.showwarning = _show_warning
     given = sys.argv[1:] if arguments is None else arguments
-    with patient():
+    with patient(), attentive():
         try:
             _parse([_at_home(word) for word in given])()
         except (ValueError, OSError) as error:
             print(f"firstspike: {error}", file=sys.stderr)
             return USAGE_ERROR
         except KeyboardInterrupt as stop:
-            goes_on = f"; it goes on with: {stop}" if isinstance(stop, Stopped) else ""
-            print(f"\nfirstspike: stopped{goes_on}", file=sys.stderr)
-            return INTERRUPTED
+            told, code = ending(stop)
+            print(f"\nfirstspike: {told}", file=sys.stderr)
+            return code
     return 0
 
 

@@ -79,7 +79,7 @@ def check_times(times: Tensor, t_max: int, name: str = "times") -> None:
     check_t_max(t_max, times.dtype)
     if not is_plain(times):
         return
-    if ((times >= 0) & (times <= t_max) & (times == times.round())).all():
+    if times.equal(times.round().clamp_(0, t_max)):  # NaN equals nothing
         return
     fault = "NaN" if times.isnan().any() else "a value outside of it or between two steps"
     raise ValueError(f"{name} must be whole time steps in 0..{t_max}, but hold {fault}")

@@ -347,6 +347,8 @@ def test_a_classifier_is_evaluated(firstspike, classifiers):
         metrics = json.loads((spiking / f"evaluation-{split}" / "metrics.json").read_text())
         assert metrics["count"] == count and 0 <= metrics["strict_accuracy"] <= 1
         assert f'"count": {count}' in out
+        assert "fallback_accuracy" in metrics
+        assert f"\nby their first spike, {metrics['first_spike_accuracy']:.2%} of all" in out
     figures = {file.name for file in (spiking / "evaluation-test").glob("*.png")}
     assert figures == {
         f"{n}.png" for n in ("per-class", "deadline", "filters", "confusion", "raster")

@@ -58,6 +58,15 @@ def test_more_epochs_of_nothing(firstspike, finished, words, wanted):
     assert wanted in said
 
 
+def test_a_process_that_vanished_is_told_of(firstspike, finished):
+    (finished.path / "lock").touch()  # as a kill leaves it; nobody holds it
+    code, out, said = firstspike("train", "gan", "--resume", "run", "--more-epochs", "1")
+    assert (code, said) == (0, "")
+    assert "run: the process before ended without a word: killed, or out of memory" in out
+    assert not (finished.path / "lock").exists()
+    assert "without a word" not in firstspike("train", "gan", "--resume", "run")[1]
+
+
 def test_a_run_that_is_written_to_is_left_alone(firstspike, finished):
     before = (finished.path / "stats.jsonl").read_bytes()
     with finished.writing():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -115,6 +118,57 @@ def test_an_interruption_names_the_command_that_goes_on(firstspike, monkeypatch,
         "firstspike: stopped; it goes on with: firstspike train gan --resume 'a run'"
     )
     assert not (tmp_path / "a run" / "lock").exists()
+
+
+SIGNALS = [name for name in terminal.ENDING if hasattr(signal, name)]
+
+
+def hit(name: str) -> None:
+    os.kill(os.getpid(), getattr(signal, name))
+    time.sleep(5)  # the handler runs at once
+
+
+@pytest.mark.skipif(os.name != "posix", reason="os.kill as of POSIX")
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_signal_that_ends_a_training_is_told(firstspike, monkeypatch, tmp_path, name):
+    monkeypatch.setattr(loop, "train", lambda *_: hit(name))
+    code, _, said = firstspike("train", "gan", "--digit", "3", "--epochs", "1", "--out", "run")
+    assert code == 128 + getattr(signal, name)
+    assert said.strip() == (
+        f"firstspike: stopped by {name}; it goes on with: firstspike train gan --resume run"
+    )
+    assert not (tmp_path / "run" / "lock").exists()
+    assert signal.getsignal(getattr(signal, name)) == signal.SIG_DFL
+
+
+@pytest.mark.skipif(os.name != "posix", reason="os.kill as of POSIX")
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_signal_that_is_ignored_stays_so(firstspike, monkeypatch, name):
+    number, met = getattr(signal, name), []
+    monkeypatch.setattr(cli.Runs, "__call__", lambda _: met.append(os.kill(os.getpid(), number)))
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        assert firstspike("runs") == (0, "", "")
+    finally:
+        signal.signal(number, before)
+    assert met == [None]
+
+
+def test_without_these_signals_and_outside_the_main_thread(monkeypatch):
+    met = []
+
+    def enter() -> None:
+        with terminal.attentive():
+            met.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    for name in SIGNALS:
+        if name != "SIGTERM":
+            monkeypatch.delattr(signal, name)
+    enter()
+    assert met[0] == signal.SIG_DFL and met[1] != signal.SIG_DFL
 
 
 def test_an_interruption_of_anything_else(firstspike, monkeypatch):

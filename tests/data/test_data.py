@@ -19,6 +19,7 @@ from PIL import Image
 from firstspike.data import (
     ImageSet,
     bundled,
+    emnist,
     load_images,
     load_mnist,
     pictures,
@@ -178,6 +179,65 @@ def test_emnist_is_turned_upright(tmp_path, split):
     loaded = load_images(tmp_path, split)
     assert np.array_equal(loaded.images.numpy(), IMAGES.transpose(0, 2, 1))
     assert loaded.name == f"emnist-letters-{split}"
+
+
+def digits(folder: Path, images: np.ndarray, labels: np.ndarray, name: str = "train") -> None:
+    folder.mkdir()
+    write(folder / f"{name}-images-idx3-ubyte", images)
+    write(folder / f"{name}-labels-idx1-ubyte", labels)
+
+
+@pytest.mark.parametrize("chosen", [range(10), [1], [0, 8], [2, 5]])
+def test_emnist_without_its_prefix_is_known_by_its_digits(tmp_path, chosen):
+    mnist = load_mnist("test")
+    labels = mnist.labels.numpy().astype(np.uint8)
+    some = np.flatnonzero(np.isin(labels, list(chosen)))[:60]
+    images, labels = mnist.images.numpy()[some], labels[some]
+    digits(tmp_path / "upright", images, labels)
+    assert np.array_equal(load_images(tmp_path / "upright").images.numpy(), images)  # no warning
+    digits(tmp_path / "turned", images.transpose(0, 2, 1), labels)
+    if list(chosen) == [0, 8]:  # zeros look the same
+        return
+    with pytest.warns(UserWarning, match="turned: taken for EMNIST.*turned upright"):
+        loaded = load_images(tmp_path / "turned")
+    assert np.array_equal(loaded.images.numpy(), images)
+
+
+def test_emnist_is_known_by_a_part_the_folder_or_the_count(tmp_path, monkeypatch):
+    digits(tmp_path / "a", IMAGES, LABELS, "letters-train")
+    digits(tmp_path / "EMNIST", IMAGES, LABELS)
+    digits(tmp_path / "c", IMAGES, LABELS)
+    monkeypatch.setattr(emnist, "COUNTS", {len(IMAGES): (2,)})
+    wanted = IMAGES.transpose(0, 2, 1)
+    assert np.array_equal(load_images(tmp_path / "a").images.numpy(), wanted)
+    for name in ("EMNIST", "c"):
+        with pytest.warns(UserWarning, match="taken for EMNIST"):
+            assert np.array_equal(load_images(tmp_path / name).images.numpy(), wanted)
+
+
+def test_what_is_left_out_of_pictures_is_told(tmp_path):
+    for name in ("train/a/1.png", "train/b/2.png", "val/a/3.png", "train/.old/a.png"):
+        write_picture(tmp_path / name)
+    for name in ("train/a/4.heic", "train/b/5", "train/a/Thumbs.db", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "train/c").mkdir()
+    with pytest.warns(UserWarning) as told:
+        assert len(load_images(tmp_path)) == 2
+    [message] = {str(one.message) for one in told}
+    assert message.split("; ") == [
+        f"left out: 2 files in {tmp_path}/train (.heic, no suffix)",
+        f"{tmp_path}/train/c, which has no pictures",
+        f"{tmp_path}/val, which is neither train nor test",
+    ]
+
+
+def test_links_to_folders_of_pictures_are_followed(tmp_path):
+    write_picture(tmp_path / "elsewhere/1.png")
+    write_picture(tmp_path / "data/b/2.png")
+    (tmp_path / "data/a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data/b/around").symlink_to(tmp_path / "data")
+    loaded = load_images(tmp_path / "data")
+    assert loaded.names == ("a", "b") and sorted(loaded.labels.tolist()) == [0, 1]
 
 
 def test_several_sets_in_one_folder_are_ambiguous(tmp_path):

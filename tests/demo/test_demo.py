@@ -51,6 +51,7 @@ def test_a_race_is_what_the_classifier_does(options):
         assert told["macs"] == 784 * 30 + 30 * 10
     silent = options.get("shift") is not None
     assert bool((decided.decisions == T_MAX).all()) == silent  # both cases were met
+    assert not race(model, DIGITS[0])["blank"] and race(model, 0 * DIGITS[0])["blank"]
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import untrained
 from PIL import Image
@@ -30,6 +31,7 @@ from tools import screenshot_demo
 PATIENCE = 20_000  # milliseconds; a race takes up to 16 seconds
 # The page's choices are random, but the same each time.
 SEEDED = "let s = 3; Math.random = () => (s = (s * 16807) % 2147483647) / 2147483647"
+NO_ANSWER = "\N{EN DASH}"
 ONE = ((0.52, 0.18), (0.48, 0.82))
 
 pytestmark = pytest.mark.skipif(
@@ -90,6 +92,82 @@ def open_page(browser, server):
 def is_fault(said: ConsoleMessage) -> bool:
     """Whether the browser complains of anything but a request that was refused with a reason."""
     return said.type == "error" and "the server responded with a status of 400" not in said.text
+
+
+def image_file(pixels: object) -> dict[str, object]:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return {"name": "picture.png", "mimeType": "image/png", "buffer": stream.getvalue()}
+
+
+def test_a_link_on_another_page_opens_it(browser, server, tmp_path):
+    elsewhere = tmp_path / "elsewhere.html"
+    elsewhere.write_text(f'<a href="{server.url}">the demo</a>')
+    with browser.new_context(reduced_motion="reduce") as visitor:
+        page = visitor.new_page()
+        page.goto(elsewhere.as_uri())
+        page.click("a")
+        expect(page.locator("#winner")).to_have_text(re.compile(r"^\d$"))
+
+
+def test_a_blank_picture_is_told_at_once(open_page):
+    page = open_page(reduced_motion="no-preference")
+    page.set_input_files("#file", image_file(np.full((90, 60), 255, np.uint8)))
+    expect(page.locator("#sentence")).to_contain_text("blank", timeout=2000)
+    expect(page.locator("#winner")).to_have_text(NO_ANSWER)
+    expect(page.locator(".lane.won")).to_have_count(0)
+
+
+def test_an_undecided_picture_is_told_at_once(open_page, tmp_path):
+    run = untrained.finished(tmp_path / "silent", "classifier", shift=-9.0)
+    with serving(Shelf(given([run.path])[0])) as other:
+        page = open_page(reduced_motion="no-preference", url=other.url)
+        expect(page.locator("#sentence")).to_contain_text("No output neuron spiked", timeout=4000)
+        expect(page.locator("#winner")).to_have_class("winner decided", timeout=200)
+
+
+def test_it_opens_with_a_bundled_network_and_tells_what_cannot_be_loaded(open_page, tmp_path):
+    model = untrained.finished(tmp_path / "a", "classifier").path / "checkpoint/model.safetensors"
+    model.write_bytes(model.read_bytes()[:-9])
+    with serving(Shelf(given([tmp_path])[0] + bundled())) as other:
+        page = open_page(url=other.url)
+        expect(page.locator("#classifier option:checked")).to_contain_text("bundled")
+        expect(page.locator("#fault")).to_be_hidden()
+        expect(page.locator("#winner")).to_have_text(re.compile(r"^\d$"))
+    with serving(Shelf(given([tmp_path / "a"])[0] + bundled())) as other:  # asked for by name
+        page = open_page(url=other.url)
+        expect(page.locator("#fault")).to_contain_text("damaged")  # though the generator loads
+        expect(page.locator("#gallery .tile")).to_have_count(24)
+        expect(page.locator("#winner")).to_have_text(NO_ANSWER)
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 664), (360, 600)])
+def test_a_phone_shows_the_answer_on_its_first_screen(open_page, width, height):
+    page = open_page(viewport={"width": width, "height": height})
+    told = page.locator("#sentence")
+    assert told.bounding_box()["y"] + told.bounding_box()["height"] <= height
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    page.set_input_files("#file", image_file(load_mnist("test").images[0].numpy()))
+    expect(page.locator("#origin")).to_have_text("picture.png")
+    expect(page.locator("#winner")).to_be_in_viewport()
+
+
+def test_samples_are_one_tab_stop_with_arrow_keys(open_page):
+    page = open_page()
+    tiles = page.locator("#gallery .tile")
+    tiles.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(tiles.nth(1)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(tiles.nth(9)).to_be_focused()
+    page.keyboard.press("End")
+    expect(tiles.last).to_be_focused()
+    page.keyboard.press("ArrowRight")  # there is none
+    expect(tiles.last).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("#walk .tile").first).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(tiles.last).to_be_focused()
 
 
 def test_a_test_digit_is_raced_as_the_library_does(open_page, server):

@@ -172,6 +172,23 @@ def test_pages_of_others_get_nothing(ask, headers):
         assert status == 403 and set(json.loads(body)) == {"error"}
 
 
+OPENED = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
+
+
+def test_a_link_elsewhere_opens_the_page_and_nothing_else(ask):
+    opened = {**OPENED, "Sec_Fetch_Dest": "document"}
+    assert ask("GET", "/", **opened)[0] == 200
+    assert ask("GET", "/?from=mail", **opened)[0] == 200
+    for path, headers in (
+        ("/api/networks", opened),
+        ("/main.js", opened),
+        ("/", {**OPENED, "Sec_Fetch_Dest": "iframe"}),
+        ("/", {**opened, "Host": "evil.example"}),
+    ):
+        assert ask("GET", path, **headers)[0] == 403
+    assert ask("POST", "/api/sample?network=1", b"{}", **opened)[0] == 403
+
+
 def test_our_own_page_gets_what_it_asks_for(ask, server):
     for host in ("127.0.0.1", "localhost"):
         place = f"{host}:{server.port}"
@@ -224,9 +241,11 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path, monkeypatch, capsy
         kinds = [(offer.run.kind, offer.name) for offer in server.api.shelf.offers]
         assert kinds[0] == ("classifier", str(tmp_path / "a"))
         assert {kind for kind, name in kinds if "bundled" in name} == {"classifier", "gan"}
+        assert [offer.name for offer in server.api.shelf.offers if offer.chosen] == []
         raise KeyboardInterrupt
 
     finished(tmp_path / "a", "classifier")
+    untrained_run(tmp_path / "c", "classifier", epoch=None)
     untrained_run(tmp_path / "b", "ann-gan", epoch=None)
     monkeypatch.setattr(api.Api, "warm_up", lambda self: None)
     monkeypatch.setattr(Server, "serve_forever", interrupted)
@@ -234,6 +253,19 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path, monkeypatch, capsy
     out, err = capsys.readouterr()
     assert re.search(r"^http://127\.0\.0\.1:\d+/  \(Ctrl\+C", out, re.MULTILINE) and not err
     assert f"left out: {tmp_path / 'b'}: a ann-gan run" in out
+    assert f"left out: {tmp_path / 'c'}: no checkpoint yet" in out
+
+
+def test_a_folder_without_runs_leaves_the_bundled_networks(tmp_path, monkeypatch, capsys):
+    def interrupted(server: Server) -> None:
+        assert all(offer.as_dict()["first"] for offer in server.api.shelf.offers)
+        assert {offer.part for offer in server.api.shelf.offers} == {"race", "draw"}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api.Api, "warm_up", lambda self: None)
+    monkeypatch.setattr(Server, "serve_forever", interrupted)
+    assert firstspike(tmp_path, "--port", 0) == 0
+    assert f"left out: {tmp_path}: no run here nor below" in capsys.readouterr().out
 
 
 def test_what_the_command_cannot_do_is_one_line(server, tmp_path, capsys):

@@ -49,10 +49,20 @@ def test_accuracy_is_drawn_against_the_deadline(tmp_path):
     assert pixels(figure, tmp_path).std() > 0
 
 
-@pytest.mark.parametrize(("right", "decided"), [({}, None), ({"a": [0.5]}, {"b": [0.5]})])
-def test_deadlines_of_no_run_are_refused(right, decided):
+def test_a_dot_at_the_last_step_has_what_potentials_decide():
+    figure = deadline({"a": [0, 0.5, 0.9]}, strict={"a": 0.95})
+    [dot] = figure.axes[0].collections
+    assert dot.get_offsets().tolist() == [[2, 95]]
+    assert "a: right, silence by potentials" in texts(figure)
+
+
+@pytest.mark.parametrize(
+    ("right", "decided", "strict"),
+    [({}, None, None), ({"a": [0.5]}, {"b": [0.5]}, None), ({"a": [0.5]}, None, {"b": 0.5})],
+)
+def test_deadlines_of_no_run_are_refused(right, decided, strict):
     with pytest.raises(ValueError, match=r"^right must hold"):
-        deadline(right, decided)
+        deadline(right, decided, strict)
 
 
 def test_a_confusion_matrix_shows_counts_and_shares(tmp_path):

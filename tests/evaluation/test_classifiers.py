@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -31,6 +32,17 @@ def test_quality_is_counted_under_both_tie_policies(report):
     assert report.first_spike_accuracy == 0.4
     assert (report.tied_fraction, report.no_spike_fraction) == (0.2, 0.4)
     assert report.confusion == [[2, 0], [1, 2]]
+
+
+def test_what_the_fallback_decided_is_told(report):
+    assert report.fallback_accuracy == 1
+    assert report.decided() == (
+        "by their first spike, 40.00% of all images are right; "
+        "2 images without one went by the largest potential, 100.0% of them right"
+    )
+    sure = dataclasses.replace(report, no_spike_fraction=0.0, first_spike_accuracy=0.8)
+    assert sure.fallback_accuracy is None
+    assert sure.decided().endswith("80.00% of all images are right; every image has one")
 
 
 def test_cost_is_counted_until_the_decision(report):

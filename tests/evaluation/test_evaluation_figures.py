@@ -50,6 +50,8 @@ def test_another_network_stands_beside(tmp_path, report, monkeypatch):
         "S4NN: decided right",
         "S4NN: decided at all",
     ]
+    dots = [dot.get_offsets()[0] for dot in drawn["deadline"].axes[0].collections]
+    assert [list(dot) for dot in dots] == [[report.t_max, 100 * report.strict_accuracy]] * 2
     picture, *panels = drawn["raster"].axes
     assert picture.get_title() == "true class 1"
     assert [axes.lines[0].get_xdata()[0] for axes in panels] == [6, 6, 6]

@@ -18,6 +18,7 @@ from firstspike.nn import (
     RampNeuron,
     SpikingNetwork,
 )
+from firstspike.nn.connections import in_levels
 from firstspike.times import check_times
 
 WINDOWS = (1, 2, 7, 16, 64, 256, 4096)
@@ -175,6 +176,33 @@ def test_silence_in_is_silence_out_without_a_bias():
         assert (network(torch.full((2, *size), 16.0)) == 16).all()
 
 
+@pytest.mark.parametrize("make", simulated.RAMPS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("wrong", [0.5, -1.0, 17.0, float("nan")])
+def test_what_is_no_spike_time_is_refused(make, wrong):
+    network, size = make(neuron="ramp", t_max=16)
+    times = torch.zeros(2, *size)
+    sent = network.layer_times(times)[-2]
+    times.view(-1)[3] = wrong
+    for use in (network, network.potentials):
+        with pytest.raises(ValueError, match=r"^times must be whole time steps in 0\.\.16"):
+            use(times)
+    with pytest.raises(ValueError, match=r"^times must be whole time steps"):
+        network.layers[-1](torch.full_like(sent, wrong))
+
+
+@pytest.mark.parametrize("make", simulated.RAMPS, ids=lambda make: make.__name__)
+def test_autocast_moves_no_spike(make):
+    torch.manual_seed(0)
+    network, size = make(neuron="ramp", t_max=64)
+    times = torch.randint(65, (8, *size)).float()
+    expected, potentials = network(times), network.potentials(times)
+    sent = network.layer_times(times)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(network(times), expected)
+        assert torch.equal(network.potentials(times), potentials)
+        assert all(map(torch.equal, network.layer_times(times), sent))
+
+
 # Gradients: eq. 11-15, exactly
 
 
@@ -214,7 +242,10 @@ def test_gradients_are_the_differences_of_unrounded_times(make):
         levels = last.drive(64 - sent) / last.neuron.threshold
         return (64 - levels.clamp(0, 64)).sum()
 
-    found = torch.autograd.functional.jacobian(lambda sent: last(sent).sum(), inputs).flatten()
+    def rounded(sent):  # as the layer itself, which takes whole times only
+        return (64 - in_levels(last, 64 - sent)).sum()
+
+    found = torch.autograd.functional.jacobian(rounded, inputs).flatten()
     for place in range(inputs.numel()):
         step = torch.zeros_like(inputs).flatten()
         step[place] = 1e-6

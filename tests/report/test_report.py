@@ -13,11 +13,12 @@ from firstspike import cli
 from firstspike.data import ImageSet, load_mnist
 from firstspike.drawing import grids as plots
 from firstspike.evaluation.classifiers import evaluate_ann, evaluate_classifier
-from firstspike.report import illustrations, page
+from firstspike.report import drawings, illustrations, page
 from firstspike.report.claims import CLAIMS, Claim
 from firstspike.report.gather import CODING, METRICS, Results, command_of, gather, role_of
 from firstspike.report.measures import Sample, digits_of
-from firstspike.report.plan import CODINGS, FULL, QUICK, plan, shortened
+from firstspike.report.plan import CODINGS, FULL, QUICK, missing, plan, shortened
+from firstspike.report.plates import PLATES
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.runs.jobs import Outcome
@@ -210,6 +211,98 @@ def test_numbers_are_those_of_the_files(results, runs):
     assert found["Spikes per image, time-to-first-spike coding"].mean == pytest.approx(
         float((SOME.images > 0).double().sum(dim=(1, 2)).mean())
     )
+
+
+def with_accuracy(results: Results, **accuracy: float) -> Results:
+    """The same results, but with these strict and ties accuracies, by role's first letter."""
+    groups = dict(results.groups)
+    for role, runs in results.groups.items():
+        if (share := accuracy.get(role[0])) and role.endswith("-400"):
+            better = {"strict_accuracy": share, "ties_accuracy": share}
+            groups[role] = [dataclasses.replace(run, metrics=run.metrics | better) for run in runs]
+    return dataclasses.replace(results, groups=groups)
+
+
+def test_no_verdict_on_what_an_inaccurate_network_costs(results):
+    rows = {row.claim.what: row for row in map(lambda one: page._row(one, results), CLAIMS)}
+    costs = [row for row in rows.values() if row.claim.accurate]
+    assert len(costs) == 8 and {row.verdict for row in costs} == {"withheld"}
+    assert "no verdict: accuracy is" in costs[0].origin and "the paper's 96.7 %" in costs[0].origin
+
+    def verdicts(**accuracy: float) -> dict[str, str]:
+        found = with_accuracy(results, **accuracy)
+        return {one.what: page._row(one, found).verdict for one in CLAIMS if one.accurate}
+
+    ours = verdicts(a=0.98)
+    assert ours["Time steps to a decision, aggressive TTFS"] in ("ahead", "level", "behind")
+    assert ours["Time steps to a decision, S4NN"] == ours["Time saved against S4NN"] == "withheld"
+    assert "withheld" not in verdicts(a=0.96, s=0.98).values()
+
+
+def test_no_verdict_where_the_paper_counts_the_most_there_can_be(results):
+    for what in ("Spikes per image, time-to-first-spike coding", "Fewer spikes than with counts"):
+        [row] = [page._row(one, results) for one in CLAIMS if one.what.startswith(what)]
+        assert row.verdict == "withheld" and "ours a measured mean" in row.origin
+        assert row.beside  # as the paper counts
+
+
+def test_short_runs_are_marked(results, tmp_path):
+    assert "short runs: 2 epochs in place of" in page._origin(results.groups["gan"])
+    whole = results.groups["aggressive-400"]
+    assert page._origin(whole) == "seeds 0, 1"
+    short = dict(whole[1].run.options, epochs=1)
+    mixed = [
+        whole[0],
+        dataclasses.replace(whole[1], run=dataclasses.replace(whole[1].run, options=short)),
+    ]
+    assert "; 1 of 2 runs short: 1 epoch in place of" in f"; {page._origin(mixed)}"
+    assert "short runs" in write(results, tmp_path)
+
+
+def test_what_was_not_measured_tells_the_commands(results, tmp_path):
+    lacks = dict(results.groups)
+    del lacks["ann-400"]
+    lacks["s4nn-400"] = [dataclasses.replace(run, metrics={}) for run in lacks["s4nn-400"]]
+    found = dataclasses.replace(results, groups=lacks, coding=None)
+    rows = {row.claim.what: row for row in map(lambda one: page._row(one, found), CLAIMS)}
+    dense = rows["Test accuracy, aggressive TTFS, 784-400-10, first class wins a tie"]
+    assert dense.sample is not None and dense.missing == [
+        "firstspike train ann-classifier --validation 0 --seed 0 --out runs/ann-400-seed0",
+        "firstspike evaluate runs/ann-400-seed0 --split test",
+    ]
+    measure = [f"firstspike evaluate {run.run.path} --split test" for run in lacks["s4nn-400"]]
+    assert rows["Time steps to a decision, S4NN"].missing == measure
+    assert rows["Time saved against S4NN"].missing == measure
+    assert rows["Spikes per image, spike-count coding"].missing == ["firstspike figures"]
+    text = write(Results(), tmp_path)
+    for command in ("train gan --digit 0", "train classifier --hidden 1000", "evaluate runs/gan-0"):
+        assert f"firstspike {command}" in text
+    for job in plan(FULL):
+        if job.run:
+            role = job.run.removeprefix("runs/").rpartition("-")[0]
+            assert missing(role, Results())[0].startswith(f"firstspike train {job.arguments[1]} ")
+
+
+def test_the_papers_means_are_drawn_into_its_figures(results, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(drawings, "from_figure", lambda draw, alt: drawn.update({alt: draw()}))
+    for plate in PLATES:
+        if plate.number in ("6a", "6b"):
+            plate.draw(results)
+    lines = {
+        alt: {line.get_color(): line.get_ydata()[0] for line in figure.axes[0].lines}
+        for alt, figure in drawn.items()
+    }
+    assert lines == {
+        "time steps of each digit": {"C0": 89.7, "C1": 59.7},
+        "spikes of each digit": {"C0": 218.3, "C1": 194},
+    }
+    names = [text.get_text() for text in figure_legend(drawn["spikes of each digit"])]
+    assert names == ["S4NN", "aggressive TTFS"]
+
+
+def figure_legend(figure) -> list:
+    return figure.axes[0].get_legend().get_texts()
 
 
 class Page(HTMLParser):

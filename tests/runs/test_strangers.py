@@ -72,6 +72,26 @@ def test_options_that_were_changed_on_purpose_say_how(run):
 
 
 @pytest.mark.parametrize(
+    "options",
+    [{"data": {}}, {"data": 5}, {"data": True}, {"data": ["x"]}, {"epochs": {}}, {"lr": [1]},
+     {"loss": "\x1b[2J"}, {"data": "a\nb"}],
+)  # fmt: skip
+def test_options_that_no_version_has(run, options, tmp_path, firstspike):
+    with pytest.raises(ValueError, match=f"option '{next(iter(options))}'"):
+        RunDirectory.create(tmp_path / "other", "gan", options)
+    assert not (tmp_path / "other").exists()
+    rewrite(run.path / "options.json", options=OPTIONS | options)
+    assert "options.json: damaged: option" in error_of(RunDirectory.open, run.path)
+    code, out, said = firstspike("runs", ".")
+    assert (code, said) == (0, "") and "damaged" in out and "\x1b" not in out
+
+
+def test_folders_whose_names_are_no_ascii_are_data(tmp_path):
+    made = RunDirectory.create(tmp_path / "run", "gan", {"data": "/tmp/b\udcfcld/ü"})
+    assert RunDirectory.open(made.path).options["data"] == "/tmp/b\udcfcld/ü"
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [("epoch", "1"), ("epoch", -1), ("epoch", True), ("epoch", 1.5), ("epoch", None),
      ("seconds", "x"), ("seconds", -1.0), ("sha256", []), ("sha256", {"../x": "0"})],

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from firstspike.words import counted
+
 
 @dataclass(frozen=True)
 class Convert:
@@ -29,6 +31,9 @@ class Convert:
         run = RunDirectory.open(self.run)
         made = convert_run(run, self.out, self.t_max, self.images)
         alike = round(made.agreement * made.count)
-        print(f"{made.run.path}: decides {alike} of the {made.count} images of {made.images}")
+        print(
+            f"{made.run.path}: decides {alike} of the "
+            f"{counted(made.count, 'image')} of {made.images}"
+        )
         print(f"like the dense network ({made.agreement:.2%})")
         print(f"more: firstspike evaluate {made.run.path}")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+from firstspike.commands.terminal import Killed
+
 
 @dataclass(frozen=True)
 class Demo:
@@ -39,6 +41,8 @@ class Demo:
                 webbrowser.open(server.url)
             try:
                 server.serve_forever()
+            except Killed:
+                raise
             except KeyboardInterrupt:
                 print()
 

@@ -13,7 +13,12 @@ from firstspike.commands.evaluate import Evaluate
 from firstspike.commands.evaluate_figures import save_classifier_figures, save_network_figures
 from firstspike.data import ImageSet
 from firstspike.energy import energy
-from firstspike.evaluation.classifiers import ClassifierReport, evaluate_ann, evaluate_classifier
+from firstspike.evaluation.classifiers import (
+    ClassifierReport,
+    DecisionReport,
+    evaluate_ann,
+    evaluate_classifier,
+)
 from firstspike.evaluation.networks import evaluate_network
 from firstspike.extras import require
 from firstspike.models.networks import NetworkClassifier, at_t_max
@@ -47,14 +52,15 @@ def evaluate(request: Evaluate) -> None:
     if request.quantized:
         model = _quantized(model, run)
     record: dict[str, Any]
+    decided: DecisionReport | None = None
     if isinstance(model, models.Classifier):
-        report = _measure(model, images, request)
+        decided = report = _measure(model, images, request)
         _draw(folder, report, model, images, request)
         record = report.as_dict()
     elif isinstance(model, SpikingNetwork):
         if request.against:
             raise ValueError("--against is for networks of step neurons; leave it out")
-        found = evaluate_network(
+        decided = found = evaluate_network(
             model, images, model.t_max, add_pj=request.add_pj, mac_pj=request.mac_pj
         )
         save_network_figures(folder, found, images)
@@ -63,8 +69,12 @@ def evaluate(request: Evaluate) -> None:
         record = _dense_record(trainer, images, request)
     else:
         record = evaluate_ann(model, images, mac_pj=request.mac_pj)
+    if decided is not None:
+        record["fallback_accuracy"] = decided.fallback_accuracy
     files.save_json(folder / "metrics.json", record)
     print(json.dumps({k: v for k, v in record.items() if not isinstance(v, list)}, indent=2))
+    if decided is not None:
+        print(decided.decided())
     print(f"all of it, and figures: {folder}")
 
 

@@ -202,9 +202,10 @@ def _draw_reports(
         "spikes per image until the decision": of_each("class_spikes"),
     }
     curves = of_each("accuracy_by_deadline"), of_each("decided_by_deadline")
+    strict = of_each("strict_accuracy")
     return {
         "per-class": decisions.class_bars(bars, names=classes),
-        "deadline": decisions.deadline(*curves),
+        "deadline": decisions.deadline(*curves, strict),
     }
 
 

@@ -26,6 +26,7 @@ from firstspike.evaluation.sides import (
 from firstspike.extras import require
 from firstspike.runs import files
 from firstspike.training.gan import Part
+from firstspike.words import counted
 
 RECORD, TABLE = "comparison.json", "table.md"
 
@@ -139,11 +140,11 @@ def table_of(comparison: dict[str, Any]) -> str:
     sides = [comparison[name] for name in ("runs", "against") if comparison[name] is not None]
     names = side_names(*(side["kind"] for side in sides))
     heads = [
-        f"{name}, {len(side['seeds'])} seed{'s' * (len(side['seeds']) > 1)}"
+        f"{name}, {counted(len(side['seeds']), 'seed')}"
         for name, side in zip(names, sides, strict=True)
     ]
     columns = [*sides, comparison["floor"]]
-    lines = _head(f"mean over {len(comparison['digits'])} digits", [*heads, "data"])
+    lines = _head(f"mean over {counted(len(comparison['digits']), 'digit')}", [*heads, "data"])
     for row in _ROWS:
         cells = [_cell(side["mean"].get(row.field), row) for side in columns]
         if any(cells):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
+from firstspike.words import counted
+
 if TYPE_CHECKING:  # the command line starts without PyTorch
     import torch
 
@@ -66,7 +68,7 @@ def _generate(request: Generate) -> None:
     latents = gan.truncated(latents, request.truncation)
     images, figures = _draw(gan, latents, averaged=request.averaged)
     _save(out, images, latents, steps)
-    print(f"{len(images)} images: {out}")
+    print(f"{counted(len(images), 'image')}: {out}")
     for name, figure in figures.items():
         if request.run is not None or name.startswith("generator"):  # all that is in the package
             print(f"  {name.replace('_', ' ')}: {figure:.4g}")

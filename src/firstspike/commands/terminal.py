@@ -1,20 +1,74 @@
-"""Output that never ends a command: whatever the terminal can show, and when nobody reads any more.
+"""Output that never ends a command, and signals that never end one without a word.
 
 A training must not stop because the other end of a pipe has gone or a name has letters that the
-terminal lacks.
+terminal lacks. What does stop it is told, with the command that goes on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+# Their default is to end a process at once: no cleaning up, no word. A batch system sends the first
+# and the last, a terminal that is closed the second; not every system has all.
+ENDING = ("SIGTERM", "SIGHUP", "SIGXCPU")
+
+
+class Killed(KeyboardInterrupt):
+    """A signal that asks the process to end.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
 
 class Stopped(KeyboardInterrupt):
-    """An interruption, with the command that goes on where it stopped."""
+    """An interruption, with the command that goes on where it stopped; its cause is what came."""
+
+
+def ending(stop: KeyboardInterrupt) -> tuple[str, int]:
+    """What to say of an interruption, and the exit code: 128 and the signal's number."""
+    came = stop.__cause__ if isinstance(stop, Stopped) else stop
+    by, number = "", int(signal.SIGINT)
+    if isinstance(came, Killed):
+        by, number = f" by {came}", came.number
+    goes_on = f"; it goes on with: {stop}" if isinstance(stop, Stopped) else ""
+    return f"stopped{by}{goes_on}", 128 + number
+
+
+@contextlib.contextmanager
+def attentive() -> Iterator[None]:
+    """Raise `Killed` meanwhile when a signal of `ENDING` comes; let crashes say where they happen.
+
+    A signal that is ignored, as ``nohup`` has it, or does something else already is left alone.
+    """
+
+    def end(number: int, _: Any) -> None:
+        raise Killed(number)
+
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # there may be no such stream
+        if not faulthandler.is_enabled():
+            faulthandler.enable(sys.__stderr__)  # type: ignore[arg-type]
+    numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
+    mine = threading.current_thread() is threading.main_thread()  # others cannot
+    taken = [n for n in numbers if mine and signal.getsignal(n) == signal.SIG_DFL]
+    try:
+        for number in taken:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 class Patient:

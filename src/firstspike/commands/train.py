@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union, get_type_hint
 import tyro
 
 from firstspike.commands.terminal import Stopped
-from firstspike.runs import files, loggers
+from firstspike.runs import files, locks, loggers
 from firstspike.runs.directory import RunDirectory, unused_path
 from firstspike.shape import in_short
 from firstspike.training import kinds
 from firstspike.training.kinds import Kind
 from firstspike.training.options import absolute
+from firstspike.words import counted
 
 if TYPE_CHECKING:  # the command line starts without PyTorch
     from firstspike.training.trainer import Trainer
@@ -184,16 +185,19 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
         out = unused_path(RUNS, kind.name_of_run(config)) if place.out is None else place.out
         made = files.missing(out)
         run = RunDirectory.create(out, kind.name, config.as_dict(), images.shape)
+    abandoned = not is_new and locks.is_left(run.path)
     with run.writing():
+        if abandoned:
+            print(f"{run.path}: the process before ended without a word: killed, or out of memory")
         if place.more_epochs is not None:
             run = run.extended(config.epochs)
         try:
-            print(f"{run.path}: {kind.name} on {len(images)} images of {images.name}")
+            print(f"{run.path}: {kind.name} on {counted(len(images), 'image')} of {images.name}")
             print(f"classes: {in_short(images.present)}")
             with TrainingBar(trainer.config.epochs) as bar, loggers.following(run, logger) as log:
                 summary = loop.train(run, trainer, parts, bar, log)
-        except KeyboardInterrupt:
-            raise Stopped(resumption(kind, run.path)) from None
+        except KeyboardInterrupt as stop:
+            raise Stopped(resumption(kind, run.path)) from stop
         except Exception:
             if is_new and not run.has_checkpoint():
                 run.discard()

@@ -37,6 +37,7 @@ from firstspike.runs.jobs import Job, Outcome
 from firstspike.shape import MNIST, Shape, in_short
 from firstspike.training.config import GanOptions
 from firstspike.training.kinds import Kind
+from firstspike.words import counted
 
 PICTURE = "samples.png"
 ROWS = 4  # samples of each digit in the picture
@@ -146,8 +147,8 @@ def run(kind: Kind, config: Any, place: SetPlace) -> None:
         wanted.begin()
     try:
         train_set(wanted, place.log)
-    except KeyboardInterrupt:
-        raise Stopped(resumption(kind, wanted.path)) from None
+    except KeyboardInterrupt as stop:
+        raise Stopped(resumption(kind, wanted.path)) from stop
 
 
 def is_set(path: Path | None) -> bool:
@@ -194,7 +195,8 @@ def train_set(of: DigitSet, log: str | None = None) -> None:
         ValueError: digits failed; the others are trained.
     """
     console = Console(highlight=False)
-    console.print(f"{of.path}: {of.kind} of {len(of.digits)} digits, {jobs.cores()} at a time")
+    digits = counted(len(of.digits), "digit")
+    console.print(f"{of.path}: {of.kind} of {digits}, {jobs.cores()} at a time")
     with jobs.locked(of.path, lambda: console.print(f"{of.path}: waiting for another process")):
         runs = [of.run_of(digit) for digit in of.digits]
         extra = () if log is None else ("--log", log)

@@ -11,7 +11,9 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from firstspike.data import emnist
 from firstspike.data.images import ImageSet, image_set
+from firstspike.words import counted
 
 _NAME = re.compile(
     r"(?P<prefix>.+-)?(?P<split>train|t10k|test)-(?P<kind>images|labels)"
@@ -48,8 +50,8 @@ def _files(folder: Path) -> list[Path]:
 def load(folder: Path, split: str) -> ImageSet:
     """The pair of IDX files that hold a split.
 
-    The classes are the labels that occur in any split, by number; EMNIST's images, which its files
-    hold transposed, are turned upright if the names start with ``emnist-``.
+    The classes are the labels that occur in any split, by number. EMNIST's images, which its files
+    hold transposed, are turned upright, see `firstspike.data.emnist`.
 
     Raises:
         ValueError: a file is missing, damaged, or does not fit the other one.
@@ -59,12 +61,13 @@ def load(folder: Path, split: str) -> ImageSet:
     images, labels = read_idx(image_file, "images"), read_idx(label_file, "labels")
     if len(images) != len(labels):
         raise ValueError(
-            f"{label_file}: {len(labels)} labels for the {len(images)} images of {image_file}: "
+            f"{label_file}: {counted(len(labels), 'label')} for the "
+            f"{counted(len(images), 'image')} of {image_file}: "
             "they must belong together"
         )
     if not len(images):
         raise ValueError(f"{image_file}: holds no images")
-    if prefix.startswith("emnist-"):
+    if emnist.is_transposed(prefix, folder, images, labels):
         images = images.transpose(0, 2, 1)
     numbers = np.union1d(labels, _labels_of_the_other_split(folder, split, prefix))
     name = f"{prefix.rstrip('-') or folder.resolve().name}-{split}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
@@ -15,6 +16,7 @@ from PIL import Image, ImageOps
 
 from firstspike.data.bundled import Split
 from firstspike.data.images import ImageSet, image_set
+from firstspike.words import counted
 
 # Only what these suffixes promise is decoded: Pillow would start programs for some other formats.
 _FORMATS = {
@@ -28,6 +30,26 @@ _FORMATS = {
     ".tiff": "TIFF",
 }
 IMAGE_SUFFIXES = frozenset(_FORMATS)
+# What else may be a picture, but is not read; texts and tables beside pictures are nobody's loss.
+_UNREAD = {
+    "",
+    *[
+        ".avif",
+        ".heic",
+        ".heif",
+        ".jfif",
+        ".jp2",
+        ".jxl",
+        ".npy",
+        ".pbm",
+        ".pgm",
+        ".pnm",
+        ".ppm",
+        ".svg",
+        ".tga",
+    ],
+}
+_LEFTOVERS = {"Thumbs.db", "desktop.ini", "__MACOSX"}  # of systems, not of people
 KEPT = 64  # pixels of a side up to which pictures of one size keep it
 SIDE = 28  # pixels of a side of all others, as in MNIST
 _MOST_PIXELS = 1 << 26  # of a picture; a larger one is a mistake or an attack
@@ -64,6 +86,7 @@ def load(folder: Path, split: str, size: int | None = None, colour: Colour = "au
     if not found[split]:
         suffixes = " ".join(sorted(IMAGE_SUFFIXES))
         raise ValueError(f"{roots[split]}: neither IDX files nor pictures ({suffixes}) in it")
+    _tell_left_out(folder, roots, found)
     names = sorted({name for pictures in found.values() for name, _ in pictures}, key=_order)
     # Sizes and colours of the training pictures decide, so that both splits look alike.
     first = found.get("train") or found[split]
@@ -122,7 +145,7 @@ def _order(name: str) -> tuple[int, int, str]:
 
 def _find(root: Path) -> list[tuple[str, Path]]:
     """(class, file) of the pictures below ``root``; those directly in it are of class '0'."""
-    files = [file for file in sorted(root.rglob("*.*")) if _is_picture(file, root)]
+    files = [file for file in _files_below(root) if file.suffix.lower() in IMAGE_SUFFIXES]
     found = [(file.relative_to(root).parts[0], file) for file in files if file.parent != root]
     beside = [("0", file) for file in files if file.parent == root]
     if found and beside:
@@ -130,10 +153,44 @@ def _find(root: Path) -> list[tuple[str, Path]]:
     return found or beside
 
 
-def _is_picture(file: Path, root: Path) -> bool:
-    """Whether a file is named like a picture, and nothing below ``root`` is hidden on its path."""
-    hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
-    return not hidden and file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+def _files_below(root: Path) -> list[Path]:
+    """Files at any depth, without those that are hidden; links to folders are followed."""
+    found, seen = [], set()
+    for place, folders, names in os.walk(root, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:  # a link to a folder around it
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        found += [Path(place, name) for name in names if not _is_hidden(name)]
+    return sorted(file for file in found if file.is_file())
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in _LEFTOVERS
+
+
+def _tell_left_out(
+    folder: Path, roots: Mapping[str, Path], found: Mapping[str, list[tuple[str, Path]]]
+) -> None:
+    """Warn of what looks as if it were meant, but is not taken."""
+    told = []
+    for root in roots.values():
+        if others := [f for f in _files_below(root) if f.suffix.lower() in _UNREAD]:
+            suffixes = ", ".join(sorted({file.suffix or "no suffix" for file in others}))
+            told.append(f"{counted(len(others), 'file')} in {root} ({suffixes})")
+        used = {name for pictures in found.values() for name, _ in pictures}
+        empty = [it.name for it in sorted(root.iterdir()) if it.is_dir() and it.name not in used]
+        told += [f"{root / name}, which has no pictures" for name in empty if not _is_hidden(name)]
+    if folder not in roots.values():
+        beside = [it for it in sorted(folder.iterdir()) if it.is_dir() and it.name not in roots]
+        told += [
+            f"{it}, which is neither train nor test"
+            for it in beside
+            if any(file.suffix.lower() in IMAGE_SUFFIXES for file in _files_below(it))
+        ]
+    if told:
+        warnings.warn(f"left out: {'; '.join(told)}", stacklevel=2)
 
 
 def _common_size(files: Sequence[Path]) -> tuple[int, int]:

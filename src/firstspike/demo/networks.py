@@ -36,11 +36,13 @@ class Offer:
         run: where it lies.
         name: what people choose it by.
         provenance: where a bundled network comes from; None for others.
+        chosen: whether it was named itself, and so is what the page opens with.
     """
 
     run: RunDirectory
     name: str
     provenance: dict[str, Any] | None = None
+    chosen: bool = False
 
     @property
     def part(self) -> str | None:
@@ -78,6 +80,7 @@ class Offer:
             "shape": self.run.shape.as_dict(),
             "options": {name: options[name] for name in kept if name in options},
             "provenance": self.provenance,
+            "first": self.chosen or self.provenance is not None,
         }
 
 
@@ -170,19 +173,24 @@ def given(paths: Iterable[Path]) -> tuple[list[Offer], list[str]]:
     """The networks in run directories, or in all run directories below a folder.
 
     Returns:
-        The networks, and one line for each run below a folder that was left out.
+        The networks, and one line for each folder without a run and each run below a folder that
+        was left out.
 
     Raises:
-        ValueError: there is no run, or a run directory that was named itself is of no use here.
+        ValueError: there is no such folder, or a run directory that was named itself is of no use
+            here.
     """
     offers, left_out = [], []
     for path in paths:
         if (path / "options.json").exists():
-            offers.append(_given(path))
+            offers.append(dataclasses.replace(_given(path), chosen=True))
             continue
         folders = [file.parent for file in files.find(path, "options.json")]
         if not folders:
-            raise ValueError(f"{path}: no run here nor below; name a run's folder")
+            fault = f"{path}: no run here nor below; name a run's folder"
+            if not path.is_dir():
+                raise ValueError(fault)
+            left_out.append(fault)
         for folder in folders:
             try:
                 offers.append(_given(folder))
@@ -208,8 +216,11 @@ def _given(path: Path) -> Offer:
     if kind.demo is None:
         fault = "has no part on the page" if kind.spikes else "does not spike"
         raise ValueError(f"{path}: a {run.kind} run, which {fault}; give one that does")
+    kind.read(run.options, path)
     if kind.demo == "race" and run.options.get("neuron") == "ramp":
         raise ValueError(f"{path}: a classifier of ramp neurons; the page shows step neurons only")
+    if not run.has_checkpoint():
+        raise ValueError(f"{path}: no checkpoint yet; wait until its first epoch has ended")
     return Offer(run, str(path))
 
 

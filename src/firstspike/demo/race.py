@@ -32,7 +32,7 @@ def race(model: Classifier, image: NDArray[np.uint8]) -> dict[str, Any]:
         layer and ``additions`` until then; ``times``, the spike times of each layer, the input's
         first, t_max for silence; ``potentials`` of the output neurons in thresholds
         [t_max][classes], had none fired; ``macs``, multiply-adds of a dense network of this size;
-        ``t_max`` and ``delay``.
+        ``t_max`` and ``delay``; ``blank``, whether no pixel holds any ink.
     """
     layers = model.layers
     last, t_max = layers[-1], layers[0].t_max
@@ -53,6 +53,7 @@ def race(model: Classifier, image: NDArray[np.uint8]) -> dict[str, Any]:
         "macs": sum(layer.weight.numel() for layer in layers),
         "t_max": t_max,
         "delay": last.delay,
+        "blank": not image.any(),
     }
 
 

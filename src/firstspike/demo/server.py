@@ -2,7 +2,8 @@
 
 It listens on the loopback interface. A page of another site could still reach it through the
 visitor's browser, so a request must name this machine as its host (against DNS rebinding) and, if
-the browser says where it comes from, come from our own page.
+the browser says where it comes from, come from our own page. A link elsewhere may open the page,
+which tells its site nothing; what the page may ask for stays closed to others.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = PATIENCE
 
     def do_GET(self) -> None:
-        if not self._is_ours():
+        if not (self._is_followed_link() or self._is_ours()):
             return
         file = self.server.files.get(urlsplit(self.path).path)
         if file is None:
@@ -112,6 +113,15 @@ class _Handler(BaseHTTPRequestHandler):
             )
         else:
             self._answer(self.rfile.read(int(length)))
+
+    def _is_followed_link(self) -> bool:
+        """Whether somebody opens the page itself in a window, wherever its address stands."""
+        opened = self.headers.get("Sec-Fetch-Mode"), self.headers.get("Sec-Fetch-Dest")
+        return (
+            opened == ("navigate", "document")
+            and self.headers.get("Host", "") in self.server.hosts
+            and urlsplit(self.path).path == "/"
+        )
 
     def _is_ours(self) -> bool:
         """Whether the request comes from our page or no page at all; it is refused if not."""

@@ -23,6 +23,7 @@ def class_bars(
     panels: Mapping[str, Mapping[str, Sequence[float | None]]],
     xlabel: str = "class",
     names: Sequence[str] = (),
+    means: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Figure:
     """Means of each class as bars, those of several runs side by side (Spiking-GAN, fig. 6).
 
@@ -31,6 +32,8 @@ def class_bars(
             run by its name: one for each class, None or NaN for a class without samples.
         xlabel: what the classes are.
         names: of the classes; their numbers if none are given.
+        means: for some panels, published means over all classes by the name of the run that they
+            belong to: dashed lines in its colour.
 
     Raises:
         ValueError: there is no panel or run, or the runs differ in their number of classes, of
@@ -43,10 +46,12 @@ def class_bars(
     names = _all_names(names, classes)
     figure = new_figure(max(5.2, 0.25 * classes) * len(panels), 3.4)
     for axes, (ylabel, runs) in zip(row(figure, len(panels)), panels.items(), strict=True):
-        width = 0.8 / len(runs)
+        width, lines = 0.8 / len(runs), (means or {}).get(ylabel, {})
         for number, (name, values) in enumerate(runs.items()):
             places = np.arange(classes) + (number - (len(runs) - 1) / 2) * width
             axes.bar(places, np.asarray(values, np.float64), width, label=name)
+            if name in lines:
+                axes.axhline(lines[name], color=f"C{number}", ls="--", lw=1)
         axes.set(xlabel=xlabel, ylabel=ylabel)
         _name_columns(axes, names)
         plain(axes)
@@ -58,7 +63,9 @@ def class_bars(
 
 
 def deadline(
-    right: Mapping[str, ArrayLike], decided: Mapping[str, ArrayLike] | None = None
+    right: Mapping[str, ArrayLike],
+    decided: Mapping[str, ArrayLike] | None = None,
+    strict: Mapping[str, float] | None = None,
 ) -> Figure:
     """Accuracy against latency: the share decided right if the decision is forced at a step.
 
@@ -66,13 +73,15 @@ def deadline(
         right: shares [steps] in 0..1 of each run, by its name, as `DeadlineCurve.right`.
         decided: shares [steps] decided at all, as `DeadlineCurve.decided`, drawn dashed in the
             colour of the run.
+        strict: share decided right at the end, when potentials decide where nothing has spiked, as
+            in `firstspike.metrics.decide`; drawn as a dot at the last step.
 
     Raises:
-        ValueError: there is no run, or ``decided`` has one that ``right`` has not.
+        ValueError: there is no run, or ``decided`` or ``strict`` have one that ``right`` has not.
     """
-    decided = decided or {}
-    if not right or decided.keys() - right.keys():
-        raise ValueError("right must hold at least one run, and all those of decided")
+    decided, strict = decided or {}, strict or {}
+    if not right or (decided.keys() | strict.keys()) - right.keys():
+        raise ValueError("right must hold at least one run, and all those of decided and strict")
     figure = new_figure(6.4, 3.8)
     axes = figure.subplots()
     for number, (name, shares) in enumerate(right.items()):
@@ -81,6 +90,9 @@ def deadline(
         if name in decided:
             at_all = _percent(decided[name])
             axes.plot(at_all, color=color, ls="--", lw=1, label=f"{name}: decided at all")
+        if name in strict:
+            end, label = len(np.asarray(shares)) - 1, f"{name}: right, silence by potentials"
+            axes.scatter(end, 100 * strict[name], color=color, label=label, clip_on=False, zorder=3)
     axes.set(xlabel=f"deadline of the decision ({STEPS})", ylabel="images (%)", ylim=(0, 102))
     axes.margins(x=0)
     figure.legend(frameon=False, fontsize="small", loc="outside upper center", ncols=2)

@@ -22,6 +22,7 @@ from firstspike.data import ImageSet
 from firstspike.energy import ADD_PJ, MAC_PJ, energy
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
 from firstspike.times import T_MAX, check_t_max
+from firstspike.words import counted
 
 PerClass = list[float | None]  # None: the class has no images
 
@@ -88,6 +89,24 @@ class DecisionReport:
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON values, for ``metrics.json``."""
         return dataclasses.asdict(self)
+
+    @property
+    def fallback_accuracy(self) -> float | None:
+        """Share right of the images without an output spike; None where there are none."""
+        silent = round(self.no_spike_fraction * self.count)
+        right = round((self.strict_accuracy - self.first_spike_accuracy) * self.count)
+        return right / silent if silent else None
+
+    def decided(self) -> str:
+        """In a line, what first spikes decided and what the fallback did."""
+        told = f"by their first spike, {self.first_spike_accuracy:.2%} of all images are right"
+        silent = round(self.no_spike_fraction * self.count)
+        if not silent:
+            return f"{told}; every image has one"
+        return (
+            f"{told}; {counted(silent, 'image')} without one went by the largest potential, "
+            f"{self.fallback_accuracy:.1%} of them right"
+        )
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:

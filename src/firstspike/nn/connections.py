@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, neuron_of
-from firstspike.times import T_MAX, check_t_max, check_whole
+from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, in_full_precision, neuron_of
+from firstspike.times import T_MAX, check_t_max, check_times, check_whole
 
 Patches = tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]
 
@@ -143,7 +143,8 @@ class SpikingLayer(nn.Module):
     def final_potential(self, times: Tensor) -> Tensor:
         """Potentials when all inputs have come, had nothing fired; they decide where none did."""
         if isinstance(self.neuron, RampNeuron):
-            return self.drive(self.t_max - times) / self.t_max
+            with in_full_precision(times):
+                return self.drive(self.t_max - times) / self.t_max
         assert isinstance(self.neuron, StepNeuron)
         arrived = (times < self.t_max - self.neuron.delay).to(self.weight.dtype)
         potential = self._earliest(self.linear(arrived, self.weight))
@@ -392,7 +393,9 @@ class Residual(nn.Module):
         return neuron.levels(self.drive(levels), self.t_max)
 
     def forward(self, times: Tensor) -> Tensor:
-        return self.t_max - self.levels(self.t_max - times)
+        check_times(times, self.t_max)
+        with in_full_precision(times):
+            return self.t_max - self.levels(self.t_max - times)
 
     def synapses(self, trace: Any) -> list[Synapses]:
         """What the spikes of a `firstspike.nn.Trace` of the join met, on both branches."""

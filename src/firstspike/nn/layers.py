@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
 from firstspike.nn.connections import Patches, SpikingLayer
-from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, neuron_of
+from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, in_full_precision, neuron_of
 from firstspike.ops import Silent, fire
 from firstspike.ops.backends import impls
 from firstspike.times import T_MAX, check_t_max, check_whole
@@ -184,7 +183,7 @@ class FirstSpikeLinear(SpikingLayer):
         """
         if self._own is not None:
             return super().final_potential(times)
-        with _in_full_precision(times):
+        with in_full_precision(times):
             arrived: Tensor = _Arrived.apply(times, self.t_max - self.delay)
             arrived = arrived.to(self.weight.dtype)
             rows = self.weight.t()
@@ -311,14 +310,6 @@ def by_output(module: ModuleT) -> ModuleT:
         if isinstance(layer, FirstSpikeLinear):
             layer.weight.data = layer.weight.detach().contiguous()
     return module
-
-
-def _in_full_precision(times: Tensor) -> AbstractContextManager[Any]:
-    """Nothing is rounded in here: a potential that autocast has rounded is another decision."""
-    kind = times.device.type
-    if times.is_meta or not torch.is_autocast_enabled(kind):
-        return nullcontext()
-    return torch.autocast(kind, enabled=False)
 
 
 class _Arrived(torch.autograd.Function):

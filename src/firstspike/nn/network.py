@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from firstspike.nn.connections import Residual, SpikingLayer, in_levels
+from firstspike.nn.neurons import in_full_precision
 from firstspike.nn.pools import EarliestPool2d, MeanPool2d, SpikeDropout
+from firstspike.times import check_times
 
 _MOVERS = (nn.Flatten, nn.Unflatten, nn.Identity)  # change the order of spikes, not their times
 
@@ -97,9 +99,11 @@ class SpikingNetwork(nn.Sequential):
         if not self.windowed:
             answer: Tensor = super().forward(times)
             return answer
+        check_times(times, self.t_max)
         levels = self.t_max - times
-        for module in self:
-            levels = in_levels(module, levels)
+        with in_full_precision(times):
+            for module in self:
+                levels = in_levels(module, levels)
         return self.t_max - levels
 
     def potentials(self, times: Tensor) -> Tensor:
@@ -112,10 +116,12 @@ class SpikingNetwork(nn.Sequential):
                 times = module(times)
             assert isinstance(last, SpikingLayer)  # branches join in ramp networks only
             return last.final_potential(times)
+        check_times(times, self.t_max)
         levels = self.t_max - times
-        for module in before:
-            levels = in_levels(module, levels)
-        return last.drive(levels) / self.t_max
+        with in_full_precision(times):
+            for module in before:
+                levels = in_levels(module, levels)
+            return last.drive(levels) / self.t_max
 
     def traces(self, times: Tensor) -> list[Trace]:
         """What every layer of neurons received and sent, the network's input first.

@@ -17,6 +17,7 @@ weight of 1 at a threshold of 1 keeps its time, layer after layer.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol
 
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor
 
 from firstspike.ops import fire
+from firstspike.times import check_times
 
 
 class Neuron(Protocol):
@@ -98,9 +100,11 @@ class RampNeuron:
             raise ValueError(f"leak must lie in 0..1, got {self.leak}")
 
     def times(self, layer: Any, times: Tensor) -> Tensor:
-        """Spike times, local to the layer's window."""
+        """Spike times, local to the layer's window. ValueError if ``times`` are none."""
         t_max = layer.t_max
-        return t_max - self.levels(layer.drive(t_max - times), t_max)
+        check_times(times, t_max)
+        with in_full_precision(times):
+            return t_max - self.levels(layer.drive(t_max - times), t_max)
 
     def levels(self, drive: Tensor, t_max: int) -> Tensor:
         """Levels 0..t_max, whole, from potentials in steps: ``t_max`` times the potential."""
@@ -136,6 +140,14 @@ class _Ramp(torch.autograd.Function):
         if ctx.leak:
             inside = torch.lerp(inside, grad, ctx.leak)
         return (inside if ctx.threshold == 1 else inside / ctx.threshold), None, None, None
+
+
+def in_full_precision(times: Tensor) -> AbstractContextManager[Any]:
+    """Nothing is rounded in here: a potential that autocast has rounded is another decision."""
+    kind = times.device.type
+    if times.is_meta or not torch.is_autocast_enabled(kind):
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)
 
 
 NAMES = ("step", "ramp")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from firstspike.drawing.evolution import epochs_shown, images_of
 from firstspike.drawing.weights import filters as draw_filters
 from firstspike.evaluation.features import digit_probabilities
 from firstspike.report import illustrations
-from firstspike.report.claims import A, S
+from firstspike.report.claims import A, Claim, S
 from firstspike.report.gather import STEP, Measured, Results
 from firstspike.report.pictures import Picture, from_figure, from_image
 from firstspike.training.loading import load_classifier, load_gan
@@ -49,8 +49,14 @@ def untrained(number: str, alt: str) -> Draw:
     return draw
 
 
-def per_class(name: str, label: str) -> Draw:
-    """A field of the metrics by digit, mean over seeds, of both losses (fig. 6)."""
+def per_class(name: str, label: str, paper: Mapping[str, Claim]) -> Draw:
+    """A field of the metrics by digit, mean over seeds, of both losses (fig. 6).
+
+    Args:
+        name: of the field.
+        label: of the axis.
+        paper: by role, the paper's mean over all digits, drawn as a line.
+    """
 
     def draw(results: Results) -> Drawn | None:
         runs = {role: results.evaluated(role) for role in (S, A)}
@@ -60,8 +66,10 @@ def per_class(name: str, label: str) -> Draw:
             _NAMES[role]: _mean([run.metrics[name] for run in group])
             for role, group in runs.items()
         }
+        means = {_NAMES[role]: claim.value for role, claim in paper.items()}
         picture = from_figure(
-            lambda: class_bars({label: bars}, xlabel="digit"), f"{label} of each digit"
+            lambda: class_bars({label: bars}, xlabel="digit", means={label: means}),
+            f"{label} of each digit",
         )
         return Drawn(picture, [run for group in runs.values() for run in group])
 

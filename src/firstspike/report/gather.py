@@ -13,6 +13,7 @@ from firstspike.evaluation.classifiers import ClassifierReport
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
+from firstspike.words import counted
 
 METRICS = Path("evaluation-test", "metrics.json")
 CODING = Path("figures", "metrics.json")
@@ -128,6 +129,12 @@ def command_of(run: RunDirectory, without: Sequence[str] = ()) -> str:
         else:
             given.append(f"--{flag} {value}")
     return " ".join(["firstspike train", run.kind, *given])
+
+
+def shortness(run: RunDirectory) -> str:
+    """How much fewer epochs a run had than its command has by default; empty if not fewer."""
+    usual, epochs = _defaults(run.kind, run.options).get("epochs", 0), run.options.get("epochs", 0)
+    return f"{counted(epochs, 'epoch')} in place of {usual}" if epochs < usual else ""
 
 
 def _defaults(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:

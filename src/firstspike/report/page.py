@@ -16,12 +16,14 @@ from firstspike._version import __version__
 from firstspike.report.claims import CLAIMS, PARTS, Claim, Verdict
 from firstspike.report.drawings import Drawn
 from firstspike.report.equations import EQUATIONS, Equation, Place, locate
-from firstspike.report.gather import Measured, Results, command_of
+from firstspike.report.gather import Measured, Results, command_of, shortness
 from firstspike.report.measures import Sample, digits_of
+from firstspike.report.plan import missing
 from firstspike.report.plates import PLATES, Plate
 from firstspike.runs import files, jobs
 from firstspike.runs.jobs import Outcome
 from firstspike.training import kinds
+from firstspike.words import counted
 
 if TYPE_CHECKING:  # only a page needs it
     from jinja2 import Template
@@ -40,17 +42,19 @@ class Row:
     beside: list[tuple[str, str]]
     origin: str
     commands: list[str]
+    missing: list[str]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A figure of the paper; ``fault`` says why ours is missing."""
+    """A figure of the paper; ``fault`` says why ours is missing, ``missing`` what would make it."""
 
     plate: Plate
     drawn: Drawn | None
     origin: str
     commands: list[str]
     fault: str
+    missing: list[str]
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def write(
         quick=quick,
         shortened=shortened,
         facts=_facts(),
+        counted=counted,
     )
     with files.explained(file, "make room there or choose another --out"):
         files.replace(file, page.encode())
@@ -121,19 +126,28 @@ def _row(claim: Claim, results: Results) -> Row:
     try:
         sample = claim.ours(results)
         beside = [(name, found) for name, find in claim.beside if (found := find(results))]
+        withheld = claim.withheld(results)
     except ValueError as error:  # a damaged run: the page is about the others as well
-        return Row(claim, None, "open", "", [], str(error), [])
+        return Row(claim, None, "open", "", [], str(error), [], [])
     if sample is None:
-        return Row(claim, None, "open", "", [], "not measured", [])
+        missing = _missing(claim.roles, results) or ["firstspike figures"]
+        return Row(claim, None, "open", "", [], "not measured", [], missing)
+    notes = [note for note in (sample.note, withheld) if note]
     return Row(
         claim,
         sample,
-        claim.judge(sample),
+        "withheld" if withheld else claim.judge(sample),
         _number(sample, claim),
         [(name, _number(found, claim)) for name, found in beside],
-        _origin(sample.runs, sample.note),
+        _origin(sample.runs, *notes),
         _commands(sample.runs),
+        _missing(claim.roles, results) if len(beside) < len(claim.beside) else [],
     )
+
+
+def _missing(roles: Sequence[str], results: Results) -> list[str]:
+    """The commands that would measure what these roles lack."""
+    return [line for role in roles for line in missing(role, results)]
 
 
 def _number(sample: Sample, claim: Claim) -> str:
@@ -145,13 +159,22 @@ def _number(sample: Sample, claim: Claim) -> str:
     return f"{sample.mean:,.{digits}f} ± {deviation:,.{digits}f}"
 
 
-def _origin(runs: list[Measured], note: str = "") -> str:
-    """Whose mean it is."""
-    parts = [note] if note else []
+def _origin(runs: list[Measured], *notes: str) -> str:
+    """Whose mean it is, and whether training was cut short."""
+    parts = [note for note in (*notes, _haste(runs)) if note]
     seeds = sorted({run.seed for run in runs})
     if seeds:
         parts.append(f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}")
     return "; ".join(parts)
+
+
+def _haste(runs: list[Measured]) -> str:
+    """Which runs had fewer epochs than their commands have by default; empty if none."""
+    told = {run.place: cut for run in runs if (cut := shortness(run.run))}
+    if not told:
+        return ""
+    share = "short runs" if len(told) == len(runs) else f"{len(told)} of {len(runs)} runs short"
+    return f"{share}: {', '.join(dict.fromkeys(told.values()))}"
 
 
 def _commands(runs: list[Measured]) -> list[str]:
@@ -176,8 +199,8 @@ def _show(plate: Plate, results: Results) -> Shown:
     except ValueError as error:  # a damaged run, as above
         drawn, fault = None, str(error)
     if drawn is None:
-        return Shown(plate, None, "", [], fault)
-    return Shown(plate, drawn, _origin(drawn.runs, drawn.note), _commands(drawn.runs), "")
+        return Shown(plate, None, "", [], fault, _missing(plate.roles, results))
+    return Shown(plate, drawn, _origin(drawn.runs, drawn.note), _commands(drawn.runs), "", [])
 
 
 def _facts() -> list[tuple[str, Any]]:

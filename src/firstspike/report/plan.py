@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from firstspike.report.gather import CODING, METRICS, RAMP, STEP
+from firstspike.report.gather import CODING, METRICS, RAMP, STEP, Results
 from firstspike.runs.jobs import Job
 
 CODINGS = Job("figures", ("figures", "--out", str(CODING.parent)), str(CODING))
@@ -63,6 +63,16 @@ def plan(scale: Scale) -> list[Job]:
             job = _train(kind, f"{name}-seed{seed}", given)
             jobs += [job, _evaluate(job)]
     return jobs
+
+
+def missing(role: str, results: Results) -> list[str]:
+    """The commands that would make and measure what a role lacks; none if all was measured."""
+    if results.evaluated(role):
+        return []
+    if runs := results.groups.get(role):
+        return [f"firstspike evaluate {run.run.path} --split test" for run in runs]
+    job = next(job for job in plan(FULL) if (job.run or "").startswith(f"runs/{role}-"))
+    return [f"firstspike {' '.join(one.arguments)}" for one in (job, _evaluate(job))]
 
 
 def _train(kind: str, name: str, options: tuple[str, ...]) -> Job:

@@ -15,6 +15,7 @@ from firstspike.report.gather import gather
 from firstspike.report.plan import CODINGS, FULL, QUICK, plan, shortened
 from firstspike.runs import files, jobs
 from firstspike.runs.jobs import Job, Outcome
+from firstspike.words import counted
 
 PAGE, RECORD = "report.html", "plan.json"
 
@@ -100,7 +101,7 @@ class _Bar:
         new = outcomes[self._seen :]
         self._seen = len(outcomes)
         if kept := Counter(one.state for one in new)["kept"]:
-            self._console.print(f"{kept} jobs were finished before")
+            self._console.print(f"finished before: {counted(kept, 'job')}")
         for one in (one for one in new if one.state != "kept"):
             seconds = f" in {one.seconds:.0f} s" if one.state == "done" else f": {one.reason}"
             self._console.print(f"{one.name}: {one.state}{seconds}", soft_wrap=True)

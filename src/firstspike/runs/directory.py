@@ -19,9 +19,11 @@ import contextlib
 import hashlib
 import itertools
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from firstspike._version import __version__
@@ -34,6 +36,7 @@ if TYPE_CHECKING:  # listing runs needs no PyTorch, which takes seconds to impor
     from torch.optim import Optimizer
 
 _OPTIONS, _STATS, _SUMMARY = "options.json", "stats.jsonl", "summary.json"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LARGEST = 1 << 26  # bytes of a file of JSON
 _FIELDS = {"kind": str, "version": str, "options": dict, "shape": dict}  # of options.json
 
@@ -73,6 +76,8 @@ class RunDirectory:
             ValueError: the folder holds something, cannot be made, or an option is no JSON value.
         """
         path = Path(path)
+        if wrong := _fault_of(options):
+            raise ValueError(wrong)
         record = {
             "kind": kind,
             "version": __version__,
@@ -109,6 +114,8 @@ class RunDirectory:
         for name, kind in _FIELDS.items():
             if not isinstance(record.get(name), kind):
                 raise files.damaged(file, f"{name!r} is missing or of another type")
+        if wrong := _fault_of(record["options"] | {"kind": record["kind"]}):
+            raise files.damaged(file, wrong)
         try:
             shape = Shape.from_dict(record.pop("shape"))
         except ValueError as error:
@@ -257,6 +264,17 @@ class RunDirectory:
         return files.explained(
             file, "what was saved before is intact: make room, then resume the run"
         )
+
+
+def _fault_of(options: Mapping[str, Any]) -> str:
+    """What no option of any version or kind can be; empty if there is nothing of that."""
+    for name, value in options.items():
+        kinds = (str, NoneType) if name == "data" else (str, int, float, NoneType)
+        if not isinstance(value, kinds):
+            return f"option {name!r} cannot be {value!r:.60}"
+        if _CONTROL.search(f"{name}{value}"):  # would do something to the terminal that shows it
+            return f"option {name!r} has control characters: {value!r}"
+    return ""
 
 
 def unused_path(base: str | os.PathLike[str], stem: str) -> Path:

@@ -57,6 +57,11 @@ def held(
         _release(file, descriptor)
 
 
+def is_left(folder: Path) -> bool:
+    """Whether a process writes in a folder, or has ended there without letting go of its lock."""
+    return (folder / NAME).exists()
+
+
 def _lock(file: Path, patient: bool) -> int | None:
     """A descriptor that holds the lock; None if another one does."""
     while True:

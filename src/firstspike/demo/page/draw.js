@@ -1,10 +1,12 @@
 // Generate: samples, one of them drawn in the order of its spikes, and the walk between two.
 
 import { drawRaster, showTimes } from "/paint.js";
+import { arrows, oneTabStop } from "/keys.js";
 import { Player, still } from "/player.js";
 import { ask, attempt } from "/server.js";
 
 const $ = (id) => document.getElementById(id);
+const PART = "draw"; // whose complaints are its own
 const SAMPLES = 24;
 const STEPS = 16; // of a walk
 const RATE = 64; // time steps a second, and fewer in a short drawing
@@ -21,6 +23,7 @@ export class Drawing {
     this.number = () => Number(picker.value);
     this.network = () => networks[picker.value];
     this.player = new Player($("stage-transport"), (step) => this.#show(step), RATE);
+    for (const id of ["gallery", "walk"]) $(id).addEventListener("keydown", arrows);
     $("more").addEventListener("click", () => this.sample());
     $("walk-play").addEventListener("click", () => this.#setWalking(!this.walking));
     $("walk-place").addEventListener("input", () => {
@@ -53,7 +56,7 @@ export class Drawing {
     const { shape } = this.network();
     const digit = shape.classes[Number($("wanted").value) - 1]; // none is left out of the request
     const request = JSON.stringify({ count: SAMPLES, seed, digit });
-    const drawn = await attempt(() => ask(`sample?network=${this.number()}`, request));
+    const drawn = await attempt(() => ask(`sample?network=${this.number()}`, request), PART);
     if (!drawn) return;
     this.#setWalking(false);
     this.steps = drawn.t_max;
@@ -63,6 +66,7 @@ export class Drawing {
       this.#tile(image, `Sample ${k + 1}: draw it spike by spike`, () => this.pick(k)),
     );
     $("gallery").replaceChildren(...this.tiles);
+    oneTabStop($("gallery"));
     this.picked = [0, 1];
     await this.pick(1);
   }
@@ -89,7 +93,7 @@ export class Drawing {
   async #plan() {
     const ends = this.picked.map((k) => this.samples[k][0]);
     const request = JSON.stringify({ ends, steps: STEPS });
-    const drawn = await attempt(() => ask(`walk?network=${this.number()}`, request));
+    const drawn = await attempt(() => ask(`walk?network=${this.number()}`, request), PART);
     if (!drawn) return;
     this.walk = drawn.images;
     this.places = drawn.images.map((image, k) =>
@@ -99,6 +103,7 @@ export class Drawing {
       }),
     );
     $("walk").replaceChildren(...this.places);
+    oneTabStop($("walk"));
     $("walk-place").value = STEPS - 1;
   }
 

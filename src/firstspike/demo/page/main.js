@@ -12,6 +12,9 @@ function offer(id, part, networks) {
   networks.forEach((network, number) => {
     if (network.part === part) picker.add(new Option(network.name, number));
   });
+  // What was named itself, else a bundled one: what a folder holds may be half-trained or damaged.
+  const first = networks.findIndex((network) => network.part === part && network.first);
+  if (first >= 0) picker.value = first;
   const tell = () => ($(`${id}-about`).textContent = about(networks[picker.value]));
   if (picker.options.length) tell();
   picker.addEventListener("change", tell);
@@ -22,7 +25,8 @@ function about({ part, options, shape, provenance }) {
   const wanted = options.digit === "all" ? "all classes" : `class ${options.digit}`;
   const parts = [part === "draw" ? wanted : `${options.loss} loss`];
   parts.push(`${shape.width} × ${shape.height} pixels${shape.channels > 1 ? " in colour" : ""}`);
-  parts.push(`${options.hidden} hidden neurons`, `${options.epochs} epochs`, `seed ${options.seed}`);
+  if (options.hidden) parts.push(`${options.hidden} hidden neurons`);
+  parts.push(options.epochs === 1 ? "1 epoch" : `${options.epochs} epochs`, `seed ${options.seed}`);
   const { strict_accuracy: right, read_as_the_digit: read } = provenance?.measured ?? {};
   if (right) parts.push(`${percent(right)} of MNIST’s test images right`);
   if (read) parts.push(`${percent(read)} of samples read as meant by an independent network`);
@@ -31,7 +35,7 @@ function about({ part, options, shape, provenance }) {
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
-const { version, largest, networks } = (await attempt(() => ask("networks"))) ?? { networks: [] };
+const { version, largest, networks } = (await attempt(() => ask("networks"), "networks")) ?? { networks: [] };
 $("version").textContent = version ?? "";
 const classifier = offer("classifier", "race", networks);
 const gan = offer("gan", "draw", networks);

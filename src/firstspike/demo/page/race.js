@@ -7,6 +7,7 @@ import { drawPotentials } from "/potentials.js";
 import { ask, attempt, complain } from "/server.js";
 
 const $ = (id) => document.getElementById(id);
+const PART = "race"; // whose complaints are its own
 const RATE = 16; // steps a second, and fewer in a short race
 const SHORTEST = 2.5; // seconds of a race
 const PAUSE = 350; // milliseconds after a stroke until the race starts
@@ -59,13 +60,13 @@ export class Race {
       return this.example();
     }
     await this.run();
-    if (this.result) this.player.start();
+    this.#start();
   }
 
   /** Race a random test image. */
   async example() {
     const pick = Math.floor(Math.random() * 1e6);
-    const digit = await attempt(() => ask(`digit?network=${this.number()}&pick=${pick}`));
+    const digit = await attempt(() => ask(`digit?network=${this.number()}&pick=${pick}`), PART);
     if (!digit) return;
     const origin = `${digit.source}, image ${digit.index}, class ${digit.label}`;
     await this.read(digit.pixels, this.shape, origin);
@@ -77,21 +78,31 @@ export class Race {
     this.pad.show(pixels, shape);
     $("origin").textContent = origin;
     await this.run();
-    this.player.start();
+    this.#start();
   }
 
   clear() {
     clearTimeout(this.timer);
-    this.player.pause();
     this.pad.clear();
-    this.result = undefined;
     $("origin").textContent = "";
+    $("pad-hint").hidden = false;
+    this.#forget();
+  }
+
+  /** No picture, no answer. */
+  #forget() {
+    this.player.pause();
+    this.result = undefined;
     $("winner").className = "winner";
     $("winner").textContent = "–";
     $("sentence").textContent = "";
-    $("pad-hint").hidden = false;
     for (const name of ["step", "spikes", "additions"]) $(`fact-${name}`).textContent = "–";
     this.#show(0);
+  }
+
+  /** Play the race; where nothing spikes, there is nothing to wait for. */
+  #start() {
+    if (this.result && this.result.decision < this.result.t_max) this.player.start();
   }
 
   /** Ask for the race of what is on the pad. While an answer is awaited, only the newest counts. */
@@ -111,8 +122,10 @@ export class Race {
   async #ask() {
     const picture = await this.pad.picture();
     const number = this.number();
-    const result = await attempt(() => ask(`race?network=${number}`, picture));
-    if (result && number === this.number() && !this.pad.empty) this.#take(result);
+    const result = await attempt(() => ask(`race?network=${number}`, picture), PART);
+    if (number !== this.number() || this.pad.empty) return;
+    if (result) this.#take(result);
+    else this.#forget(); // the answer to another picture
   }
 
   #drawn() {
@@ -125,7 +138,7 @@ export class Race {
   #lifted() {
     this.timer = setTimeout(async () => {
       await this.run();
-      if (this.result) this.player.start();
+      this.#start();
     }, PAUSE);
   }
 
@@ -133,17 +146,18 @@ export class Race {
     if (!file) return;
     $("file").value = "";
     if (file.size > this.largest) {
-      complain(new Error(`${file.name} is too large; give one of ${this.largest / 1e6} MB at most`));
+      complain(new Error(`${file.name} is too large; give one of ${this.largest / 1e6} MB at most`), PART);
       return;
     }
     const number = this.number();
-    const result = await attempt(() => ask(`race?network=${number}`, file));
+    const result = await attempt(() => ask(`race?network=${number}`, file), PART);
     if (!result || number !== this.number()) return;
     this.pad.show(result.pixels, this.shape);
     $("pad-hint").hidden = true;
     $("origin").textContent = file.name;
     this.#take(result);
-    this.player.start();
+    this.#start();
+    $("winner").scrollIntoView({ block: "nearest" });
   }
 
   #acceptDrops(frame) {
@@ -225,12 +239,13 @@ export class Race {
   }
 
   #isOver(step) {
-    return this.result !== undefined && step >= Math.min(this.result.decision, this.result.t_max - 1);
+    return this.result !== undefined && !this.result.blank && step >= Math.min(this.result.decision, this.result.t_max - 1);
   }
 
   #showFacts(step) {
     if (!this.result) return;
     const { times, t_max: steps, decision } = this.result;
+    if (this.result.blank) return this.#showBlank();
     const winner = this.names[this.result.winner];
     const over = this.#isOver(step);
     const until = Math.min(step, decision);
@@ -244,6 +259,14 @@ export class Race {
     $("winner").classList.toggle("decided", over);
     $("sentence").textContent = over ? this.#sentence() : "They are off.";
     if (over && !this.player.playing) $("spoken").textContent = `${winner}. ${this.#sentence()}`;
+  }
+
+  #showBlank() {
+    $("winner").className = "winner";
+    $("winner").textContent = "–";
+    const fault = "The picture is blank: there is nothing to recognise.";
+    $("sentence").textContent = $("spoken").textContent = fault;
+    for (const name of ["step", "spikes", "additions"]) $(`fact-${name}`).textContent = "–";
   }
 
   #sentence() {

@@ -14,20 +14,25 @@ export async function ask(path, body) {
 }
 
 const fault = document.getElementById("fault");
+const faults = new Map(); // by part of the page: what works in one hides nothing of another
 
-export function complain(error) {
-  fault.textContent = error.message;
-  fault.hidden = false;
+function tell(part, message) {
+  if (message) faults.set(part, message);
+  else faults.delete(part);
+  fault.textContent = [...new Set(faults.values())].join(" ");
+  fault.hidden = !faults.size;
 }
 
-/** Run a task for the visitor: an old complaint goes, a new one is shown. */
-export async function attempt(task) {
+export const complain = (error, part) => tell(part, error.message);
+
+/** Run a task for the visitor: an old complaint of this part goes, a new one is shown. */
+export async function attempt(task, part) {
   try {
     const result = await task();
-    fault.hidden = true;
+    tell(part);
     return result;
   } catch (error) {
-    complain(error);
+    complain(error, part);
     return undefined;
   }
 }

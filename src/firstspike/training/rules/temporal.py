@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from firstspike.losses import LOSSES
+from firstspike.metrics import decide
 from firstspike.models import Classifier
 from firstspike.training.config import (
     DropoutOptions,
@@ -79,7 +80,7 @@ class TemporalLearner(Learner):
         self._optimizer.zero_grad()
         times.backward(error)
         self._optimizer.step()
-        right = (output.argmin(dim=1) == labels) & (output.amin(dim=1) < t_max)
+        right = decide(output, t_max=t_max) == labels
         return {
             "train_error": float(error.abs().sum()),
             "train_accuracy": float(right.float().mean()),
