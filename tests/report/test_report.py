@@ -247,7 +247,7 @@ def test_no_verdict_where_the_paper_counts_the_most_there_can_be(results):
 
 
 def test_short_runs_are_marked(results, tmp_path):
-    assert "short runs: 2 epochs in place of" in page._origin(results.groups["gan"])
+    assert "short runs: 2 epochs in place of" in page._origin(results.groups["step-gan"])
     whole = results.groups["aggressive-400"]
     assert page._origin(whole) == "seeds 0, 1"
     short = dict(whole[1].run.options, epochs=1)

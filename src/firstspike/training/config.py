@@ -305,7 +305,14 @@ GAN_RECIPES: dict[Recipe, GanConfig] = {  # of step neurons
 }
 
 
-_CONVOLUTIONAL_GAN: dict[str, Any] = {"network": "conv", "batch": 64, "average": 0.999}
+_CONVOLUTIONAL_GAN: dict[str, Any] = {
+    "network": "conv",
+    "batch": 64,
+    "average": 0.999,
+    "epochs": 25,
+    "generator_lr": 4e-4,
+    "discriminator_lr": 4e-4,
+}
 
 
 def _of_layers(network: str) -> dict[str, Any]:
