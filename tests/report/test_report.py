@@ -275,7 +275,11 @@ def test_what_was_not_measured_tells_the_commands(results, tmp_path):
     assert rows["Time saved against S4NN"].missing == measure
     assert rows["Spikes per image, spike-count coding"].missing == ["firstspike figures"]
     text = write(Results(), tmp_path)
-    for command in ("train gan --digit 0", "train classifier --hidden 1000", "evaluate runs/gan-0"):
+    for command in (
+        "train gan --neuron step --digit 0",
+        "train classifier --hidden 1000",
+        "evaluate runs/step-gan-0",
+    ):
         assert f"firstspike {command}" in text
     for job in plan(FULL):
         if job.run:
