@@ -20,8 +20,9 @@ from firstspike.data import Parts
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.models import LATENTS
 from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
+from firstspike.runs.directory import epoch_generator
 from firstspike.training import kinds
-from firstspike.training.gan import STEP_STATS, Gan
+from firstspike.training.gan import PREVIEW, STEP_STATS, Gan
 from firstspike.training.rules.relativistic import Game, Neurons, draw, linear_layers, paired_step
 from firstspike.training.trainer import Stats
 
@@ -201,6 +202,13 @@ class RampGan(PairedGan):
             return facts
         latents = {"latents": LATENTS, "latent_last": self.config.t_max, "latent_silent": 0.0}
         return facts | latents
+
+    def exported(self, run: Any, name: str) -> Any:
+        self.restored(run)
+        if name != "discriminator":
+            return self.artist(averaged=True)
+        self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
+        return self.judge_network()
 
     def drawer(self, network: nn.Sequential) -> SpikingNetwork:
         t_max, labels = self.config.t_max, self.labels
