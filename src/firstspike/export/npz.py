@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from firstspike.export.facts import Facts
-from firstspike.export.parts import Exportable, parts
+from firstspike.export.parts import Exportable, compact, parts
 from firstspike.nn import FirstSpikeSequential, SpikingNetwork
 from firstspike.runs import files
 
@@ -25,7 +25,7 @@ def save(path: str | os.PathLike[str], model: Exportable, *, facts: Facts | None
     Of ramp neurons it holds ``neuron``, which is ``ramp``, ``t_max``, the number of ``parts``, and
     for each `firstspike.export.parts.Part` k from 1 on ``kind_k``, ``source_k`` and whatever else
     it has: ``weight_k``, ``bias_k``, ``threshold_k``, ``beside_k``, ``stride_k`` and so on;
-    ``examples/numpy_ramp.py`` runs it.
+    ``examples/numpy_ramp.py`` runs it. Weights are int8 where they fit.
 
     Args:
         path: the file, replaced if it is there.
@@ -64,5 +64,5 @@ def _ramp_arrays(model: SpikingNetwork) -> dict[str, Any]:
         has = {name: value for name, value in vars(part).items() if name != "options"}
         for name, value in (has | part.options).items():
             if value is not None:
-                arrays[f"{name}_{number}"] = value
+                arrays[f"{name}_{number}"] = compact(value) if name == "weight" else value
     return {name: np.asarray(value) for name, value in arrays.items()}

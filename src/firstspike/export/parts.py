@@ -78,6 +78,12 @@ def decides(row: list[Part]) -> bool:
     return row[-1].kind == "dense" and row[-1].threshold is not None
 
 
+def compact(weight: NDArray[Any]) -> NDArray[Any]:
+    """Weights as int8 if that is what they are, see `firstspike.models.quantized_ramps`."""
+    small = weight.clip(-127, 127).astype(np.int8)
+    return small if (small == weight).all() else weight
+
+
 def _add_all(
     found: list[Part], modules: Iterable[tuple[str, nn.Module]], source: int, prefix: str
 ) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from firstspike.export.facts import Facts
 from firstspike.export.graph import Graph
-from firstspike.export.parts import Part, decides, parts
+from firstspike.export.parts import Part, compact, decides, parts
 from firstspike.nn import SpikingNetwork
 
 _IMAGE = "channels", "height", "width"
@@ -109,7 +109,7 @@ def _add_part(graph: Graph, part: Part, found: list[str], number: int, t_max: in
         if part.kind == "earliest":
             return graph.node("MaxPool", [levels], name, **sides)
         return graph.node("LpPool", [levels], name, p=1, **sides)  # sums, for levels are positive
-    inputs = [levels, graph.constant(f"weight_{number}", part.weight, part.weight.dtype)]
+    inputs = [levels, _weight(graph, part.weight, number)]
     if part.bias is not None:
         inputs.append(graph.constant(f"bias_{number}", part.bias * t_max, part.bias.dtype))
     own = name if part.beside is None else f"own_{number}"
@@ -118,6 +118,16 @@ def _add_part(graph: Graph, part: Part, found: list[str], number: int, t_max: in
     else:
         graph.node(_MAPS[part.kind], inputs, own, **_sides(part))
     return own if part.beside is None else graph.node("Add", [own, found[part.beside]], name)
+
+
+def _weight(graph: Graph, weight: Any, number: int) -> str:
+    """Weights, as int8 in the file where they fit."""
+    small = compact(weight)
+    name = graph.constant(f"weight_{number}", small, small.dtype)
+    if small.dtype == weight.dtype:
+        return name
+    wide = "DOUBLE" if weight.dtype == np.float64 else "FLOAT"
+    return graph.cast(wide, name, f"weights_{number}")
 
 
 def _sides(part: Part) -> dict[str, Any]:
