@@ -54,7 +54,7 @@ def evaluate(request: Evaluate) -> None:
         found = evaluate_network(
             model, images, model.t_max, add_pj=request.add_pj, mac_pj=request.mac_pj
         )
-        save_network_figures(folder, found, images)
+        save_network_figures(folder, found, model, images)
         record = found.as_dict()
     elif isinstance(trainer, DenseTraining):
         record = _dense_record(trainer, images, request)
