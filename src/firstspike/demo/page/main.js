@@ -22,7 +22,10 @@ function about({ part, options, shape, provenance }) {
   const wanted = options.digit === "all" ? "all classes" : `class ${options.digit}`;
   const parts = [part === "draw" ? wanted : `${options.loss} loss`];
   parts.push(`${shape.width} × ${shape.height} pixels${shape.channels > 1 ? " in colour" : ""}`);
-  parts.push(`${options.hidden} hidden neurons`, `${options.epochs} epochs`, `seed ${options.seed}`);
+  const ramps = options.neuron === "ramp" ? "ramp neurons " : "";
+  if (part === "race" && (options.network ?? "dense") !== "dense") parts.push(`${ramps}${options.network}`);
+  else parts.push(`${options.hidden} hidden ${ramps || "neurons"}`.trim());
+  parts.push(`${options.epochs} epochs`, `seed ${options.seed}`);
   const { strict_accuracy: right, read_as_the_digit: read } = provenance?.measured ?? {};
   if (right) parts.push(`${percent(right)} of MNIST’s test images right`);
   if (read) parts.push(`${percent(read)} of samples read as meant by an independent network`);
