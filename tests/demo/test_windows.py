@@ -88,6 +88,7 @@ def test_runs_of_ramp_classifiers_are_offered_and_raced(tmp_path):
     api = Api(networks.Shelf(offers))
     picture = api.digit(Request({"network": "0", "pick": "3"}))
     image = np.array(picture["pixels"], np.uint8).reshape(28, 28)
+    image.flags.writeable = False  # as pictures of a request are
     model = api.shelf.classifier(0)
     assert isinstance(model, NetworkClassifier)
     assert race(model, image)["window"] == 64 and race(model, image)["t_max"] == 4 * 64
