@@ -74,22 +74,32 @@ def test_a_classifier_of_ramp_neurons_is_exported(firstspike, tmp_path, network)
     assert code == cli.USAGE_ERROR and "neither a clock nor windows" in err
 
 
-@pytest.mark.parametrize("part", ["generator", "discriminator"])
-def test_the_networks_of_a_gan_of_ramp_neurons_are_exported(firstspike, tmp_path, part):
-    run = untrained.run(tmp_path / "run", "gan", neuron="ramp", digit="3")
-    gan = load_gan(run)
-    code, out, err = firstspike("export", "run", "a.onnx", "--part", part)
-    sizes = {"generator": "100-8-784", "discriminator": "784-8-2"}[part]
-    assert (code, out, err) == (0, f"SpikingNetwork {sizes}: a.onnx\n", "")
-    rng = torch.Generator().manual_seed(0)
-    latents = gan.latents(5, rng)
-    if part == "generator":
-        drawn = 1 - onnx_outputs("a.onnx", latents)["times_2"] / gan.config.t_max
-        np.testing.assert_array_equal(drawn.reshape(5, 28, 28), gan.sample(latents))
-        return
-    images = gan.artist(averaged=True)(latents)
-    got = onnx_outputs("a.onnx", images)
-    assert set(got["class"]) <= {0, 1} and (got["times_2"] < gan.config.t_max).any(axis=1).all()
+RAMP_GANS = {
+    "dense": ({"digit": "3"}, "100-8-784", "784-8-2", 1),
+    "told": ({"digit": "all", "conditional": True}, "110-8-784", "784-8-20", 10),
+    "conv": ({"digit": "3", "network": "conv", "channels": 4}, "100-196-2c4-1c4", "1-2c4-4c4-2", 1),
+}
+
+
+@pytest.mark.parametrize("name", RAMP_GANS)
+def test_the_networks_of_a_gan_of_ramp_neurons_are_exported(firstspike, tmp_path, name):
+    options, generator, discriminator, pairs = RAMP_GANS[name]
+    gan = load_gan(untrained.run(tmp_path / "run", "gan", neuron="ramp", **options))
+    for part, sizes in (("generator", generator), ("discriminator", discriminator)):
+        code, out, err = firstspike("export", "run", f"{part}.onnx", "--part", part)
+        assert (code, out, err) == (0, f"SpikingNetwork {sizes}: {part}.onnx\n", "")
+    firstspike("export", "run", "a.npz", "--part", "discriminator")
+    with np.load("a.npz") as arrays:
+        assert (arrays["pairs"], arrays["labels"]) == (pairs, 0)
+    latents, t_max = gan.latents(5, torch.Generator().manual_seed(0)), gan.config.t_max
+    drawn = onnx_outputs("generator.onnx", latents)
+    pixels = drawn[max(output for output in drawn if output.startswith("times_"))]
+    np.testing.assert_allclose(  # a rounding may move a spike by a step
+        1 - pixels.reshape(5, 28, 28) / t_max, gan.sample(latents), atol=1.01 / t_max
+    )
+    judged = onnx_outputs("discriminator.onnx", torch.from_numpy(pixels).reshape(5, 784))
+    assert judged["potentials"].shape == (5, 2 * pairs) and judged["class"].max() < 2 * pairs
+    assert ((judged["potentials"] > 0) & (judged["potentials"] < 1)).all(), "all in the window"
 
 
 def test_what_cannot_be_exported(firstspike, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,13 @@ def add(graph: Graph, model: SpikingNetwork, facts: Facts) -> None:
 
 def _input_sizes(row: list[Part], facts: Facts) -> list[int | str]:
     """What the network takes of one sample: flat where a dense layer comes first."""
-    first = next(part for part in row if part.kind not in ("flatten", "unflatten"))
-    if row[0].kind in ("flatten", "dense", "unflatten"):
-        sizes: list[int | str] = ["inputs"]
-        if first.kind == "dense" and first.weight is not None:
-            sizes = [first.weight.shape[1]]
-        return sizes
+    first = row[1] if row[0].kind == "flatten" and len(row) > 1 else row[0]
+    if first.kind == "unflatten":
+        return [math.prod(first.options["shape"])]
+    if first.kind == "dense" and first.weight is not None:
+        return [first.weight.shape[1]]
+    if row[0].kind == "flatten":
+        return ["inputs"]
     channels, height, width = (facts.get(name, name) for name in _IMAGE)
     if first.weight is not None:
         inside = first.options["groups"] if first.kind == "convolution" else 1

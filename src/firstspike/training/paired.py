@@ -197,11 +197,11 @@ class RampGan(PairedGan):
         return latents.round()
 
     def facts(self, name: str) -> dict[str, Any]:
-        facts = super().facts(name) | {"digit": self.config.digit, "labels": self.labels}
-        if name == "discriminator":
-            return facts
+        facts = super().facts(name) | {"digit": self.config.digit}
+        if name == "discriminator":  # it has outputs for each class, and no inputs that tell one
+            return facts | {"labels": 0, "pairs": max(1, self.labels)}
         latents = {"latents": LATENTS, "latent_last": self.config.t_max, "latent_silent": 0.0}
-        return facts | latents
+        return facts | {"labels": self.labels} | latents
 
     def exported(self, run: Any, name: str) -> Any:
         self.restored(run)
