@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # matplotlib is slow to import
 
 _COLORS = {"input": "tab:blue", "hidden": "tab:green", "output": "tab:red"}
 _FEW, _SMALL, _LARGE = 50, 9, 30  # up to so many neurons, spikes are large; square points
+_DEEP = 5  # layers from which on each has less room
 _ROW = 1.1  # least height of a layer, in inches
 _WINDOW = "0.94"  # shade of a layer's window
 _MOST_NAMES = 12  # classes whose names find room beside the output's axis
@@ -61,7 +62,8 @@ def raster(
     figure = new_figure(8.6, max(5.4, _ROW * len(times)))
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1, 3.2))[0]
     _draw_image(left.subplots(), np.asarray(image), None if label is None else names[label])
-    panels = right.subplots(len(times), sharex=True, height_ratios=[3] * (len(times) - 1) + [2])
+    heights = [3] * (len(times) - 1) + [2 if len(times) < _DEEP else 5]  # names need some room
+    panels = right.subplots(len(times), sharex=True, height_ratios=heights)
     layers = ["input", *["hidden"] * (len(times) - 2), "output"]
     for axes, layer, start, spikes in zip(panels, layers, starts, times, strict=True):
         _draw_spikes(axes, layer, np.where(spikes < t_max, start + spikes, np.inf), decision)
