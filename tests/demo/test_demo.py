@@ -89,6 +89,15 @@ def test_a_sample_is_what_the_generator_draws(tmp_path):
     assert drawing.sample(network, 5, seed=4)["images"] != told["images"]
 
 
+def test_a_convolutional_generator_s_layers_are_told_flat(tmp_path):
+    gan = networks.load(untrained_run(tmp_path / "run", "gan", neuron="ramp", network="conv"))
+    [image] = drawing.sample(gan, 1, seed=5)["images"]
+    assert len(image) == 4 and len(image[0]) == LATENTS and len(image[-1]) == 784
+    latents = torch.tensor([image[0]], dtype=torch.float32)
+    drawn = 1 - np.array(image[-1]).reshape(1, 28, 28) / gan.config.t_max
+    np.testing.assert_allclose(gan.sample(latents), drawn, atol=1e-6)
+
+
 def test_a_walk_goes_from_one_latent_to_the_other(tmp_path):
     first = [0, 10, T_MAX, 40] * (LATENTS // 4)
     last = [0, 20, 3, T_MAX] * (LATENTS // 4)

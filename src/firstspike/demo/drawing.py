@@ -64,7 +64,8 @@ def draw(gan: Any, latents: Tensor) -> dict[str, Any]:
         ``images``, for each the spike times of all layers, the latent first and the pixels last,
         t_max for silence; ``t_max``.
     """
-    layer_times = [times.int().tolist() for times in gan.artist(averaged=True).layer_times(latents)]
+    drawn = gan.artist(averaged=True).layer_times(latents)
+    layer_times = [times.flatten(1).int().tolist() for times in drawn]
     images = [list(image) for image in zip(*layer_times, strict=True)]
     return {"images": images, "t_max": gan.config.t_max}
 
