@@ -51,7 +51,8 @@ def bundle(run: RunDirectory, target: Path) -> dict[str, Any]:
         The provenance that was written.
 
     Raises:
-        ValueError: the run has not ended, or was not trained on the bundled MNIST.
+        ValueError: the run has not ended, or was not trained on the bundled MNIST, or is a
+            classifier of ramp neurons.
     """
     if run.options.get("data") is not None:
         raise ValueError(f"{run.path}: trained on {run.options['data']}; give a run on MNIST")
@@ -60,8 +61,10 @@ def bundle(run: RunDirectory, target: Path) -> dict[str, Any]:
     if isinstance(network, Gan):
         measured = measure_gan(network)
         parts = {name: network.networks[name] for name in (drawing_part(network),)}
-    else:
+    elif isinstance(network, Classifier):
         measured, parts = measure_classifier(network), {"model": network}
+    else:
+        raise ValueError(f"{run.path}: ramp neurons; of classifiers, only step neurons are bundled")
     folder = target / name_of(run)
     options = files.read(run.path / "options.json")
     shutil.rmtree(folder, ignore_errors=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import untrained
 from idx import SMALL, idx_bytes, write_digits, write_noise
 from PIL import Image
 
@@ -23,6 +24,7 @@ from firstspike.data import load_images
 from firstspike.drawing.grids import as_pixels
 from firstspike.evaluation.features import digit_probabilities
 from firstspike.models.quantized import quantize
+from firstspike.models.quantized_ramps import quantize_ramps
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.loading import load_classifier
@@ -368,6 +370,24 @@ def test_a_classifier_is_evaluated_with_8_bit_weights(firstspike, classifiers):
     right = (decided.classes == test.labels).double().mean()
     assert metrics["strict_accuracy"] == pytest.approx(right.item())
     assert metrics["total_spikes"] == pytest.approx(decided.spikes.sum().item() / len(test))
+
+
+def test_a_classifier_of_ramp_neurons_is_evaluated_with_8_bit_weights(
+    firstspike, classifiers, tmp_path
+):
+    data = str(classifiers[0].parent / "data")
+    run = untrained.run(tmp_path / "run", "classifier", neuron="ramp", network="4c3p2-8", data=data)
+    code, _, err = firstspike("evaluate", run.path, "--split", "test", "--quantized")
+    assert (code, err) == (0, "")
+    folder = run.path / "evaluation-test-int8"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    test = load_images(data, "test")
+    decided = quantize_ramps(load_classifier(run)).classify(test.images)
+    right = (decided.classes == test.labels).double().mean()
+    assert metrics["strict_accuracy"] == pytest.approx(right.item())
+    assert metrics["total_spikes"] == pytest.approx(decided.spikes.sum().item() / len(test))
+    figures = {file.name for file in folder.glob("*.png")}
+    assert figures == {f"{n}.png" for n in ("per-class", "deadline", "confusion", "raster")}
 
 
 @pytest.mark.parametrize(

@@ -355,6 +355,7 @@ def test_what_is_not_bundled(tmp_path, monkeypatch, capsys):
         ([other_data], "give a run on MNIST"),
         ([unfinished], "not there yet"),
         (twice, "several runs of one name"),
+        ([finished(tmp_path / "ramp", "classifier", neuron="ramp").path], "only step neurons"),
         ([untrained_run(tmp_path / "ann", "ann-gan", epoch=None).path], "does not spike"),
     ):
         with pytest.raises(SystemExit, match="2"):

@@ -321,6 +321,21 @@ def test_other_sizes_colours_and_classes_fit_the_page(open_page, tmp_path):
         expect(page.locator("#wanted")).to_be_hidden()
 
 
+def test_ramp_neurons_race_through_their_windows(open_page, tmp_path):
+    run = untrained.run(tmp_path / "a", "classifier", neuron="ramp", network="4c3p2-8")
+    with serving(Shelf(given([run.path])[0])) as other:
+        page = open_page(url=other.url)
+        index = int(re.search(r"image (\d+)", page.locator("#origin").inner_text())[1])
+        told = race(other.api.shelf.classifier(0), load_mnist("test").images[index].numpy())
+        expect(page.locator("#winner")).to_have_text(str(told["winner"]))
+        expect(page.locator("#fact-steps")).to_have_text("of 256")  # four windows of 64
+        expect(page.locator("#fact-spikes")).to_have_text(f"{sum(told['spikes']):,}")
+        expect(page.locator("#fact-additions")).to_have_text(f"{told['additions']:,}")
+        expect(page.locator("#classifier-about")).to_contain_text("ramp neurons 4c3p2-8")
+        page.locator("#race-transport input").fill("63")  # the input's window ends
+        expect(page.locator("#fact-spikes")).to_have_text(f"{told['spikes'][0]:,}")
+
+
 def test_everything_can_be_reached_and_has_a_name(open_page):
     page = open_page()
     nameless = page.evaluate(

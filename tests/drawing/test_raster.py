@@ -31,6 +31,27 @@ def test_a_tie_and_silence_are_told():
     assert [len(axes.collections[0].get_offsets()) for axes in silent.axes[1:]] == [3, 3, 0]
 
 
+def test_windows_follow_one_another(tmp_path):
+    figure = raster([[0]], LAYERS, 10, windowed=True)
+    panels = figure.axes[1:]
+    shown = [axes.collections[0].get_offsets().tolist() for axes in panels]
+    assert shown == [[[0, 0], [3, 1], [9, 2]], [[12, 0], [17, 1], [15, 2]], [[25, 1]]]
+    spans = [axes.patches[0].get_corners()[[0, 2], 0].tolist() for axes in panels]
+    assert spans == [[0, 10], [10, 20], [20, 30]]
+    assert [axes.lines[0].get_xdata()[0] for axes in panels] == [25, 25, 25]
+    assert "decision at step 25 of 30: class 1" in texts(figure)
+    assert pixels(figure, tmp_path).std() > 0
+    silent = raster([[0]], [*LAYERS[:2], np.array([10.0, 10])], 10, windowed=True)
+    assert any("no output spike in 30 time steps" in text for text in texts(silent))
+
+
+def test_deep_networks_get_room():
+    layers = [LAYERS[0], *[LAYERS[1]] * 18, LAYERS[2]]
+    figure = raster([[0]], layers, 10, windowed=True)
+    assert figure.get_figheight() > 20 > raster([[0]], LAYERS, 10).get_figheight()
+    assert "decision at step 195 of 200: class 1" in texts(figure)
+
+
 def test_a_network_without_hidden_neurons_has_a_raster():
     assert len(raster([[0]], [LAYERS[0], LAYERS[2]], 10).axes) == 3
 

@@ -23,6 +23,7 @@ from firstspike.evaluation.networks import evaluate_network
 from firstspike.extras import require
 from firstspike.models.networks import NetworkClassifier, at_t_max
 from firstspike.models.quantized import quantize
+from firstspike.models.quantized_ramps import quantize_ramps
 from firstspike.nn import SpikingNetwork
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
@@ -63,7 +64,7 @@ def evaluate(request: Evaluate) -> None:
         decided = found = evaluate_network(
             model, images, model.t_max, add_pj=request.add_pj, mac_pj=request.mac_pj
         )
-        save_network_figures(folder, found, images)
+        save_network_figures(folder, found, model, images)
         record = found.as_dict()
     elif isinstance(trainer, DenseTraining):
         record = _dense_record(trainer, images, request)
@@ -90,8 +91,10 @@ def _dense_record(trainer: DenseTraining, images: ImageSet, request: Evaluate) -
     }
 
 
-def _quantized(model: nn.Sequential, run: RunDirectory) -> models.Classifier:
-    """The same spikes as of the int8 network, which has no layers to look into."""
+def _quantized(model: nn.Sequential, run: RunDirectory) -> models.Classifier | SpikingNetwork:
+    """The same spikes as of the int8 network, in floats that hold whole numbers."""
+    if isinstance(model, SpikingNetwork):
+        return quantize_ramps(model)
     if not isinstance(model, models.Classifier):
         raise ValueError(f"--quantized {run.path}: does not spike; give a spiking classifier")
     return quantize(model).as_float()

@@ -18,10 +18,10 @@ from firstspike.drawing.weights import filters
 from firstspike.evaluation import fidelity
 from firstspike.evaluation.classifiers import ClassifierReport, DecisionReport, layer_times
 from firstspike.evaluation.comparison import side_names
-from firstspike.evaluation.networks import NetworkReport
+from firstspike.evaluation.networks import NetworkReport, input_times
 from firstspike.evaluation.samples import Reference, Samples
 from firstspike.evaluation.sides import Evaluated, Side
-from firstspike.nn import FirstSpikeSequential
+from firstspike.nn import FirstSpikeSequential, SpikingNetwork
 
 if TYPE_CHECKING:  # matplotlib is slow to import
     from matplotlib.figure import Figure
@@ -94,18 +94,20 @@ def save_classifier_figures(
 
 
 def save_network_figures(
-    folder: str | os.PathLike[str], report: NetworkReport, images: ImageSet
+    folder: str | os.PathLike[str], report: NetworkReport, model: SpikingNetwork, images: ImageSet
 ) -> list[Path]:
     """Draw the figures of a classifier of any layers into a folder.
 
         per-class.png    decision step and spikes of each class
         deadline.png     accuracy against the steps of the last window
         confusion.png    confusion matrix
+        raster.png       the first image racing through the network, window after window
 
     Args:
         folder: made if it is not there; each file is replaced as a whole or not at all.
         report: of `firstspike.evaluation.networks.evaluate_network`.
-        images: where the names of classes come from.
+        model: the network that it is about.
+        images: where the image of the raster and the names of classes come from.
 
     Raises:
         ValueError: a file cannot be written.
@@ -113,6 +115,7 @@ def save_network_figures(
     classes = list(images.names)
     drawn = _draw_reports({"this run": report}, classes)
     drawn["confusion"] = decisions.confusion(report.confusion, classes)
+    drawn["raster"] = _draw_windows(model, images, classes)
     paths = [Path(folder, f"{stem}.png") for stem in drawn]
     for path, figure in zip(paths, drawn.values(), strict=True):
         figures.save(path, figure)
@@ -221,6 +224,19 @@ def _as_seen(weight: Tensor, shape: tuple[int, ...], name: str) -> Any:
             )
         weight = weight.unflatten(1, shape)
     return weight.numpy()
+
+
+def _draw_windows(model: SpikingNetwork, images: ImageSet, classes: Sequence[str]) -> Figure:
+    with torch.no_grad():
+        times = model.layer_times(input_times(model, images.images[:1]))
+    return raster(
+        images.images[0].numpy(),
+        [layer[0].flatten().cpu().numpy() for layer in times],
+        model.t_max,
+        int(images.labels[0]),
+        classes,
+        windowed=model.windowed,
+    )
 
 
 def _draw_raster(

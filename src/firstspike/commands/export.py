@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from tyro.conf import Positional, arg
 
@@ -13,7 +13,7 @@ from firstspike.training import kinds
 
 if TYPE_CHECKING:  # the command line starts without PyTorch
     from firstspike.export.facts import Facts
-    from firstspike.nn import FirstSpikeSequential
+    from firstspike.export.parts import Exportable
 
 Format = Literal["nir", "npz", "onnx"]
 Part = Literal["generator", "discriminator"]
@@ -51,28 +51,50 @@ class Export:
             nir.save(out, model, portable=self.portable, facts=facts)
         else:
             (npz if kind == "npz" else onnx).save(out, model, facts=facts)
-        print(f"{type(model).__name__} {'-'.join(map(str, model.sizes))}: {out}")
+        print(f"{type(model).__name__} {_sizes(model)}: {out}")
         if kind == "nir" and not self.portable:
             print("for Norse, SpikingJelly, snnTorch or sinabs: --portable, see docs/nir.md")
 
 
-def _network(run: RunDirectory, part: Part | None) -> tuple[FirstSpikeSequential, Facts]:
+def _network(run: RunDirectory, part: Part | None) -> tuple[Exportable, Facts]:
     """The network of a run that is asked for, and what its file tells of it.
 
     ValueError if there is none that spikes.
     """
-    from firstspike.nn import FirstSpikeSequential
+    from firstspike.nn import FirstSpikeSequential, SpikingNetwork
     from firstspike.training.loading import build_trainer
 
-    draws = kinds.find(run.kind, run.path).draws
-    if draws == (part is None):
-        remedy = "give --part generator or discriminator" if draws else "leave --part out"
+    kind = kinds.find(run.kind, run.path)
+    if kind.draws == (part is None):
+        remedy = "give --part generator or discriminator" if kind.draws else "leave --part out"
         raise ValueError(f"{run.path}: a {run.kind} run; {remedy}")
     name = {"generator": "average", "discriminator": "discriminator", None: "model"}[part]
     trainer = build_trainer(run)
-    model = trainer.networks.get(name)
-    if not isinstance(model, FirstSpikeSequential):
-        fault = "has no such network" if kinds.find(run.kind).spikes else "does not spike"
-        raise ValueError(f"{run.path}: a {run.kind} run, which {fault}; give another one")
-    trainer.restored(run, name)
+    if not kind.spikes:
+        raise ValueError(f"{run.path}: a {run.kind} run, which does not spike; give another one")
+    model = trainer.exported(run, name)
+    if not isinstance(model, (FirstSpikeSequential, SpikingNetwork)):
+        raise ValueError(f"{run.path}: a {run.kind} run has no such network; give another one")
     return model, trainer.facts(name)
+
+
+def _sizes(model: Exportable) -> str:
+    """Neurons of a dense network, layer by layer, or channels behind those of its input."""
+    from firstspike.nn import FirstSpikeSequential, SpikingLayer
+
+    if isinstance(model, FirstSpikeSequential):
+        return "-".join(map(str, model.sizes))
+    layers = [one for one in model.modules() if isinstance(one, SpikingLayer)]
+    sizes = [str(_first_size(layers[0])), *map(_size, layers)]
+    return "-".join(sizes)
+
+
+def _size(layer: Any) -> str:
+    """Neurons of a dense layer, or channels and kernel of a convolution, as in ``--network``."""
+    if hasattr(layer, "out_features"):
+        return str(layer.out_features)
+    return f"{layer.out_channels}c{layer.kernel_size[0]}"
+
+
+def _first_size(layer: Any) -> int:
+    return int(layer.in_features if hasattr(layer, "in_features") else layer.in_channels)

@@ -16,6 +16,7 @@ from typing import Any
 
 from firstspike.data import ImageSet, idx
 from firstspike.models import Classifier
+from firstspike.models.networks import NetworkClassifier
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.shape import MNIST
@@ -23,6 +24,8 @@ from firstspike.training import kinds
 from firstspike.training.gan import Gan
 from firstspike.training.loading import build_trainer
 from firstspike.training.trainer import Trainer
+
+Network = Classifier | NetworkClassifier | Gan
 
 BUNDLED = Path(__file__).parent / "_models"
 PROVENANCE = "provenance.json"
@@ -72,7 +75,17 @@ class Offer:
     def as_dict(self) -> dict[str, Any]:
         """What the page tells about it, as JSON values."""
         options = self.run.options
-        kept = ("digit", "conditional", "hidden", "loss", "epochs", "seed", "recipe")
+        kept = (
+            "digit",
+            "conditional",
+            "neuron",
+            "network",
+            "hidden",
+            "loss",
+            "epochs",
+            "seed",
+            "recipe",
+        )
         return {
             "kind": self.run.kind,
             "part": self.part,
@@ -92,7 +105,7 @@ class Shelf:
 
     def __init__(self, offers: list[Offer]) -> None:
         self.offers = offers
-        self._loaded: dict[Path, tuple[int, Classifier | Gan]] = {}
+        self._loaded: dict[Path, tuple[int, Network]] = {}
         self._lock = threading.Lock()
 
     def offer(self, number: int, part: str) -> Offer:
@@ -102,10 +115,10 @@ class Shelf:
         wanted = {"race": "classifier", "draw": "generator"}[part]
         raise ValueError(f"network {number}: there is no {wanted} of this number")
 
-    def classifier(self, number: int) -> Classifier:
+    def classifier(self, number: int) -> Classifier | NetworkClassifier:
         """The classifier with this number. ValueError if there is none, or it cannot be loaded."""
         network = self._network(self.offer(number, "race").run)
-        assert isinstance(network, Classifier)
+        assert isinstance(network, (Classifier, NetworkClassifier))
         return network
 
     def gan(self, number: int) -> Gan:
@@ -118,7 +131,7 @@ class Shelf:
         assert isinstance(network, Gan)
         return network
 
-    def _network(self, run: RunDirectory) -> Classifier | Gan:
+    def _network(self, run: RunDirectory) -> Network:
         """The network as of the newest checkpoint: a run may be in training."""
         age = _age(run)
         with self._lock:
@@ -128,7 +141,7 @@ class Shelf:
             return known[1]
 
 
-def load(run: RunDirectory) -> Classifier | Gan:
+def load(run: RunDirectory) -> Network:
     """The network of a run that spikes, of a GAN only what draws with its trained weights.
 
     Raises:
@@ -140,8 +153,8 @@ def load(run: RunDirectory) -> Classifier | Gan:
     if (run.path / PROVENANCE).exists():  # bundled: it has only the one that draws
         draws = [n for n in draws if (run.path / "checkpoint" / f"{n}.safetensors").exists()]
     trainer.restored(run, *(draws if part == "draw" else ()))
-    network = trainer if part == "draw" else trainer.model
-    assert isinstance(network, (Classifier, Gan))
+    network = trainer if part == "draw" else trainer.result()
+    assert isinstance(network, (Classifier, NetworkClassifier, Gan))
     return network
 
 
@@ -217,8 +230,6 @@ def _given(path: Path) -> Offer:
         fault = "has no part on the page" if kind.spikes else "does not spike"
         raise ValueError(f"{path}: a {run.kind} run, which {fault}; give one that does")
     kind.read(run.options, path)
-    if kind.demo == "race" and run.options.get("neuron") == "ramp":
-        raise ValueError(f"{path}: a classifier of ramp neurons; the page shows step neurons only")
     if not run.has_checkpoint():
         raise ValueError(f"{path}: no checkpoint yet; wait until its first epoch has ended")
     return Offer(run, str(path))

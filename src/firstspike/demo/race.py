@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from firstspike.coding import encode
+from firstspike.demo import windows
 from firstspike.metrics import decide, spike_stats
 from firstspike.models import Classifier
+from firstspike.models.networks import NetworkClassifier
 from firstspike.nn import FirstSpikeLinear
 
 _DIGITS = 4  # behind the decimal point of a potential, in thresholds
 
 
 @torch.no_grad()
-def race(model: Classifier, image: NDArray[np.uint8]) -> dict[str, Any]:
+def race(model: Classifier | NetworkClassifier, image: NDArray[np.uint8]) -> dict[str, Any]:
     """The race of the output neurons to their first spike.
 
     Args:
@@ -32,8 +34,12 @@ def race(model: Classifier, image: NDArray[np.uint8]) -> dict[str, Any]:
         layer and ``additions`` until then; ``times``, the spike times of each layer, the input's
         first, t_max for silence; ``potentials`` of the output neurons in thresholds
         [t_max][classes], had none fired; ``macs``, multiply-adds of a dense network of this size;
-        ``t_max`` and ``delay``; ``blank``, whether no pixel holds any ink.
+        ``t_max`` and ``delay``; ``reach``, the additions of a spike of each layer but the last;
+        ``window``, the steps of a layer's window, which step neurons share; ``blank``, whether no
+        pixel holds any ink.
     """
+    if isinstance(model, NetworkClassifier):
+        return windows.race(model, image)
     layers = model.layers
     last, t_max = layers[-1], layers[0].t_max
     times = encode(image.reshape(1, -1), t_max).to(layers[0].weight)
@@ -52,6 +58,8 @@ def race(model: Classifier, image: NDArray[np.uint8]) -> dict[str, Any]:
         "potentials": _in_thresholds(output_potentials(last, layer_times[-2]), last.threshold),
         "macs": sum(layer.weight.numel() for layer in layers),
         "t_max": t_max,
+        "window": t_max,
+        "reach": [layer.out_features for layer in layers],
         "delay": last.delay,
         "blank": not image.any(),
     }

@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # matplotlib is slow to import
 
 _COLORS = {"input": "tab:blue", "hidden": "tab:green", "output": "tab:red"}
 _FEW, _SMALL, _LARGE = 50, 9, 30  # up to so many neurons, spikes are large; square points
+_DEEP = 5  # layers from which on each has less room
+_ROW = 1.1  # least height of a layer, in inches
+_WINDOW = "0.94"  # shade of a layer's window
 _MOST_NAMES = 12  # classes whose names find room beside the output's axis
 
 
@@ -26,8 +29,12 @@ def raster(
     t_max: int = T_MAX,
     label: int | None = None,
     names: Sequence[str] = (),
+    *,
+    windowed: bool = False,
 ) -> Figure:
     """An image, and the spikes of every layer until the first of the output.
+
+    Layers of ramp neurons answer in windows, one after the other: each layer's window is shaded.
 
     Args:
         image: [height, width] or, in colour, [3, height, width]; 0 is black.
@@ -35,6 +42,8 @@ def raster(
         t_max: number of time steps; silence.
         label: the true class, for the title.
         names: of the classes, one for each output neuron; their numbers if none are given.
+        windowed: whether times are local to a window of ``t_max`` steps of each layer, as those of
+            ramp neurons are; the input's comes first.
 
     Raises:
         ValueError: ``image``, ``layer_times``, ``label`` or ``names`` do not fit.
@@ -47,19 +56,25 @@ def raster(
     if label is not None and not 0 <= label < outputs:
         raise ValueError(f"label must lie in 0..{outputs - 1}, got {label}")
     names = names or [str(number) for number in range(outputs)]
-    decision = float(times[-1].min())
-    figure = new_figure(8.6, 5.4)
+    starts = [number * t_max if windowed else 0 for number in range(len(times))]
+    end = starts[-1] + t_max
+    decision = starts[-1] + float(times[-1].min())
+    figure = new_figure(8.6, max(5.4, _ROW * len(times)))
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1, 3.2))[0]
     _draw_image(left.subplots(), np.asarray(image), None if label is None else names[label])
-    panels = right.subplots(len(times), sharex=True, height_ratios=[3] * (len(times) - 1) + [2])
+    heights = [3] * (len(times) - 1) + [2 if len(times) < _DEEP else 5]  # names need some room
+    panels = right.subplots(len(times), sharex=True, height_ratios=heights)
     layers = ["input", *["hidden"] * (len(times) - 2), "output"]
-    for axes, layer, spikes in zip(panels, layers, times, strict=True):
-        _draw_spikes(axes, layer, np.where(spikes < t_max, spikes, np.inf), decision)
-    end = max(decision, 1)
-    panels[-1].set(xlabel="time step", ylabel="class", xlim=(-0.03 * end, 1.03 * end))
+    for axes, layer, start, spikes in zip(panels, layers, starts, times, strict=True):
+        _draw_spikes(axes, layer, np.where(spikes < t_max, start + spikes, np.inf), decision)
+        if windowed:
+            axes.axvspan(start, start + t_max, color=_WINDOW, zorder=0)
+    reach = max(decision, 1)
+    panels[-1].set(xlabel="time step", ylabel="class", xlim=(-0.03 * reach, 1.03 * reach))
     whole_numbers(panels[-1].xaxis)
     _name_outputs(panels[-1], names)
-    right.suptitle(_outcome(times[-1], t_max, names), fontsize="medium", parse_math=False)
+    outcome = _outcome(times[-1], decision, end, names)
+    right.suptitle(outcome, fontsize="medium", parse_math=False)
     return figure
 
 
@@ -103,10 +118,9 @@ def _name_outputs(axes: Axes, names: Sequence[str]) -> None:
         whole_numbers(axes.yaxis)
 
 
-def _outcome(output: NDArray[Any], t_max: int, names: Sequence[str]) -> str:
+def _outcome(output: NDArray[Any], decision: float, end: int, names: Sequence[str]) -> str:
     """What came of the race, in words."""
-    decision = output.min()
-    if decision == t_max:
-        return f"no output spike in {t_max} {STEPS}: the largest potential decides"
-    winners = " and ".join(names[winner] for winner in (output == decision).nonzero()[0])
-    return f"decision at step {int(decision)} of {t_max}: class {winners}"
+    if decision == end:
+        return f"no output spike in {end} {STEPS}: the largest potential decides"
+    winners = " and ".join(names[winner] for winner in (output == output.min()).nonzero()[0])
+    return f"decision at step {int(decision)} of {end}: class {winners}"

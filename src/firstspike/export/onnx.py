@@ -1,9 +1,11 @@
 """Networks as ONNX files.
 
-ONNX has no events, so a layer becomes what its equations say for all time steps at once: inputs as
-a raster, their weights added up along time, and the first step above the threshold (eq. 1-2 of
-arXiv 2106.15420). Potentials add up in float64: spike times are those of `firstspike.fire`, unless
-the rounding of a potential decides. The cost is that of a time-stepped simulation.
+ONNX has no events. A layer of step neurons becomes what its equations say for all time steps at
+once: inputs as a raster, their weights added up along time, and the first step above the threshold
+(eq. 1-2 of arXiv 2106.15420), in float64, at the cost of a time-stepped simulation. A layer of ramp
+neurons becomes one linear map, a floor and a clip, at the cost of a dense network
+(`firstspike.export.ramp_onnx`). Spike times are those of the library, unless the rounding of a
+potential decides.
 """
 
 from __future__ import annotations
@@ -14,21 +16,26 @@ from typing import Any
 
 import numpy as np
 
+from firstspike.export import ramp_onnx
 from firstspike.export.facts import CODING, Facts, plain
+from firstspike.export.graph import Graph
+from firstspike.export.parts import Exportable
 from firstspike.extras import require
-from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
+from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential, SpikingNetwork
 from firstspike.runs import files
 
 OPSET, IR = 17, 8  # of 2022, which all runtimes of today read
 
 
-def save(
-    path: str | os.PathLike[str], model: FirstSpikeSequential, *, facts: Facts | None = None
-) -> None:
+def save(path: str | os.PathLike[str], model: Exportable, *, facts: Facts | None = None) -> None:
     """Write a network as an ONNX file.
 
-    Its input ``times`` [batch, in] and its outputs ``times_1``, ``times_2``, ..., one for each
-    layer [batch, out], are float32 spike times; the layer's ``t_max`` means silent.
+    Its input ``times`` and its outputs ``times_1``, ``times_2``, ..., one for each layer of
+    neurons, are float32 spike times; ``t_max`` means silent. They are [batch, neurons], or
+    [batch, channels, height, width] behind and before convolutions. Where the last layer is dense,
+    ``potentials`` [batch, neurons] are those of its neurons when all inputs have come, had none
+    fired, and ``class`` [batch], int64, is what `firstspike.decide` makes of both: the first output
+    spike, and where there is none, the largest potential.
 
     Args:
         path: the file, replaced if it is there.
@@ -36,7 +43,8 @@ def save(
         facts: further metadata, such as ``classes``; see `firstspike.export.facts`.
 
     Raises:
-        ValueError: the package onnx is missing, or the file cannot be written.
+        ValueError: the package onnx is missing, the network holds what such a file cannot say, or
+            it cannot be written.
     """
     require("onnx", "onnx", purpose="ONNX")
     import onnx
@@ -47,20 +55,21 @@ def save(
         files.replace(path, content)
 
 
-def _model(onnx: Any, model: FirstSpikeSequential, facts: Facts) -> Any:
-    helper, layers = onnx.helper, model.layers
-    graph = _Graph(onnx)
-    outputs = []
-    times = "times"
-    for number, layer in enumerate(layers, 1):
-        times = _add_layer(graph, times, layer, number)
-        outputs.append(_spikes(onnx, times, layer.out_features))
-    inputs = [_spikes(onnx, "times", layers[0].in_features)]
-    body = helper.make_graph(graph.nodes, "firstspike", inputs, outputs, graph.constants)
+def _model(onnx: Any, model: Exportable, facts: Facts) -> Any:
+    helper, graph = onnx.helper, Graph(onnx)
+    own: dict[str, Any] = {"coding": CODING, "t_max": model.t_max}
+    if isinstance(model, SpikingNetwork):
+        ramp_onnx.add(graph, model, facts)
+        own["neuron"] = "ramp"
+    else:
+        _add_steps(graph, model)
+        own["delay"] = model.delay
+    body = helper.make_graph(
+        graph.nodes, "firstspike", graph.inputs, graph.outputs, graph.constants
+    )
     result = helper.make_model(
         body, ir_version=IR, opset_imports=[helper.make_opsetid("", OPSET)], producer_name=__name__
     )
-    own = {"coding": CODING, "t_max": layers[0].t_max, "delay": layers[0].delay}
     helper.set_model_props(
         result, {name: str(fact) for name, fact in plain({**facts, **own}).items()}
     )
@@ -68,34 +77,16 @@ def _model(onnx: Any, model: FirstSpikeSequential, facts: Facts) -> Any:
     return result
 
 
-def _spikes(onnx: Any, name: str, count: int) -> Any:
-    kind = onnx.TensorProto.FLOAT
-    return onnx.helper.make_tensor_value_info(name, kind, ["batch", count])
+def _add_steps(graph: Graph, model: FirstSpikeSequential) -> None:
+    times = graph.take("times", [model.layers[0].in_features])
+    for number, layer in enumerate(model.layers, 1):
+        times, potentials = _add_layer(graph, times, layer, number)
+        graph.give(times, [layer.out_features])
+    graph.decide(times, potentials, layer.out_features, model.t_max)
 
 
-class _Graph:
-    """Nodes and constants, as they come; each method returns the name of what it adds."""
-
-    def __init__(self, onnx: Any) -> None:
-        self._onnx = onnx
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def constant(self, name: str, value: Any, dtype: Any = np.float64) -> str:
-        array = np.asarray(value, dtype)
-        self.constants.append(self._onnx.numpy_helper.from_array(array, name))
-        return name
-
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        self.nodes.append(self._onnx.helper.make_node(kind, inputs, [output], **attributes))
-        return output
-
-    def cast(self, kind: str, value: str, output: str) -> str:
-        return self.node("Cast", [value], output, to=getattr(self._onnx.TensorProto, kind))
-
-
-def _add_layer(graph: _Graph, times: str, layer: FirstSpikeLinear, number: int) -> str:
-    """Add a layer to the graph; the name of its spike times [batch, out]."""
+def _add_layer(graph: Graph, times: str, layer: FirstSpikeLinear, number: int) -> tuple[str, str]:
+    """Add a layer; the names of its spike times and of its last potentials, [batch, out] both."""
 
     def at(name: str) -> str:
         return f"{name}_{number}"
@@ -120,8 +111,9 @@ def _add_layer(graph: _Graph, times: str, layer: FirstSpikeLinear, number: int) 
     first = graph.node("ArgMax", [flags], at("first"), axis=1, keepdims=0)
     highest = graph.node("ReduceMax", [flags], at("highest"), axes=[1], keepdims=0)
     silent = graph.constant(at("t_max"), layer.t_max, np.float32)
+    last = graph.constant(at("last"), layer.t_max - 1, np.int64)
     return graph.node(
         "Where",
         [graph.cast("BOOL", highest, at("fired")), graph.cast("FLOAT", first, at("step")), silent],
         at("times"),
-    )
+    ), graph.node("Gather", [potential, last], at("final"), axis=1)

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 
-from firstspike.coding import ImageLike, encode
+from firstspike.coding import ImageLike, as_images, encode
 from firstspike.counts import count
 from firstspike.metrics import decide
 from firstspike.models.paper import Classification
@@ -156,7 +156,7 @@ class NetworkClassifier(SpikingNetwork):
 
     def times_of(self, images: ImageLike) -> Tensor:
         """Spike times of images in the shape that the first layer takes."""
-        pixels = torch.as_tensor(images)
+        pixels = as_images(images)
         first: Any = self[0] if not isinstance(self[0], nn.Flatten) else self[1]
         times = encode(pixels, self.t_max).to(next(self.parameters()))
         if isinstance(first, FirstSpikeConv2d) and times.ndim == 3:

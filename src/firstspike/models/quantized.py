@@ -19,7 +19,7 @@ from firstspike.coding import ImageLike, as_images, encode, shade_times
 from firstspike.models import Classification, Classifier
 from firstspike.nn import FirstSpikeLinear
 
-_LARGEST = 127  # of an 8-bit weight; -128 is left out, so that the range is symmetric
+LARGEST = 127  # of an 8-bit weight; -128 is left out, so that the range is symmetric
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def _quantize(layer: FirstSpikeLinear, name: str) -> QuantizedLayer:
     bias = start.detach().cpu().double().numpy()
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise ValueError(f"model must have finite weights and biases, but those of {name} are not")
-    threshold, scale = _threshold_and_scale(layer.threshold, float(np.abs(weight).max()), name)
-    rows = np.ascontiguousarray(np.round(weight.T / scale).clip(-_LARGEST, _LARGEST), np.int8)
+    threshold, scale = threshold_and_scale(layer.threshold, float(np.abs(weight).max()), name)
+    rows = np.ascontiguousarray(np.round(weight.T / scale).clip(-LARGEST, LARGEST), np.int8)
     steps = np.round(bias / scale).clip(-HEADROOM, HEADROOM).astype(np.int32)
     result = QuantizedLayer(rows, steps, threshold, scale)
     if _bound(result) >= HEADROOM:
@@ -139,15 +139,15 @@ def _quantize(layer: FirstSpikeLinear, name: str) -> QuantizedLayer:
     return result
 
 
-def _threshold_and_scale(threshold: float, largest: float, name: str) -> tuple[int, float]:
+def threshold_and_scale(threshold: float, largest: float, name: str) -> tuple[int, float]:
     """A whole number for the threshold and what 1 is worth, for weights up to ``largest``."""
     largest = largest or abs(threshold) or 1.0
     if threshold == 0:
-        return 0, largest / _LARGEST
-    steps = math.floor(_LARGEST * abs(threshold) / largest)
+        return 0, largest / LARGEST
+    steps = math.floor(LARGEST * abs(threshold) / largest)
     if steps == 0:
         raise ValueError(
-            f"model must have weights up to {_LARGEST} times the threshold, but {name} has one of "
+            f"model must have weights up to {LARGEST} times the threshold, but {name} has one of "
             f"{largest:g} at threshold {threshold:g}"
         )
     return int(math.copysign(steps, threshold)), abs(threshold) / steps

@@ -122,11 +122,16 @@ class FirstSpikeLinear(SpikingLayer):
         self.reset_parameters()
 
     @property
-    def neuron(self) -> Neuron:  # type: ignore[override]
+    def neuron(self) -> Neuron:
         """Of the layer, as its attributes are now."""
         if self._own is not None:
             return self._own
         return StepNeuron(self.threshold, self.delay, self.silent, self.impl)
+
+    @neuron.setter
+    def neuron(self, neuron: Neuron) -> None:
+        assert self._own is not None, "step neurons are made of the layer's attributes"
+        self._own = neuron
 
     @torch.no_grad()
     def reset_parameters(self) -> None:

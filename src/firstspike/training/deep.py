@@ -130,6 +130,9 @@ class RampTraining(DeepTraining):
         low, high = self.model.output_window.tolist()  # type: ignore[operator]
         return networks.deployed(self.model, low, high).eval().requires_grad_(False)
 
+    def exported(self, run: Any, name: str) -> Any:
+        return self.restored(run).result() if name in self.networks else None
+
     @torch.no_grad()
     def measure(self, images: Tensor, labels: Tensor) -> Stats:
         network, t_max = self.result(), self.model.t_max

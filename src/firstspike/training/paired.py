@@ -20,8 +20,9 @@ from firstspike.data import Parts
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.models import LATENTS
 from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
+from firstspike.runs.directory import epoch_generator
 from firstspike.training import kinds
-from firstspike.training.gan import STEP_STATS, Gan
+from firstspike.training.gan import PREVIEW, STEP_STATS, Gan
 from firstspike.training.rules.relativistic import Game, Neurons, draw, linear_layers, paired_step
 from firstspike.training.trainer import Stats
 
@@ -200,11 +201,18 @@ class RampGan(PairedGan):
         return float(self.config.t_max / 2)
 
     def facts(self, name: str) -> dict[str, Any]:
-        facts = super().facts(name) | {"digit": self.config.digit, "labels": self.labels}
-        if name == "discriminator":
-            return facts
+        facts = super().facts(name) | {"digit": self.config.digit}
+        if name == "discriminator":  # it has outputs for each class, and no inputs that tell one
+            return facts | {"labels": 0, "pairs": max(1, self.labels)}
         latents = {"latents": LATENTS, "latent_last": self.config.t_max, "latent_silent": 0.0}
-        return facts | latents
+        return facts | {"labels": self.labels} | latents
+
+    def exported(self, run: Any, name: str) -> Any:
+        self.restored(run)
+        if name != "discriminator":
+            return self.artist(averaged=True)
+        self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
+        return self.judge_network()
 
     def drawer(self, network: nn.Sequential) -> SpikingNetwork:
         t_max, labels = self.config.t_max, self.labels

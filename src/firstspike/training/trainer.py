@@ -180,6 +180,14 @@ class Trainer:
         """
         return self.shape.as_dict()
 
+    def exported(self, run: Any, name: str) -> Any:
+        """The network of this name, with a run's weights, as other programs use it; None if none.
+
+        Raises:
+            ValueError: the run has no checkpoint, or one of another architecture.
+        """
+        return self.restored(run, name).networks[name] if name in self.networks else None
+
     def restored(self, run: Any, *names: str) -> Self:
         """This, with the weights of a run's checkpoint; of the named networks only, if any."""
         chosen = {name: self.networks[name] for name in names or self.networks}

@@ -25,7 +25,9 @@ function about({ part, options, shape, provenance }) {
   const wanted = options.digit === "all" ? "all classes" : `class ${options.digit}`;
   const parts = [part === "draw" ? wanted : `${options.loss} loss`];
   parts.push(`${shape.width} × ${shape.height} pixels${shape.channels > 1 ? " in colour" : ""}`);
-  if (options.hidden) parts.push(`${options.hidden} hidden neurons`);
+  const ramps = options.neuron === "ramp" ? "ramp neurons " : "";
+  if ((options.network ?? "dense") !== "dense") parts.push(`${ramps}${options.network}`);
+  else if (options.hidden) parts.push(`${options.hidden} hidden ${ramps || "neurons"}`.trim());
   parts.push(options.epochs === 1 ? "1 epoch" : `${options.epochs} epochs`, `seed ${options.seed}`);
   const { strict_accuracy: right, read_as_the_digit: read } = provenance?.measured ?? {};
   if (right) parts.push(`${percent(right)} of MNIST’s test images right`);

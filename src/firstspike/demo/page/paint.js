@@ -83,11 +83,11 @@ export function moment({ pen, box, x }, step, name) {
  * @param layers [{name, times, share}], share of the height
  * @param step spikes up to here are seen; later ones that come by `limit`, not yet
  */
-export function drawRaster(canvas, layers, steps, last, step, limit) {
+export function drawRaster(canvas, layers, steps, last, step, limit, window = steps) {
   const view = plot(canvas, last);
   const { pen, box, x } = view;
   const inks = { seen: colour("ink"), fresh: colour("spike"), faint: colour("faint") };
-  const gap = 10;
+  const gap = Math.min(10, 40 / layers.length);
   const height = box.bottom - box.top - gap * (layers.length - 1);
   let top = box.top;
   for (const { name, times, share } of layers) {
@@ -96,7 +96,7 @@ export function drawRaster(canvas, layers, steps, last, step, limit) {
     pen.fillRect(box.left, top, box.right - box.left, band);
     pen.fillStyle = colour("soft");
     pen.textAlign = "right";
-    pen.fillText(name, box.left - 6, top + 11);
+    if (band + gap >= 12) pen.fillText(name, box.left - 6, top + 11);
     const size = Math.min(5, Math.max(2.2, (0.7 * band) / times.length));
     times.forEach((time, k) => {
       if (time >= steps || time > last || (time > step && time <= limit)) return;
@@ -106,5 +106,6 @@ export function drawRaster(canvas, layers, steps, last, step, limit) {
     });
     top += band + gap;
   }
+  for (let start = window; start < last; start += window) moment(view, start, "soft");
   moment(view, step, "spike");
 }

@@ -10,6 +10,7 @@ const $ = (id) => document.getElementById(id);
 const PART = "race"; // whose complaints are its own
 const RATE = 16; // steps a second, and fewer in a short race
 const SHORTEST = 2.5; // seconds of a race
+const LONGEST = 8; // seconds of a race over several windows
 const PAUSE = 350; // milliseconds after a stroke until the race starts
 const LOWEST = -1; // potential at the left end of a lane, in thresholds, if none goes below
 const FEW = 12; // lanes that stand one below the other in full height
@@ -187,6 +188,7 @@ export class Race {
     const last = $("whole").checked ? steps - 1 : Math.min(steps - 1, Math.max(24, Math.ceil(1.35 * end)));
     this.lowest = Math.min(LOWEST, ...this.result.potentials.slice(0, end + 1).flat());
     this.player.rate = Math.min(RATE, Math.max(1, end / SHORTEST));
+    if (this.result.window < steps) this.player.rate = Math.max(RATE, end / LONGEST);
     this.player.range(last, end);
     this.player.seek(end);
   }
@@ -216,13 +218,13 @@ export class Race {
     this.#showLanes(step);
     this.#showFacts(step);
     drawPotentials($("potentials"), this.result ?? {}, Number(this.player.slider.max), step, this.names);
-    const { times = [[], [], []], t_max: steps = 256, decision = 0 } = this.result ?? {};
+    const { times = [[], [], []], t_max: steps = 256, window = steps, decision = 0 } = this.result ?? {};
     const shares = [0.45, ...times.slice(2).map(() => 0.35 / (times.length - 2)), 0.2];
     const names = ["pixels", ...times.slice(2).map(() => "hidden"), "output"];
     const layers = times.map((layer, k) => ({ name: names[k], times: layer, share: shares[k] }));
-    drawRaster($("raster"), layers, steps, Number(this.player.slider.max), step, decision);
-    const seen = times[0].length ? times[0] : Array(valuesOf(this.shape)).fill(steps);
-    showTimes($("seen"), seen, this.shape, steps, step);
+    drawRaster($("raster"), layers, steps, Number(this.player.slider.max), step, decision, window);
+    const seen = times[0].length ? times[0] : Array(valuesOf(this.shape)).fill(window);
+    showTimes($("seen"), seen, this.shape, window, step);
   }
 
   #showLanes(step) {
@@ -244,13 +246,13 @@ export class Race {
 
   #showFacts(step) {
     if (!this.result) return;
-    const { times, t_max: steps, decision } = this.result;
+    const { times, t_max: steps, decision, reach } = this.result;
     if (this.result.blank) return this.#showBlank();
     const winner = this.names[this.result.winner];
     const over = this.#isOver(step);
     const until = Math.min(step, decision);
     const spikes = times.map((layer) => count(layer, until, steps));
-    const additions = spikes.slice(0, -1).reduce((sum, n, k) => sum + n * times[k + 1].length, 0);
+    const additions = Math.round(spikes.slice(0, -1).reduce((sum, n, k) => sum + n * reach[k], 0));
     $("fact-step").textContent = until;
     $("fact-spikes").textContent = group(spikes.reduce((sum, n) => sum + n));
     $("fact-additions").textContent = group(additions);

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstspike.export.facts import CODING, Facts, plain
+from firstspike.export.parts import Exportable
 from firstspike.extras import require
 from firstspike.models import Classifier
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
@@ -23,7 +24,7 @@ Array = NDArray[Any]
 
 def save(
     path: str | os.PathLike[str],
-    model: FirstSpikeSequential,
+    model: Exportable,
     *,
     portable: bool = False,
     facts: Facts | None = None,
@@ -32,16 +33,22 @@ def save(
 
     Args:
         path: the file, replaced if it is there.
-        model: its layers, all with the same ``t_max`` and ``delay``.
+        model: layers of step neurons, all with the same ``t_max`` and ``delay``.
         portable: write what more simulators read. Spike times stay the same but for the rounding of
             scaled weights.
         facts: further metadata, such as ``classes``; see `firstspike.export.facts`.
 
     Raises:
-        ValueError: the package nir is missing, layers differ in ``t_max`` or ``delay``, a portable
-            file cannot hold the biases, or the file cannot be written.
+        ValueError: the package nir is missing, the network is one of ramp neurons, layers differ in
+            ``t_max`` or ``delay``, a portable file cannot hold the biases, or the file cannot be
+            written.
     """
     nir, path = import_nir(), Path(path)
+    if not isinstance(model, FirstSpikeSequential):
+        raise ValueError(
+            "model must be a FirstSpikeSequential of step neurons: NIR has neither a clock nor "
+            "windows, which ramp neurons need (docs/nir.md); write .npz or ONNX"
+        )
     graph = _graph(nir, model, portable, facts or {})
     content = io.BytesIO()  # HDF5 ends the process if a disk is full
     nir.write(content, graph)
