@@ -36,6 +36,8 @@ class Generate:
     """Walk from one random latent to another in this many images; one walk a row."""
     averaged: bool = True
     """Draw with the average of the generator's weights over training."""
+    device: str = "cpu"
+    """Where ramp networks and dense twins draw: cpu, cuda, mps or the like, or auto."""
 
     def __call__(self) -> None:
         _generate(self)
@@ -48,9 +50,11 @@ def _generate(request: Generate) -> None:
     import torch
 
     from firstspike.runs.directory import RunDirectory
+    from firstspike.training import devices
     from firstspike.training.loading import load_gan
 
-    gan = load_gan(RunDirectory.open(request.run))
+    devices.find(request.device)  # complains before work starts
+    gan = devices.moved(load_gan(RunDirectory.open(request.run)), request.device)
     rng = torch.Generator().manual_seed(request.seed)
     count, steps = request.count, request.interpolate
     if steps is not None:

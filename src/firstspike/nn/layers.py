@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
-from firstspike.nn.connections import Patches, SpikingLayer
+from firstspike.nn.connections import Patches, SpikingLayer, in_full_precision
 from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, neuron_of
 from firstspike.ops import Silent, fire
 from firstspike.ops.backends import impls
@@ -143,13 +142,11 @@ class FirstSpikeLinear(SpikingLayer):
     def linear(self, values: Tensor, weight: Tensor) -> Tensor:
         return nn.functional.linear(values, weight)
 
+    def biased(self, values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return nn.functional.linear(values, weight, bias)
+
     def patches(self, times: Tensor) -> Patches:
         return times, self.weight, lambda fired: fired
-
-    def drive(self, levels: Tensor) -> Tensor:
-        if self.norm is None and self.bias is not None:
-            return nn.functional.linear(levels, self.weight, self.bias * self.t_max)
-        return super().drive(levels)
 
     def forward(self, times: Tensor) -> Tensor:
         if self._own is not None:
@@ -184,7 +181,7 @@ class FirstSpikeLinear(SpikingLayer):
         """
         if self._own is not None:
             return super().final_potential(times)
-        with _in_full_precision(times):
+        with in_full_precision(times):
             arrived: Tensor = _Arrived.apply(times, self.t_max - self.delay)
             arrived = arrived.to(self.weight.dtype)
             rows = self.weight.t()
@@ -311,14 +308,6 @@ def by_output(module: ModuleT) -> ModuleT:
         if isinstance(layer, FirstSpikeLinear):
             layer.weight.data = layer.weight.detach().contiguous()
     return module
-
-
-def _in_full_precision(times: Tensor) -> AbstractContextManager[Any]:
-    """Nothing is rounded in here: a potential that autocast has rounded is another decision."""
-    kind = times.device.type
-    if times.is_meta or not torch.is_autocast_enabled(kind):
-        return nullcontext()
-    return torch.autocast(kind, enabled=False)
 
 
 class _Arrived(torch.autograd.Function):

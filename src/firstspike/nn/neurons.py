@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from firstspike.ops import fire
+from firstspike.times import check_t_max
 
 
 class Neuron(Protocol):
@@ -103,7 +104,13 @@ class RampNeuron:
         return t_max - self.levels(layer.drive(t_max - times), t_max)
 
     def levels(self, drive: Tensor, t_max: int) -> Tensor:
-        """Levels 0..t_max, whole, from potentials in steps: ``t_max`` times the potential."""
+        """Levels 0..t_max, whole, from potentials in steps: ``t_max`` times the potential.
+
+        Raises:
+            ValueError: the dtype of the potentials does not hold all levels: float16 holds them up
+                to 2048, bfloat16 up to 256.
+        """
+        check_t_max(t_max, drive.dtype)
         levels: Tensor = _Ramp.apply(drive, self.threshold, t_max, self.leak)
         return levels
 
