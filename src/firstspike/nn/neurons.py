@@ -127,8 +127,8 @@ class _Ramp(torch.autograd.Function):
 
     @staticmethod
     def forward(drive, threshold, t_max, leak):  # type: ignore[no-untyped-def]
-        levels = drive.clone() if threshold == 1 else drive / threshold
-        return torch.nn.functional.hardtanh_(levels.floor_(), 0.0, float(t_max))
+        levels = drive.floor() if threshold == 1 else (drive / threshold).floor_()
+        return torch.nn.functional.hardtanh_(levels, 0.0, float(t_max))
 
     @staticmethod
     def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
