@@ -123,6 +123,8 @@ class Trainer:
     def on(self, device: torch.device) -> Self:
         """This, with its networks moved to a device, see `firstspike.training.devices`.
 
+        Before a checkpoint is loaded or a step taken: what optimisers know by then stays behind.
+
         Raises:
             ValueError: they run on the CPU only.
         """
@@ -131,8 +133,13 @@ class Trainer:
                 f"device must be cpu, got {device}: kernels of step neurons run on the CPU only; "
                 "ramp neurons and dense twins run anywhere"
             )
+        moved: dict[Tensor, Tensor] = {}  # some devices take other parameters, some the same
         for network in self.networks.values():
-            network.to(device)  # optimisers hold on to the same parameters
+            before = list(network.parameters())
+            moved |= zip(before, network.to(device).parameters(), strict=True)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["params"] = [moved[parameter] for parameter in group["params"]]
         return self
 
     def check(self, images: ImageSet) -> None:
