@@ -12,6 +12,9 @@ import pytest
 import torch
 from idx import write_digits
 
+import firstspike as fs
+import firstspike.counts
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = {file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("_")}
 
@@ -85,6 +88,61 @@ def test_peers(run, monkeypatch):
     assert "dense compiled: not compiled: RuntimeError: no compiler" in printed
     for name in ("firstspike, default recipe", "firstspike, gradients of the paper"):
         assert min(row(printed, name)) > 0
+
+
+def test_layers(run, tmp_path):
+    """Ours are checked against the dense layers before anything is timed."""
+    printed = run("layers", "--threads", 1, "--batch", 4, "--json", tmp_path / "figures.json")
+    assert printed.count("linear 784-400") == 2
+    found = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    assert len(found["alone"]) == len(found["in a network"]) == 8
+    for place in ("alone", "in a network"):
+        for ratios in found[place].values():
+            assert min(ratios.values()) > 0
+
+
+def test_counters(monkeypatch, capsys):
+    """In an environment of the peers it fails where a count differs; here they may be missing."""
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.setattr(sys, "argv", ["counters.py", "--images", "1"])
+    threads = torch.get_num_threads()
+    runpy.run_path(str(FOLDER / "counters.py"), run_name="__main__")
+    torch.set_num_threads(threads)
+    lines = [line for line in capsys.readouterr().out.splitlines() if " neurons, " in line]
+    assert len(lines) >= 8
+    assert all("left out: " in line or "equal on 1 of 1" in line for line in lines)
+
+
+def test_stepping_as_the_peers_do_gives_our_spikes(monkeypatch):
+    """With neurons of our own in the place of the peers'."""
+    monkeypatch.syspath_prepend(FOLDER)
+    script = runpy.run_path(str(FOLDER / "counters.py"))
+
+    def plain(threshold, strict):
+        state = {"potential": 0.0, "fired": 0.0}
+
+        def step(current):
+            state["potential"] = potential = state["potential"] + current
+            above = (potential > threshold if strict else potential >= threshold).float()
+            spikes = above * (1 - state["fired"])
+            state["fired"] = torch.maximum(above, torch.as_tensor(state["fired"]))
+            return spikes
+
+        return step
+
+    image = fs.load_mnist("test").images[:1]
+    for network in script["networks"]().values():
+        t_max, times = network.t_max, fs.encode(image, network.t_max).unsqueeze(1)
+        traces = network.traces(times)
+        layers = [script["Layer"](module, plain) for module in network.layers]
+        for layer in layers:
+            layer.start()
+        raster = (times == torch.arange(t_max).view(-1, 1, 1, 1, 1)).float()
+        size = [torch.zeros_like(trace.times) for trace in traces[1:]]
+        run = script["run_windows" if network.windowed else "run_steps"]
+        with torch.no_grad():
+            found = [run(layers, raster, size), *(layer.spikes for layer in layers)]
+        assert found == fs.counts.count(network, traces).spikes[0].tolist()
 
 
 def test_scaling(run, tmp_path):

@@ -50,6 +50,8 @@ def test_numpy_decides_as_firstspike_where_nothing_spikes(tmp_path):
     decided = export(tmp_path, shift=0.15)
     assert "by the largest potential" in decided and "at step" in decided
     assert run(EXAMPLES / "numpy_only.py", *ARGUMENTS["numpy_only"], cwd=tmp_path) == decided
+
+
 @pytest.mark.parametrize("shift", [1.0, -9.0])  # of the outputs, all of which are silent with one
 def test_numpy_runs_ramp_networks(tmp_path, shift):
     torch.manual_seed(0)

@@ -142,6 +142,7 @@ def jittered(times: Tensor, deviation: float, t_max: int, rng: torch.Generator) 
         rng: gives the moves.
     """
     noise = (torch.randn(times.shape, dtype=times.dtype, generator=rng) * deviation).round()
+    noise = noise.to(times.device)  # drawn on the CPU: the same on any device
     place = times.detach()
     moved = times + ((place + noise).clamp(0, t_max) - place)
     return torch.where(times < t_max, moved, times)

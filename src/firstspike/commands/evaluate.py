@@ -38,6 +38,8 @@ class Evaluate:
     """Classifiers: picojoules of a multiplication and an addition."""
     averaged: bool = True
     """GANs: draw with the average of the generator's weights over training."""
+    device: str = "cpu"
+    """Where ramp networks and dense twins run: cpu, cuda, mps or the like, or auto."""
 
     def __call__(self) -> None:
         if not self.runs:

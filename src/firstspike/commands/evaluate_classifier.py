@@ -27,6 +27,7 @@ from firstspike.models.quantized_ramps import quantize_ramps
 from firstspike.nn import SpikingNetwork
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
+from firstspike.training import devices
 from firstspike.training.deep import DenseTraining
 from firstspike.training.loading import load_classifier, load_trainer
 from firstspike.training.trainer import Trainer
@@ -42,7 +43,8 @@ def evaluate(request: Evaluate) -> None:
     if len(request.runs) > 1 or len(request.against) > 1:
         raise ValueError(f"{request.runs[0]}: a classifier; evaluate one, --against one other")
     run = RunDirectory.open(request.runs[0])
-    trainer = load_trainer(run)
+    devices.find(request.device)  # complains before work starts
+    trainer = devices.moved(load_trainer(run), request.device)
     model = trainer.result()
     images = _unseen(trainer, run, request.split)
     name = f"evaluation-{request.split}{'-int8' if request.quantized else ''}"

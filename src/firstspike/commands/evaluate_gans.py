@@ -25,6 +25,7 @@ from firstspike.evaluation.sides import (
 )
 from firstspike.extras import require
 from firstspike.runs import files
+from firstspike.training import devices
 from firstspike.training.gan import Part
 from firstspike.words import counted
 
@@ -74,7 +75,9 @@ def evaluate(request: Evaluate) -> None:
     if request.t_max is not None:
         raise ValueError(f"--t-max {request.runs[0]}: is for classifiers; leave it out")
     folders, against = list(request.runs), list(request.against)
-    evaluate_gans(folders, against, request.split, request.out, averaged=request.averaged)
+    devices.find(request.device)  # complains before work starts
+    how: dict[str, Any] = {"averaged": request.averaged, "device": request.device}
+    evaluate_gans(folders, against, request.split, request.out, **how)
 
 
 def evaluate_gans(
@@ -84,6 +87,7 @@ def evaluate_gans(
     out: Path | None,
     *,
     averaged: bool,
+    device: str = "cpu",
 ) -> None:
     """Measure runs of GANs one by one, then all together.
 
@@ -94,7 +98,8 @@ def evaluate_gans(
     digits = common_digits(found, part)
     place = f"evaluation-{part}{'' if averaged else '-raw'}"
     console = Console(highlight=False)
-    sides = [_measured(side, digits, part, place, console, averaged) for side in found]
+    how = {"averaged": averaged, "device": device}
+    sides = [_measured(side, digits, part, place, console, how) for side in found]
     other = sides[1] if against else None
     folder = out or folders[0] / place
     comparison = compare(sides[0], other, part)
@@ -107,7 +112,12 @@ def evaluate_gans(
 
 
 def _measured(
-    side: Found, digits: Sequence[str], part: Part, place: str, console: Console, averaged: bool
+    side: Found,
+    digits: Sequence[str],
+    part: Part,
+    place: str,
+    console: Console,
+    how: dict[str, Any],
 ) -> Side:
     """Measure the runs of one side and leave with each what was found."""
     measured: Side = {}
@@ -115,7 +125,7 @@ def _measured(
         measured[seed] = []
         for digit in digits:
             run = of_seed[digit]
-            one = evaluate_run(run, digit, part, averaged=averaged)
+            one = evaluate_run(run, digit, part, **how)
             folder = run.path / place / (digit if run.options.get("conditional") else "")
             save_sample_figures(folder, one.samples, one.reference)
             files.save_json(folder / "metrics.json", one.record)

@@ -42,6 +42,8 @@ class Generate:
     (docs/tutorial-gan.md says what it costs)."""
     averaged: bool = True
     """Draw with the average of the generator's weights over training."""
+    device: str = "cpu"
+    """Where ramp networks and dense twins draw: cpu, cuda, mps or the like, or auto."""
 
     def __call__(self) -> None:
         _generate(self)
@@ -53,7 +55,10 @@ def _generate(request: Generate) -> None:
     _check(request, out)
     import torch
 
-    gan = _load(request)
+    from firstspike.training import devices
+
+    devices.find(request.device)  # complains before work starts
+    gan = devices.moved(_load(request), request.device)
     rng = torch.Generator().manual_seed(request.seed)
     count, steps = request.count, request.interpolate
     if steps is not None:

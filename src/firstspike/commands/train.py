@@ -42,6 +42,9 @@ class Place:
     log: str | None = None
     """Also tell each epoch to a logger: tensorboard, csv, or the dotted path of a function that
     takes the run's folder and gives a logger as of Lightning Fabric."""
+    device: str = "cpu"
+    """Where ramp networks and dense twins train: cpu, cuda, mps or the like, or auto, which is an
+    accelerator if there is one. Step networks train on the CPU."""
     dry_run: bool = False
     """Print the resolved options as JSON and stop."""
 
@@ -169,7 +172,9 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
     import torch
 
     from firstspike.commands.progress import TrainingBar
-    from firstspike.training import loop
+    from firstspike.training import devices, loop
+
+    devices.find(place.device)  # complains before data are read
 
     if kind.draws:
         # A step is so small that a second thread gains nothing on idle cores and, on busy ones,
@@ -179,6 +184,7 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
     parts = trainer_class.load_data(config)
     images = parts.training
     trainer = trainer_class.make(config, images.shape if run is None else run.shape)
+    devices.moved(trainer, place.device)
     trainer.check(images)
     is_new, made = run is None, []
     if run is None:

@@ -35,6 +35,7 @@ from firstspike.runs import files, jobs, loggers
 from firstspike.runs.directory import RunDirectory, unused_path
 from firstspike.runs.jobs import Job, Outcome
 from firstspike.shape import MNIST, Shape, in_short
+from firstspike.training import kinds
 from firstspike.training.config import GanOptions
 from firstspike.training.kinds import Kind
 from firstspike.words import counted
@@ -143,12 +144,24 @@ def run(kind: Kind, config: Any, place: SetPlace) -> None:
     if place.dry_run:
         print(json.dumps({"digits": wanted.digits, **wanted.options}, indent=2))
         return
+    if place.device != "cpu":
+        _check_device(kind, wanted, place.device)
     if place.resume is None:
         wanted.begin()
     try:
-        train_set(wanted, place.log)
+        train_set(wanted, place.log, place.device)
     except KeyboardInterrupt as stop:
         raise Stopped(resumption(kind, wanted.path)) from stop
+
+
+def _check_device(kind: Kind, wanted: DigitSet, device: str) -> None:
+    """Raise ValueError unless networks of this set can be trained on the device of this name."""
+    from firstspike.training import devices
+
+    trainer_class: Any = kinds.load(kind.trainer)
+    options = wanted.options | {"digit": wanted.digits[0]}
+    config = kind.read(options, wanted.path)
+    devices.moved(trainer_class.make(config, wanted.shape), device)
 
 
 def is_set(path: Path | None) -> bool:
@@ -184,12 +197,13 @@ def _range(text: str, names: Sequence[str]) -> list[str]:
     return numbers if set(numbers) <= set(names) else []
 
 
-def train_set(of: DigitSet, log: str | None = None) -> None:
+def train_set(of: DigitSet, log: str | None = None, device: str = "cpu") -> None:
     """Train what is not yet trained of a set.
 
     Args:
         of: the set, begun.
         log: logger of each run, as ``--log`` takes it.
+        device: of each run, as ``--device`` takes it.
 
     Raises:
         ValueError: digits failed; the others are trained.
@@ -199,7 +213,7 @@ def train_set(of: DigitSet, log: str | None = None) -> None:
     console.print(f"{of.path}: {of.kind} of {digits}, {jobs.cores()} at a time")
     with jobs.locked(of.path, lambda: console.print(f"{of.path}: waiting for another process")):
         runs = [of.run_of(digit) for digit in of.digits]
-        extra = () if log is None else ("--log", log)
+        extra = ["--device", device, *(() if log is None else ("--log", log))]
         wanted = [
             Job(digit, ("train", of.kind, "--resume", digit, *extra), f"{digit}/summary.json")
             for digit in of.digits

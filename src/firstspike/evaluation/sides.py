@@ -21,7 +21,7 @@ from firstspike.evaluation.samples import (
 )
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
-from firstspike.training import kinds
+from firstspike.training import devices, kinds
 from firstspike.training.gan import Gan, Part
 from firstspike.training.loading import load_gan
 
@@ -117,13 +117,17 @@ def _by_number(name: str) -> tuple[bool, int, str]:
     return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
 
 
-def evaluate_run(run: RunDirectory, digit: str, part: Part, *, averaged: bool = True) -> Evaluated:
+def evaluate_run(
+    run: RunDirectory, digit: str, part: Part, *, averaged: bool = True, device: str = "cpu"
+) -> Evaluated:
     """Measure one run of a GAN in one digit on ``part`` of its data.
 
+    Its networks draw on ``device``, see `firstspike.training.devices`.
+
     Raises:
-        ValueError: as for `load_reference`, or the run cannot be loaded.
+        ValueError: as for `load_reference`, the run cannot be loaded, or not on this device.
     """
-    gan = load_gan(run)
+    gan = devices.moved(load_gan(run), device)
     config = gan.config
     reference = load_reference(asked_of(config, digit), part)
     samples = measure(gan, reference, part, averaged=averaged)

@@ -123,13 +123,31 @@ class SpikingLayer(nn.Module):
 
         Args:
             levels: of the inputs.
+
+        Raises:
+            ValueError: ``levels`` are of another dtype than the weights, or on another device.
         """
-        if self.norm is None:
-            drive = self._earliest(self.linear(levels, self.weight))
-            return drive if self.bias is None else drive + self._shaped(self.bias * self.t_max)
-        # Statistics are kept in potentials, so that they hold for any number of steps.
-        potential = self._earliest(self.linear(levels, self.weight / self.t_max))
-        return self.norm(potential) * self.t_max
+        self._check_like_weights(levels)
+        with in_full_precision(levels):
+            if self.norm is None:
+                bias = None if self.bias is None else self.bias * self.t_max
+                return self._earliest(self.biased(levels, self.weight, bias))
+            # Statistics are kept in potentials, so that they hold for any number of steps.
+            potential = self._earliest(self.linear(levels, self.weight / self.t_max))
+            return self.norm(potential) * self.t_max
+
+    def biased(self, values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The map of these values with a bias; PyTorch's own adds it without another pass."""
+        drive = self.linear(values, weight)
+        return drive if bias is None else drive + self._shaped(bias)
+
+    def _check_like_weights(self, levels: Tensor) -> None:
+        own = self.weight.dtype, self.weight.device
+        if (levels.dtype, levels.device) != own:
+            raise ValueError(
+                f"times must be {own[0]} on {own[1]} like the weights, "
+                f"got {levels.dtype} on {levels.device}"
+            )
 
     def _earliest(self, drive: Tensor) -> Tensor:
         """Of each block the largest potential, which spikes first: the same as pooling spikes."""
@@ -147,8 +165,8 @@ class SpikingLayer(nn.Module):
                 return self.drive(self.t_max - times) / self.t_max
         assert isinstance(self.neuron, StepNeuron)
         arrived = (times < self.t_max - self.neuron.delay).to(self.weight.dtype)
-        potential = self._earliest(self.linear(arrived, self.weight))
-        return potential if self.bias is None else potential + self._shaped(self.bias)
+        with in_full_precision(times):
+            return self._earliest(self.biased(arrived, self.weight, self.bias))
 
     def fan_out(self, shape: tuple[int, ...]) -> Tensor:
         """Neurons that each input reaches, that is, its synapses.
@@ -233,8 +251,11 @@ class FirstSpikeConv2d(SpikingLayer, nn.Conv2d):
             raise ValueError(f"groups must be 1 for step neurons, got {groups}")
 
     def linear(self, values: Tensor, weight: Tensor) -> Tensor:
+        return self.biased(values, weight, None)
+
+    def biased(self, values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return functional.conv2d(
-            values, weight, None, self.stride, self.padding, self.dilation, self.groups
+            values, weight, bias, self.stride, self.padding, self.dilation, self.groups
         )
 
     def patches(self, times: Tensor) -> Patches:
@@ -306,14 +327,12 @@ class FirstSpikeConvTranspose2d(SpikingLayer, nn.ConvTranspose2d):
             )
 
     def linear(self, values: Tensor, weight: Tensor) -> Tensor:
+        return self.biased(values, weight, None)
+
+    def biased(self, values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         assert not isinstance(self.padding, str)
         return functional.conv_transpose2d(
-            values,
-            weight,
-            None,
-            self.stride,
-            self.padding,
-            self.output_padding,
+            values, weight, bias, self.stride, self.padding, self.output_padding
         )
 
     def patches(self, times: Tensor) -> Patches:
@@ -383,7 +402,10 @@ class Residual(nn.Module):
         inner = levels
         for module in self.body:
             inner = in_levels(module, inner)
-        beside = levels if self.shortcut is None else self.shortcut(levels)
+        if self.shortcut is None:
+            return self.last.drive(inner) + levels
+        with in_full_precision(levels):
+            beside: Tensor = self.shortcut(levels)
         return self.last.drive(inner) + beside
 
     def levels(self, levels: Tensor) -> Tensor:

@@ -147,13 +147,11 @@ class FirstSpikeLinear(SpikingLayer):
     def linear(self, values: Tensor, weight: Tensor) -> Tensor:
         return nn.functional.linear(values, weight)
 
+    def biased(self, values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return nn.functional.linear(values, weight, bias)
+
     def patches(self, times: Tensor) -> Patches:
         return times, self.weight, lambda fired: fired
-
-    def drive(self, levels: Tensor) -> Tensor:
-        if self.norm is None and self.bias is not None:
-            return nn.functional.linear(levels, self.weight, self.bias * self.t_max)
-        return super().drive(levels)
 
     def forward(self, times: Tensor) -> Tensor:
         if self._own is not None:

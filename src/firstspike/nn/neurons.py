@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from firstspike.ops import fire
-from firstspike.times import check_times
+from firstspike.times import check_t_max, check_times
 
 
 class Neuron(Protocol):
@@ -107,7 +107,13 @@ class RampNeuron:
             return t_max - self.levels(layer.drive(t_max - times), t_max)
 
     def levels(self, drive: Tensor, t_max: int) -> Tensor:
-        """Levels 0..t_max, whole, from potentials in steps: ``t_max`` times the potential."""
+        """Levels 0..t_max, whole, from potentials in steps: ``t_max`` times the potential.
+
+        Raises:
+            ValueError: the dtype of the potentials does not hold all levels: float16 holds them up
+                to 2048, bfloat16 up to 256.
+        """
+        check_t_max(t_max, drive.dtype)
         levels: Tensor = _Ramp.apply(drive, self.threshold, t_max, self.leak)
         return levels
 
@@ -124,8 +130,8 @@ class _Ramp(torch.autograd.Function):
 
     @staticmethod
     def forward(drive, threshold, t_max, leak):  # type: ignore[no-untyped-def]
-        levels = drive.clone() if threshold == 1 else drive / threshold
-        return torch.nn.functional.hardtanh_(levels.floor_(), 0.0, float(t_max))
+        levels = drive.floor() if threshold == 1 else (drive / threshold).floor_()
+        return torch.nn.functional.hardtanh_(levels, 0.0, float(t_max))
 
     @staticmethod
     def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]

@@ -32,7 +32,8 @@ class EarliestPool2d(nn.Module):
         self.kernel_size, self.stride, self.t_max = kernel_size, stride or kernel_size, t_max
 
     def levels(self, levels: Tensor) -> Tensor:
-        """Of levels, the largest."""
+        """Of levels, the largest. ValueError if their dtype does not hold all."""
+        check_t_max(self.t_max, levels.dtype)
         return functional.max_pool2d(levels, self.kernel_size, self.stride)
 
     def forward(self, times: Tensor) -> Tensor:
@@ -68,8 +69,11 @@ class MeanPool2d(nn.Module):
         return functional.avg_pool2d(levels, self.kernel_size, self.stride, divisor_override=1)
 
     def levels(self, levels: Tensor) -> Tensor:
-        """Means of blocks, rounded down."""
-        return self.neuron.levels(self.drive(levels), self.t_max)
+        """Means of blocks, rounded down. ValueError if their dtype does not hold all levels."""
+        check_t_max(self.t_max, levels.dtype)
+        # Sums are larger than levels: float32 holds what half precision would round.
+        wide = levels.to(torch.promote_types(levels.dtype, torch.float32))
+        return self.neuron.levels(self.drive(wide), self.t_max).to(levels.dtype)
 
     def forward(self, times: Tensor) -> Tensor:
         return self.t_max - self.levels(self.t_max - times)
@@ -119,7 +123,7 @@ class SpikeDropout(nn.Module):
         if not self.training or not self.p:
             return times
         left_out = torch.rand_like(times) < self.p
-        return times.masked_fill(left_out, self.t_max)
+        return torch.where(left_out, self.t_max, times)  # keeps the memory format
 
     def extra_repr(self) -> str:
         return f"{self.p}, t_max={self.t_max}"

@@ -314,10 +314,10 @@ def _slot(value: Any, parameter: Tensor, name: str, *, is_moment: bool) -> Any:
         if is_moment or not (value is None or type(value) in (int, float, bool)):
             raise ValueError(f"{name} is a {type(value).__name__}")
         return value
+    if not value.isfinite().all():
+        raise ValueError(f"{name} is not finite")
     if value.ndim or is_moment:
         if (value.shape, value.dtype) != (parameter.shape, parameter.dtype):
             raise ValueError(f"{name} is {value.dtype} {list(value.shape)}")
-        value = torch.empty_like(parameter, requires_grad=False).copy_(value)
-    if not value.isfinite().all():
-        raise ValueError(f"{name} is not finite")
+        value = torch.empty_like(parameter, requires_grad=False).copy_(value)  # on its device
     return value

@@ -136,6 +136,7 @@ class AnnTraining(ClassifierTraining):
     """The dense twin: ReLU and cross-entropy, on pixels in 0..1."""
 
     model: nn.Sequential
+    anywhere = True
 
     @classmethod
     def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
@@ -162,5 +163,6 @@ class AnnTraining(ClassifierTraining):
 
     @torch.no_grad()
     def measure(self, images: Tensor, labels: Tensor) -> Stats:
-        right = self.model(images.flatten(1) / 255).argmax(dim=1) == labels
+        scores = self.model(images.to(self.device).flatten(1) / 255)
+        right = scores.argmax(dim=1).cpu() == labels
         return {"accuracy": float(right.float().mean())}

@@ -28,6 +28,7 @@ class DeepTraining(ClassifierTraining):
 
     t_max: int | None = None
     earliness = 0.0
+    anywhere = True
 
     @property
     def line(self) -> str:
@@ -84,7 +85,7 @@ class DeepTraining(ClassifierTraining):
         """Scores [N, classes] of uint8 images, as trained, in evaluation mode."""
         self.model.eval()
         plain = preset("none")
-        parts = images.split(BATCH)
+        parts = (part.to(self.device) for part in images.split(BATCH))
         inputs = (self.encoded(plain(part, torch.Generator())) for part in parts)
         return torch.cat([scores_and_level(self.model, one, self.t_max)[0] for one in inputs])
 
@@ -145,7 +146,7 @@ class RampTraining(DeepTraining):
             steps.append(counts.decision)
             spikes.append(counts.spikes.sum(dim=1))
             neurons = sum(counts.neurons)
-        output, potentials = (torch.cat([*parts]) for parts in zip(*found, strict=True))
+        output, potentials = (torch.cat([*parts]).cpu() for parts in zip(*found, strict=True))
         right = accuracy(output, labels, potentials, t_max)
         fired = float(torch.cat(spikes).double().mean())
         return {
@@ -191,5 +192,5 @@ class DenseTraining(DeepTraining):
 
     @torch.no_grad()
     def measure(self, images: Tensor, labels: Tensor) -> Stats:
-        right = self.scores(images).argmax(dim=1) == labels
+        right = self.scores(images).argmax(dim=1).cpu() == labels
         return {"accuracy": float(right.float().mean())}

@@ -183,7 +183,8 @@ class Gan(Trainer):
 
     def latents_for(self, real: Tensor, rng: torch.Generator) -> Tensor:
         """Latents of the class of each prepared image."""
-        return torch.cat([self.noise(len(real), rng), real[:, self.shape.pixels :]], dim=1)
+        noise = self.noise(len(real), rng).to(real.device)
+        return torch.cat([noise, real[:, self.shape.pixels :]], dim=1)
 
     def draw(self, latents: Tensor) -> Tensor:
         """Samples as the discriminator sees them, which is told the class as well."""
@@ -200,7 +201,7 @@ class Gan(Trainer):
         Returns:
             Intensities in 0..1, [count, height, width], in colour [count, 3, height, width].
         """
-        return self.images(self.artist(averaged)(latents))
+        return self.images(self.artist(averaged)(latents.to(self.device))).cpu()
 
     def artist(self, averaged: bool) -> Any:
         """The generator: the averaged one or the one that is being trained."""
@@ -442,6 +443,7 @@ class AnnGan(Gan):
     """The dense twin: ReLU, tanh and one logit; images in -1..1, normal latents."""
 
     config: AnnGanConfig
+    anywhere = True
 
     mark = 1, 0
 

@@ -40,7 +40,7 @@ def train(
         The summary, as in ``summary.json``.
     """
     config = trainer.config
-    data = trainer.tensors(parts.training)
+    data = tuple(tensor.to(trainer.device) for tensor in trainer.tensors(parts.training))
     measure = trainer.watch(parts)
     last: Stats = {}
 

@@ -42,7 +42,7 @@ def shifted(times: Tensor, pixels: int, t_max: int, rng: torch.Generator) -> Ten
     """
     count, (height, width) = len(times), times.shape[-2:]
     padded = nn.functional.pad(times.reshape(count, -1, height, width), (pixels,) * 4, value=t_max)
-    moves = torch.randint(2 * pixels + 1, (2, count, 1), generator=rng)
+    moves = torch.randint(2 * pixels + 1, (2, count, 1), generator=rng)  # on the CPU, as indices
     rows, columns = moves[0] + torch.arange(height), moves[1] + torch.arange(width)
     image, channel = torch.arange(count)[:, None, None, None], torch.arange(padded.shape[1])
     chosen = image, channel[:, None, None], rows[:, None, :, None], columns[:, None, None, :]

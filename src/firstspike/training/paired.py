@@ -47,6 +47,7 @@ class PairedGan(Gan):
     average: nn.Sequential
     mark = (MARK, 0.0)
     outputs = 1
+    anywhere = True
 
     @property
     def neurons(self) -> Neurons:
@@ -150,7 +151,7 @@ class PairedGan(Gan):
     @torch.no_grad()
     def draw_average(self, latents: Tensor) -> Tensor:
         """Images that the average as it is now draws, as for `sample`."""
-        return self.images(self.drawer(self.average)(latents))
+        return self.images(self.drawer(self.average)(latents.to(self.device))).cpu()
 
     def drawer(self, network: nn.Sequential) -> Any:
         """What draws, out of a network as it learns."""
@@ -230,7 +231,7 @@ class RampGan(PairedGan):
         scale, shift = [2.0] * pixels, [-1.0] * pixels
         thresholds = self.config.discriminator_threshold, 1.0
         judge = spiking(self.discriminator, scale, shift, thresholds, self.config.t_max)
-        seen = self.artist(averaged=True)(self.preview)
+        seen = self.artist(averaged=True)(self.preview.to(self.device))
         with torch.no_grad():
             reach = 2.2 * judge.potentials(seen).abs().max().clamp(min=1e-3)
             last: Any = judge[-1]
@@ -240,6 +241,7 @@ class RampGan(PairedGan):
 
     @torch.no_grad()
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
+        latents = latents.to(self.device)
         drawn = self.artist(averaged).layer_times(latents)
         if not hasattr(self, "preview"):
             self.preview = latents
@@ -309,7 +311,7 @@ def spiking(
             neuron=RampNeuron(threshold),
             t_max=t_max,
             init=(0.0, 0.0),
-        )
+        ).to(layer.weight.device)
         for layer, threshold in zip((hidden, output), thresholds, strict=True)
     ]
     factor, offset = hidden.weight.new_tensor(scale), hidden.weight.new_tensor(shift)

@@ -54,6 +54,7 @@ class Trainer:
     """
 
     config: Any
+    anywhere = False  # whether its networks run on any device, not on the CPU alone
 
     def __init__(self, config: DataOptions, shape: Shape = MNIST) -> None:
         config.check()
@@ -113,6 +114,33 @@ class Trainer:
     def networks(self) -> Mapping[str, nn.Module]:
         """What a checkpoint holds, by name."""
         raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are. Images, latents and samples are on the CPU."""
+        return next(p.device for net in self.networks.values() for p in net.parameters())
+
+    def on(self, device: torch.device) -> Self:
+        """This, with its networks moved to a device, see `firstspike.training.devices`.
+
+        Before a checkpoint is loaded or a step taken: what optimisers know by then stays behind.
+
+        Raises:
+            ValueError: they run on the CPU only.
+        """
+        if device.type != "cpu" and not self.anywhere:
+            raise ValueError(
+                f"device must be cpu, got {device}: kernels of step neurons run on the CPU only; "
+                "ramp neurons and dense twins run anywhere"
+            )
+        moved: dict[Tensor, Tensor] = {}  # some devices take other parameters, some the same
+        for network in self.networks.values():
+            before = list(network.parameters())
+            moved |= zip(before, network.to(device).parameters(), strict=True)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["params"] = [moved[parameter] for parameter in group["params"]]
+        return self
 
     def check(self, images: ImageSet) -> None:
         """Raise ValueError unless the networks can be trained on, or measured with, these."""
