@@ -21,6 +21,7 @@ ANYWHERE = {
     "deep twin": ("ann-classifier", {"network": "4c3p2"}),
     "dense twin": ("ann-classifier", {"network": "dense"}),
     "ramp GAN": ("gan", {"neuron": "ramp"}),
+    "convolutional GAN": ("gan", {"neuron": "ramp", "network": "conv"}),
     "twin GAN": ("ann-gan", {"loss": "relativistic"}),
 }
 STEP = {"step classifier": ("classifier", {}), "step GAN": ("gan", {})}
@@ -28,7 +29,9 @@ STEP = {"step classifier": ("classifier", {}), "step GAN": ("gan", {})}
 
 def trainer_of(name: str) -> Trainer:
     kind, chosen = {**ANYWHERE, **STEP}[name]
-    config = dataclasses.replace(kinds.find(kind).defaults(chosen), hidden=12, **chosen)
+    defaults = kinds.find(kind).defaults(chosen)
+    small = {} if chosen.get("network") == "conv" else {"hidden": 12}
+    config = dataclasses.replace(defaults, **small, **chosen)
     return kinds.load(kinds.find(kind).trainer).make(config)
 
 

@@ -123,13 +123,14 @@ class ConvRampGan(ConvGan, RampGan):
     def drawer(self, network: nn.Sequential) -> SpikingNetwork:
         scale = [2 * SPREAD] * LATENTS + [MARK] * self.labels
         shift = [-SPREAD] * LATENTS + [0.0] * self.labels
-        return spiking_layers(network, self.config.t_max, scale, shift)
+        made = spiking_layers(network, self.config.t_max, scale, shift)
+        return made.to(self.device)
 
     def judge_network(self) -> SpikingNetwork:
         """The discriminator that judges with spikes: its outputs' window holds all potentials."""
-        judge = spiking_layers(self.discriminator, self.config.t_max)
+        judge = spiking_layers(self.discriminator, self.config.t_max).to(self.device)
         with torch.no_grad():
-            seen = self.artist(averaged=True)(self.preview)
+            seen = self.artist(averaged=True)(self.preview.to(self.device))
             reach = 2.2 * judge.potentials(seen).abs().max().clamp(min=1e-3)
             last: Any = judge[-1]
             last.weight.div_(reach)
@@ -139,6 +140,7 @@ class ConvRampGan(ConvGan, RampGan):
     @torch.no_grad()
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
         drawer = self.artist(averaged)
+        latents = latents.to(self.device)
         drawn = drawer.layer_times(latents)
         if not hasattr(self, "preview"):
             self.preview = latents
