@@ -72,7 +72,7 @@ class Layer:
         else:
             sizes = ours.in_channels, ours.out_channels, ours.kernel_size
             self.map = nn.Conv2d(*sizes, ours.stride, ours.padding, bias=False)
-        self.map.weight.data = ours.weight.detach()  # type: ignore[union-attr]
+        self.map.weight.data = ours.weight.detach()
         self.make = make
 
     def start(self) -> None:
@@ -114,7 +114,8 @@ def run_windows(layers: list[Layer], raster: Tensor, size: list[Tensor]) -> int:
     """A window a layer: first currents charge its neurons, then the clock raises them."""
     t_max, inputs = len(raster), raster
     for layer in layers:
-        current, potential = 0.0, 0.0
+        current: Any = 0.0
+        potential: Any = 0.0
         for spikes in inputs:  # each starts a current that flows until the window closes
             current = current + layer.current(spikes) / t_max
             potential = potential + current
@@ -144,7 +145,7 @@ def networks() -> dict[str, SpikingNetwork]:
             FirstSpikeLinear(6 * 6 * 6, 10, **made),
         )
         found[f"{neuron} neurons, 4c5s2-6c3s2-10, random"] = _dyadic(conv, rng)
-    ramp = {"neuron": "ramp", "t_max": 64}
+    ramp: dict[str, Any] = {"neuron": "ramp", "t_max": 64}
     dense = SpikingNetwork(
         nn.Flatten(), FirstSpikeLinear(784, 100, **ramp), FirstSpikeLinear(100, 10, **ramp)
     )
@@ -172,7 +173,7 @@ def _dyadic(network: SpikingNetwork, rng: torch.Generator) -> SpikingNetwork:
     return network
 
 
-def compare(network: SpikingNetwork, images: Tensor, make: MakeNeuron) -> dict[str, list[int]]:
+def compare(network: SpikingNetwork, images: Tensor, make: MakeNeuron) -> dict[str, Any]:
     """Spikes and additions, as sums over the images, by who counted them."""
     from neurobench.hooks.layer import LayerHook
     from neurobench.metrics.workload import SynapticOperations
@@ -181,7 +182,7 @@ def compare(network: SpikingNetwork, images: Tensor, make: MakeNeuron) -> dict[s
     layers = [Layer(module, make) for module in network.layers]
     t_max, times = network.t_max, fs.encode(images, network.t_max).unsqueeze(1)
     run = run_windows if network.windowed else run_steps
-    totals: dict[str, list[int]] = {"firstspike": [], "NeuroBench": [], "SpikingJelly": []}
+    totals: dict[str, Any] = {"firstspike": [], "NeuroBench": [], "SpikingJelly": []}
     for one in times.split(1):
         traces = network.traces(one)
         ours = count(network, traces)
