@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -91,14 +92,27 @@ def test_output_signal_has_the_signs_of_aggressive_ttfs():
     torch.testing.assert_close(signal, expected)
 
 
+def test_a_silent_leader_learns_to_fire_if_silence_is_a_rival():
+    potential = torch.tensor([[0.5, -9.0]])  # the label leads by far, below a threshold of 1
+    zero, silent = torch.tensor([0]), torch.tensor([256])
+    rule = dataclasses.replace(QUIET, earliness=0.0, temperature=0.5)
+    alone = output_signal(potential, zero, silent, zero, rule, 256)
+    assert alone.abs().max() < 1e-6
+    rivalled = dataclasses.replace(rule, silence=1.0)
+    share = 1 / (1 + math.exp(1.0))  # of the label, beside the threshold
+    signal = output_signal(potential, zero, silent, zero, rivalled, 256)
+    assert signal[0, 0] == pytest.approx(share - 1)
+
+
+@pytest.mark.parametrize("silence", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("delay", [0, 1, 3])
 @pytest.mark.parametrize("shift", [0.0, -0.03, -1.0])
-def test_the_kernels_give_the_gradients_of_the_reference(shift, delay):
-    model = network(shift, delay)
-    expected = reference(model, QUIET)
+def test_the_kernels_give_the_gradients_of_the_reference(shift, delay, silence):
+    model, rule = network(shift, delay), dataclasses.replace(QUIET, silence=silence)
+    expected = reference(model, rule)
     output = model.layer_times(fs.encode(IMAGES.flatten(1)))[-1].detach()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.0)
-    stats = DecisionLearner(model, optimizer, QUIET).step(IMAGES, LABELS, seeded())
+    stats = DecisionLearner(model, optimizer, rule).step(IMAGES, LABELS, seeded())
     assert stats["train_decision_step"] == pytest.approx(float(output.amin(dim=1).mean()))
     assert (stats["train_decision_step"] == 256) == (shift == -1.0)
     for parameter, gradient in zip(model.parameters(), expected, strict=True):

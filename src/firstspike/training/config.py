@@ -439,6 +439,9 @@ class DecisionOptions(RuleOptions):
     """Decision gradient: distance to the threshold at which a hidden neuron stops learning."""
     temperature: float = above(0.6)
     """Decision gradient: potential by which a class is e times likelier, which scales the error."""
+    silence: float = within(0.0, 0.0, before=0.0)
+    """Decision gradient: weight of silence, a rival of the classes whose potential is the
+    threshold; 1 leaves fewer images without an output spike."""
     sparsity: float = within(0.003, 0.0)
     """Decision gradient: error of each hidden spike, which asks for fewer of them."""
 

@@ -38,6 +38,7 @@ class Rule(NamedTuple):
     threshold: float
     window: float
     temperature: float
+    silence: float
     earliness: float
     sparsity: float
 
@@ -228,6 +229,10 @@ def _output_signal(output, label, is_first, decision, rule, signal):
     See `firstspike.training.rules.decision.output_signal`.
     """
     top, total = output.max(), np.float32(0)
+    if rule.silence:
+        threshold = np.float32(rule.threshold)
+        top = max(top, threshold)
+        total = np.float32(rule.silence) * np.exp((threshold - top) / np.float32(rule.temperature))
     for k in range(output.shape[0]):
         signal[k] = np.exp((output[k] - top) / np.float32(rule.temperature))
         total += signal[k]

@@ -7,6 +7,7 @@ and together with Adam, in the kernels of `firstspike.ops.cpu.minibatch` and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,7 +60,7 @@ def decision_gradients(
 
     output = nn.functional.linear(arrived(hidden_times), last.weight, last.bias)
     winner = decide(output_times, output, t_max)
-    error = output_signal(output, winner, decision[:, 0], target, rule, t_max)
+    error = output_signal(output, winner, decision[:, 0], target, rule, t_max, last.threshold)
     potential = nn.functional.linear(arrived(times), first.weight, first.bias)
     slope = (1 - (potential - first.threshold).abs() / rule.window).clamp(min=0)
     fired = model.layers[0](times) <= decision.clamp(max=t_max - 1)
@@ -77,25 +78,33 @@ def output_signal(
     target: Tensor,
     rule: DecisionRule,
     t_max: int,
+    threshold: float = 1.0,
 ) -> Tensor:
     """dL/dV of the output neurons at the decision, [B, classes].
 
     The signs are those of aggressive TTFS (eq. 16): the desired neuron should fire earlier unless
     it is first, the others later. The size is how wrong the network is: the distance between the
     label and the softmax of the potentials. The desired neuron is asked to be earlier still by
-    ``earliness``, in proportion to the decision step.
+    ``earliness``, in proportion to the decision step. With ``silence``, the threshold stands among
+    the potentials with that weight: an output ahead of the others but silent learns to fire.
 
     Args:
         potential: of the output neurons, [B, classes].
         winner: the class decided for, int64 [B].
         decision: its step [B]; t_max where no output neuron fired.
         target: labels, int64 [B].
-        rule: ``temperature`` and ``earliness``.
+        rule: ``temperature``, ``silence`` and ``earliness``.
         t_max: number of time steps.
+        threshold: of the output neurons.
     """
     desired = nn.functional.one_hot(target, potential.shape[1]).to(potential.dtype)
     is_first = (winner == target) & (decision < t_max)
-    error = torch.softmax(potential / rule.temperature, dim=1) - desired
+    rivals = potential
+    if rule.silence:
+        level = threshold + rule.temperature * math.log(rule.silence)
+        rivals = nn.functional.pad(potential, (0, 1), value=level)
+    shares = torch.softmax(rivals / rule.temperature, dim=1)[:, : potential.shape[1]]
+    error = shares - desired
     error = torch.where(is_first[:, None] & (desired > 0), 0, error)
     return error - desired * (rule.earliness / t_max * decision)[:, None]
 
@@ -133,6 +142,7 @@ class DecisionLearner(Learner):
             first.threshold,
             rule.window,
             rule.temperature,
+            rule.silence,
             rule.earliness,
             rule.sparsity,
         )
