@@ -17,8 +17,9 @@ and `from_raster` do.
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # options know of steps, and are read without PyTorch
     import torch
@@ -26,6 +27,17 @@ if TYPE_CHECKING:  # options know of steps, and are read without PyTorch
 
 T_MAX = 256
 LARGEST_T_MAX = 1 << 24  # the last whole number up to which float32 holds all
+
+
+def check_number(name: str, value: Any) -> float:
+    """A number of any kind as a float. ValueError, which names it, if it is none or not finite."""
+    try:
+        number = math.nan if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return number
 
 
 def check_whole(name: str, value: object, least: int, unit: str = "") -> int:

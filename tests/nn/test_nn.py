@@ -212,6 +212,12 @@ def test_repr_shows_the_options():
         ("init", {"init": (1.0, -1.0)}),
         ("init", {"init": (0.0, math.nan)}),
         ("window", {"window": math.nan}),
+        ("window", {"window": "wide"}),
+        ("window", {"window": 0}),
+        ("threshold", {"threshold": "1"}),
+        ("threshold", {"threshold": None}),
+        ("init", {"init": 1.0}),
+        ("init", {"init": ("a", "b")}),
     ],
 )
 def test_errors_name_the_argument(name, options):

@@ -449,3 +449,11 @@ def test_kernels_agree_without_compilation():
         "t.compare(2, 5, 3, t_max=300)\n",
         NUMBA_DISABLE_JIT="1",
     )
+
+
+@pytest.mark.parametrize("name", ["times", "weight", "bias"])
+def test_what_is_no_tensor_is_named(name):
+    arguments = {"times": torch.zeros(2, 3), "weight": torch.zeros(4, 3), "bias": torch.zeros(4)}
+    arguments[name] = arguments[name].numpy()
+    with pytest.raises(ValueError, match=f"^{name} must be a tensor, got ndarray"):
+        fire(arguments["times"], arguments["weight"], bias=arguments["bias"])

@@ -13,7 +13,7 @@ from firstspike.nn.connections import Patches, SpikingLayer
 from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, in_full_precision, neuron_of
 from firstspike.ops import Silent, fire
 from firstspike.ops.backends import impls
-from firstspike.times import T_MAX, check_t_max, check_whole
+from firstspike.times import T_MAX, check_number, check_t_max, check_whole
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Normalize = Literal["l1", "l2"]
@@ -80,16 +80,16 @@ class FirstSpikeLinear(SpikingLayer):
         norm: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if not math.isfinite(threshold):
-            raise ValueError(f"threshold must be finite, got {threshold}")
+        threshold = check_number("threshold", threshold)
         if silent not in get_args(Silent):
             raise ValueError(f"silent must be one of {get_args(Silent)}, got {silent!r}")
         if impl not in impls():
             raise ValueError(f"impl must be one of {impls()}, got {impl!r}")
         if gradient not in get_args(LayerGradient):
             raise ValueError(f"gradient must be one of {get_args(LayerGradient)}, got {gradient!r}")
-        if not 0 < window < math.inf:
-            raise ValueError(f"window must be positive and finite, got {window}")
+        window = check_number("window", window)
+        if window <= 0:
+            raise ValueError(f"window must be positive, got {window}")
         if normalize not in (None, *get_args(Normalize)):
             raise ValueError(f"normalize must be 'l1', 'l2' or None, got {normalize!r}")
         self.in_features = check_whole("in_features", in_features, 1)
@@ -104,9 +104,13 @@ class FirstSpikeLinear(SpikingLayer):
         drawn = init is None
         if init is None:
             init = weight_range(self.in_features, 1.5 * self.threshold, 2.0 * abs(self.threshold))
-        low, high = init
-        if not -math.inf < low <= high < math.inf:
-            raise ValueError(f"init must be (low, high) with low <= high, got {init}")
+        try:
+            low, high = init
+            fits = -math.inf < low <= high < math.inf
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise ValueError(f"init must be (low, high) with low <= high, got {init!r}")
         self.init = low, high
         self.impl = impl
         options = {"threshold": self.threshold} if neuron == "ramp" else {}

@@ -76,6 +76,9 @@ def _check(
     threshold: float,
     silent: str,
 ) -> None:
+    for name, tensor in (("times", times), ("weight", weight), ("bias", bias)):
+        if not isinstance(tensor, Tensor) and not (tensor is None and name == "bias"):
+            raise ValueError(f"{name} must be a tensor, got {type(tensor).__name__}")
     if times.ndim != 2:
         raise ValueError(f"times must be [B, in], got shape {list(times.shape)}")
     if not times.dtype.is_floating_point:
