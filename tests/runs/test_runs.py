@@ -102,7 +102,7 @@ def test_runs_are_listed(firstspike, tmp_path):
     )
     *words, age, unit, state = second.split()
     assert age.isdecimal() and unit in ("s", "min") and state == "resumable"
-    assert " ".join(words) == "x/a gan mnist digit 3, 8 hidden, seed 0 1/7 G spikes 100"
+    assert " ".join(words) == "x/a gan mnist digit 3, ramp, 8 hidden, seed 0 1/7 G spikes 100"
 
 
 def test_a_list_fits_80_columns(firstspike, tmp_path, monkeypatch):
@@ -121,7 +121,14 @@ def test_a_list_fits_80_columns(firstspike, tmp_path, monkeypatch):
         "  classifier on mnist: aggressive, 8 hidden, seed 0",
         "  held out 90.00%",
     ]
-    assert "gan on mnist: digit all, conditional, 8 hidden, seed 0" in out
+    assert "gan on mnist: digit all, conditional, ramp, 8 hidden," in out
+
+
+def test_what_only_some_epochs_measure_has_a_curve(tmp_path):
+    told = {"spikes": 9.0}, {"spikes": 8.0, "distance": 5.0}, {"spikes": 7.0, "distance": 3.0}
+    measured(tmp_path / "a", *told)
+    seen = overview.look(tmp_path / "a")
+    assert (seen.curves["spikes"], seen.curves["distance"]) == ([9.0, 8.0, 7.0], [5.0, 3.0])
 
 
 def test_runs_are_compared(firstspike, tmp_path):

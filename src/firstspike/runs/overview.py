@@ -30,7 +30,7 @@ class Overview:
         epoch: epochs that are done.
         figures: what was measured last, by name: of training, and of each evaluation, under the
             name of its split, such as ``"test strict_accuracy"``.
-        curves: statistics of training, epoch by epoch, by name.
+        curves: statistics of training, by name, of the epochs that told them.
     """
 
     path: Path
@@ -89,11 +89,8 @@ def _read(run: RunDirectory, changed: float) -> Overview:
     except ValueError as error:
         return Overview(state="damaged", problem=str(error), changed=changed, **known)
     state: State = "finished" if summary else "resumable"
-    curves = {
-        name: [line[name] for line in lines]
-        for name in figures
-        if lines and all(name in line for line in lines)
-    }
+    told = {name: [line[name] for line in lines if name in line] for name in figures}
+    curves = {name: values for name, values in told.items() if values}
     return Overview(
         state=state,
         problem="",
