@@ -61,7 +61,7 @@ def test_the_main_job_needs_no_extra(tmp_path):
         ["train", "gan", "--data", data, "--out", run, *small],
         ["train", "gan", "--data", data, "--out", run + "-step", "--neuron", "step", *small],
         ["generate", run, "--count", "4", "--out", out],
-        ["export", run, str(tmp_path / "network.npz"), "--part", "generator"],
+        ["export", run + "-step", str(tmp_path / "network.npz"), "--part", "generator"],
     ]
     run_python(
         f"""
