@@ -70,7 +70,7 @@ def test_a_digit_that_fails_takes_no_other_with_it(firstspike, data, tmp_path):
 
 def test_a_set_is_begun_with_its_options(firstspike, data, monkeypatch, tmp_path):
     begun = []
-    monkeypatch.setattr(train_set, "train_set", lambda of, log: begun.append(of))
+    monkeypatch.setattr(train_set, "train_set", lambda of, log, device: begun.append(of))
     Path("near").symlink_to(data)
     options = ("--digits", "1,0", "--data", "near", "--seed", 5, *SMALL)
     assert firstspike("train", "ann-gan", *options)[0] == 0

@@ -313,7 +313,7 @@ def test_bundling_keeps_what_playing_needs_and_says_where_it_comes_from(
             assert torch.equal(weight, same)
         assert offer.run.options == run.options
     provenance = json.loads((target / "classifier-aggressive-12" / "provenance.json").read_text())
-    assert provenance["command"] == "firstspike train classifier --seed 4 --epochs 1 --hidden 12"
+    assert provenance["command"] == "firstspike train classifier --seed 4 --hidden 12 --epochs 1"
     report = evaluate_classifier(networks.load(runs[0]), fs.load_mnist("test"))
     assert provenance["measured"]["strict_accuracy"] == report.strict_accuracy
     kept = sorted(file.name for file in (target / "gan-3").rglob("*") if file.is_file())

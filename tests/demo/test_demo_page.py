@@ -240,7 +240,7 @@ def test_samples_are_drawn_picked_and_walked_between(open_page):
     expect(walk).to_have_count(16)
     last = answer.value.json()["images"][-1]
     spikes = sum(time < 256 for layer in last for time in layer)
-    expect(page.locator("#stage-facts")).to_contain_text(f"{spikes} of 1,284")
+    expect(page.locator("#stage-facts")).to_contain_text(f"{spikes} of 1,294")
     stage = page.locator("#stage")
     ending = stage.evaluate("canvas => canvas.toDataURL()")
     page.locator("#walk-place").fill("0")
@@ -296,6 +296,7 @@ def test_other_sizes_colours_and_classes_fit_the_page(open_page, tmp_path):
     runs = [
         untrained.run(tmp_path / "a", "classifier", **options),
         untrained.run(tmp_path / "b", "gan", digit="all", conditional=True, **options),
+        untrained.run(tmp_path / "c", "gan", digit="all", **options),
     ]
     with serving(Shelf(given([run.path for run in runs])[0] + bundled())) as other:
         page = open_page(url=other.url, viewport={"width": 390, "height": 800})
@@ -314,11 +315,13 @@ def test_other_sizes_colours_and_classes_fit_the_page(open_page, tmp_path):
         with page.expect_request(lambda request: "/api/sample" in request.url) as asked:
             page.select_option("#wanted", "26")
         assert asked.value.post_data_json["digit"] == "class z"
-        page.select_option("#classifier", "2")  # a bundled one
+        page.select_option("#classifier", "3")  # a bundled one
         expect(page.locator("#winner")).to_have_text(re.compile(r"^\d$"))
         expect(page.locator(".lane b")).to_have_text(list("0123456789"))
-        page.select_option("#gan", "3")
+        page.select_option("#gan", "2")
         expect(page.locator("#wanted")).to_be_hidden()
+        page.select_option("#gan", "4")  # the bundled one, which is told the digit
+        expect(page.locator("#wanted option")).to_have_text(["all in turn", *"0123456789"])
 
 
 def test_ramp_neurons_race_through_their_windows(open_page, tmp_path):

@@ -24,6 +24,7 @@ from firstspike.evaluation.sides import Evaluated, Side, find_runs
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.config import AnnGanConfig, GanConfig, GanOptions
 from firstspike.training.gan import Gan
+from firstspike.training.paired import MARK
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +200,7 @@ def test_a_set_is_evaluated_beside_its_twin(sets, evaluate, tmp_path):
         record = read(run / "evaluation-test" / "metrics.json")
         assert record["count"] == 10 and record["floor"]["relative_diversity"] == 1
         names = {file.stem for file in (run / "evaluation-test").glob("*.png")}
-        assert names == {"samples", "nearest", "distances"}
+        assert names == {"samples", "nearest", "distances", "training"}
     with Image.open(out / "evolution.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 0
 
@@ -237,7 +238,7 @@ def test_a_conditional_network_is_asked_for_the_classes_of_the_data(data, evalua
         out = tmp_path / "x.npz"
         assert cli.main(["generate", str(run), "--digit", digit, "--out", str(out)]) == 0
         with np.load(out) as arrays:
-            assert (arrays["latents"][:, 100 + int(digit)] == 1).all()
+            assert (arrays["latents"][:, 100 + int(digit)] == MARK).all()
             drawn.append(arrays["images"])
     assert (drawn[0] == drawn[2]).all() and (drawn[0] != drawn[1]).any()
 

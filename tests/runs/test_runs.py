@@ -143,8 +143,8 @@ def test_runs_are_compared(firstspike, tmp_path):
         ["kind", "classifier", "classifier"],
         ["state", "resumable", "resumable"],
         ["epochs", "done", "3", "1"],
-        ["epochs", "3", "1"],
         ["hidden", "8", "9"],
+        ["epochs", "3", "1"],
         ["lr", "0.1", "0.2"],
     ]
     rows = [line.split() for line in figures.splitlines()]

@@ -76,8 +76,6 @@ class RunDirectory:
             ValueError: the folder holds something, cannot be made, or an option is no JSON value.
         """
         path = Path(path)
-        if wrong := _fault_of(options):
-            raise ValueError(wrong)
         record = {
             "kind": kind,
             "version": __version__,
@@ -85,6 +83,8 @@ class RunDirectory:
             "shape": shape.as_dict(),
         }
         files.to_json(record, path / _OPTIONS)  # complains, if it must, with the name of a value
+        if wrong := _fault_of(options):
+            raise ValueError(wrong)
         content = files.to_json(files.sealed(record), path / _OPTIONS)
         made = files.missing(path)
         try:
