@@ -132,13 +132,17 @@ def hit(name: str) -> None:
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_that_ends_a_training_is_told(firstspike, monkeypatch, tmp_path, name):
     monkeypatch.setattr(loop, "train", lambda *_: hit(name))
-    code, _, said = firstspike("train", "gan", "--digit", "3", "--epochs", "1", "--out", "run")
+    before = signal.signal(getattr(signal, name), signal.SIG_DFL)  # nohup may run these tests
+    try:
+        code, _, said = firstspike("train", "gan", "--digit", "3", "--epochs", "1", "--out", "run")
+        assert signal.getsignal(getattr(signal, name)) == signal.SIG_DFL
+    finally:
+        signal.signal(getattr(signal, name), before)
     assert code == 128 + getattr(signal, name)
     assert said.strip() == (
         f"firstspike: stopped by {name}; it goes on with: firstspike train gan --resume run"
     )
     assert not (tmp_path / "run" / "lock").exists()
-    assert signal.getsignal(getattr(signal, name)) == signal.SIG_DFL
 
 
 @pytest.mark.skipif(os.name != "posix", reason="os.kill as of POSIX")

@@ -24,13 +24,13 @@ ANYWHERE = {
     "convolutional GAN": ("gan", {"neuron": "ramp", "network": "conv"}),
     "twin GAN": ("ann-gan", {"loss": "relativistic"}),
 }
-STEP = {"step classifier": ("classifier", {}), "step GAN": ("gan", {})}
+STEP = {"step classifier": ("classifier", {}), "step GAN": ("gan", {"neuron": "step"})}
 
 
 def trainer_of(name: str) -> Trainer:
     kind, chosen = {**ANYWHERE, **STEP}[name]
     defaults = kinds.find(kind).defaults(chosen)
-    small = {} if chosen.get("network") == "conv" else {"hidden": 12}
+    small = {"hidden": 12} if chosen.get("network", "dense") == "dense" else {}
     config = dataclasses.replace(defaults, **small, **chosen)
     return kinds.load(kinds.find(kind).trainer).make(config)
 

@@ -59,9 +59,10 @@ class ConvGan(PairedGan):
             )
         wide, narrow = self.config.channels, max(1, self.config.channels // 2)
         inner = wide, height // FOLDS, width // FOLDS
-        move: Any = {"kernel_size": KERNEL, "stride": 2, "padding": 1}
+        verdicts = self.outputs * max(1, self.labels)
+        move: Any = {"kernel_size": KERNEL, "stride": 2, "padding": 1, "dtype": torch.float32}
         self.generator = nn.Sequential(
-            nn.Linear(LATENTS + self.labels, math.prod(inner)),
+            nn.Linear(LATENTS + self.labels, math.prod(inner), dtype=torch.float32),
             self.hidden("generator"),
             nn.Unflatten(1, inner),
             nn.ConvTranspose2d(wide, narrow, **move),
@@ -77,7 +78,7 @@ class ConvGan(PairedGan):
             nn.Conv2d(narrow, wide, **move),
             self.hidden("discriminator"),
             nn.Flatten(),
-            nn.Linear(math.prod(inner), self.outputs * max(1, self.labels)),
+            nn.Linear(math.prod(inner), verdicts, dtype=torch.float32),
         )
         for network, first in ((self.generator, 1.0), (self.discriminator, self.ink)):
             _draw_weights(network, first)
@@ -230,7 +231,7 @@ def spiking_layers(
             layer.bias.add_(module.weight @ module.weight.new_tensor(shift))
         before = neuron.threshold
         made.append(layer)
-    return SpikingNetwork(*made).requires_grad_(False).eval()
+    return SpikingNetwork(*made).float().requires_grad_(False).eval()
 
 
 def _layer_of(module: Any, neuron: RampNeuron, t_max: int) -> Any:

@@ -56,11 +56,14 @@ class PairedGan(Gan):
 
     def build(self) -> None:
         hidden, pixels, labels = self.config.hidden, self.shape.pixels, self.labels
+        verdicts = self.outputs * max(1, labels)
         self.generator = nn.Sequential(
-            nn.Linear(LATENTS + labels, hidden), nn.Linear(hidden, pixels)
+            nn.Linear(LATENTS + labels, hidden, dtype=torch.float32),
+            nn.Linear(hidden, pixels, dtype=torch.float32),
         )
         self.discriminator = nn.Sequential(
-            nn.Linear(pixels, hidden), nn.Linear(hidden, self.outputs * max(1, labels))
+            nn.Linear(pixels, hidden, dtype=torch.float32),
+            nn.Linear(hidden, verdicts, dtype=torch.float32),
         )
         for layer in (*self.generator, *self.discriminator):
             assert isinstance(layer, nn.Linear)
@@ -179,7 +182,7 @@ class RampGan(PairedGan):
         return levels.mul_(2 / self.config.t_max).sub_(1)
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        return noise_times(count, LATENTS, self.config.t_max, generator=rng)
+        return noise_times(count, LATENTS, self.config.t_max, generator=rng).float()
 
     def latents(
         self, count: int, rng: torch.Generator | None = None, digits: Tensor | None = None
@@ -265,7 +268,7 @@ class PairedAnnGan(PairedGan):
         return images.flatten(1).float() / 127.5 - 1
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        return torch.randn(count, LATENTS, generator=rng)
+        return torch.randn(count, LATENTS, dtype=torch.float32, generator=rng)
 
     def centred(self, latents: Tensor) -> Tensor:
         return latents
@@ -321,4 +324,4 @@ def spiking(
     first.bias.copy_(hidden.bias + hidden.weight @ offset)
     last.weight.copy_(output.weight * thresholds[0])
     last.bias.copy_(output.bias)
-    return SpikingNetwork(*layers).requires_grad_(False).eval()
+    return SpikingNetwork(*layers).to(hidden.weight.dtype).requires_grad_(False).eval()
