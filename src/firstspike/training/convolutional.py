@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from firstspike.metrics import silent_fraction
 from firstspike.models import LATENTS
 from firstspike.nn import (
     FirstSpikeConv2d,
@@ -24,8 +23,7 @@ from firstspike.nn import (
     RampNeuron,
     SpikingNetwork,
 )
-from firstspike.training.gan import STEP_STATS
-from firstspike.training.paired import EVERY, MARK, SPREAD, PairedAnnGan, PairedGan, RampGan
+from firstspike.training.paired import PairedAnnGan, PairedGan, RampGan
 from firstspike.training.rules.relativistic import deep_step
 
 KERNEL = 4  # of stride 2: halves or doubles the sides
@@ -93,18 +91,11 @@ class ConvGan(PairedGan):
         """The neurons that are pixels."""
         raise NotImplementedError
 
-    def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
-        latents = self.centred(self.latents_for(real, rng))
+    def turns_of(self, real: Tensor, latents: Tensor, gamma: float) -> Tensor:
         seen, marks = real[:, : self.shape.pixels], real[:, self.shape.pixels :]
         classes = marks.argmax(dim=1) if self.labels else marks.new_zeros(len(marks)).long()
-        is_due = self.turn % EVERY == 0
-        gamma = self.config.gamma * EVERY if is_due else 0.0
         networks = self.generator, self.discriminator
-        values = deep_step(networks, self.optimizers, seen, latents, classes, self.outputs, gamma)
-        if is_due:
-            self.follow()
-        self.turn += 1
-        return dict(zip(STEP_STATS, values.tolist(), strict=True))
+        return deep_step(networks, self.optimizers, seen, latents, classes, self.outputs, gamma)
 
 
 class ConvRampGan(ConvGan, RampGan):
@@ -122,45 +113,10 @@ class ConvRampGan(ConvGan, RampGan):
         return (RampGan.pixels(self, images) + 1) / 2
 
     def drawer(self, network: nn.Sequential) -> SpikingNetwork:
-        scale = [2 * SPREAD] * LATENTS + [MARK] * self.labels
-        shift = [-SPREAD] * LATENTS + [0.0] * self.labels
-        made = spiking_layers(network, self.config.t_max, scale, shift)
-        return made.to(self.device)
+        return spiking_layers(network, self.config.t_max, *self.latent_map).to(self.device)
 
-    def judge_network(self) -> SpikingNetwork:
-        """The discriminator that judges with spikes: its outputs' window holds all potentials."""
-        judge = spiking_layers(self.discriminator, self.config.t_max).to(self.device)
-        with torch.no_grad():
-            seen = self.artist(averaged=True)(self.preview.to(self.device))
-            reach = 2.2 * judge.potentials(seen).abs().max().clamp(min=1e-3)
-            last: Any = judge[-1]
-            last.weight.div_(reach)
-            last.bias.div_(reach).add_(0.5)
-        return judge
-
-    @torch.no_grad()
-    def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
-        drawer = self.artist(averaged)
-        latents = latents.to(self.device)
-        drawn = drawer.layer_times(latents)
-        if not hasattr(self, "preview"):
-            self.preview = latents
-        judged = self.judge_network().layer_times(drawn[-1].flatten(1))
-        t_max = self.config.t_max
-
-        def spikes(layers: list[Tensor]) -> float:
-            return sum(float((t < t_max).flatten(1).sum(dim=1).double().mean()) for t in layers)
-
-        def silent(layers: list[Tensor]) -> float:
-            return silent_fraction(torch.cat([t.flatten(1) for t in layers], dim=1), t_max)
-
-        return {
-            "generator_spikes": spikes(drawn),
-            "discriminator_spikes": spikes(judged[:-1]) + 1,  # the verdict is one
-            "generator_hidden_silent": silent(drawn[1:-1]),
-            "generator_output_silent": silent(drawn[-1:]),
-            "discriminator_hidden_silent": silent(judged[1:-1]),
-        }
+    def bare_judge(self) -> SpikingNetwork:
+        return spiking_layers(self.discriminator, self.config.t_max).to(self.device)
 
 
 class ConvAnnGan(ConvGan, PairedAnnGan):

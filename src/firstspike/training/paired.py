@@ -112,11 +112,15 @@ class PairedGan(Gan):
         latents = self.centred(self.latents_for(real, rng))
         is_due = self.turn % EVERY == 0
         gamma = self.config.gamma * EVERY if is_due else 0.0
-        values = paired_step(self.game, self.optimizers, real, latents, gamma=gamma)
+        values = self.turns_of(real, latents, gamma)
         if is_due:
             self.follow()
         self.turn += 1
         return dict(zip(STEP_STATS, values.tolist(), strict=True))
+
+    def turns_of(self, real: Tensor, latents: Tensor, gamma: float) -> Tensor:
+        """Both turns of a step; arguments and values of `paired_step`."""
+        return paired_step(self.game, self.optimizers, real, latents, gamma=gamma)
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -218,22 +222,29 @@ class RampGan(PairedGan):
         self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
         return self.judge_network()
 
+    @property
+    def latent_map(self) -> tuple[list[float], list[float]]:
+        """Scale and shift of each latent, see `spiking`."""
+        scale = [2 * SPREAD] * LATENTS + [MARK] * self.labels
+        return scale, [-SPREAD] * LATENTS + [0.0] * self.labels
+
     def drawer(self, network: nn.Sequential) -> SpikingNetwork:
-        t_max, labels = self.config.t_max, self.labels
-        scale = [2 * SPREAD] * LATENTS + [MARK] * labels
-        shift = [-SPREAD] * LATENTS + [0.0] * labels
         thresholds = self.config.generator_threshold, 1.0
-        return spiking(network, scale, shift, thresholds, t_max)
+        return spiking(network, *self.latent_map, thresholds, self.config.t_max)
 
     def images(self, output: Tensor) -> Tensor:
         return (1 - output / self.config.t_max).unflatten(1, self.shape.image)
 
-    def judge_network(self) -> SpikingNetwork:
-        """The discriminator that judges with spikes: its outputs' window holds all potentials."""
+    def bare_judge(self) -> SpikingNetwork:
+        """The discriminator as ramp neurons, before the outputs' window is set."""
         pixels = self.shape.pixels
         scale, shift = [2.0] * pixels, [-1.0] * pixels
         thresholds = self.config.discriminator_threshold, 1.0
-        judge = spiking(self.discriminator, scale, shift, thresholds, self.config.t_max)
+        return spiking(self.discriminator, scale, shift, thresholds, self.config.t_max)
+
+    def judge_network(self) -> SpikingNetwork:
+        """The discriminator that judges with spikes: its outputs' window holds all potentials."""
+        judge = self.bare_judge()
         seen = self.artist(averaged=True)(self.preview.to(self.device))
         with torch.no_grad():
             reach = 2.2 * judge.potentials(seen).abs().max().clamp(min=1e-3)
@@ -248,14 +259,14 @@ class RampGan(PairedGan):
         drawn = self.artist(averaged).layer_times(latents)
         if not hasattr(self, "preview"):
             self.preview = latents
-        judged = self.judge_network().layer_times(drawn[-1])
+        judged = self.judge_network().layer_times(drawn[-1].flatten(1))
         t_max = self.config.t_max
         return {
             "generator_spikes": _mean_spikes(drawn, t_max),
             "discriminator_spikes": _mean_spikes(judged[:-1], t_max) + 1,  # the verdict is one
-            "generator_hidden_silent": silent_fraction(drawn[1], t_max),
-            "generator_output_silent": silent_fraction(drawn[2], t_max),
-            "discriminator_hidden_silent": silent_fraction(judged[1], t_max),
+            "generator_hidden_silent": _silent(drawn[1:-1], t_max),
+            "generator_output_silent": _silent(drawn[-1:], t_max),
+            "discriminator_hidden_silent": _silent(judged[1:-1], t_max),
         }
 
 
@@ -282,7 +293,12 @@ class PairedAnnGan(PairedGan):
 
 
 def _mean_spikes(layers: list[Tensor], t_max: int) -> float:
-    return float(spike_stats(layers, t_max, until="end").total.float().mean())
+    flat = [times.flatten(1) for times in layers]
+    return float(spike_stats(flat, t_max, until="end").total.float().mean())
+
+
+def _silent(layers: list[Tensor], t_max: int) -> float:
+    return silent_fraction(torch.cat([times.flatten(1) for times in layers], dim=1), t_max)
 
 
 @torch.no_grad()
