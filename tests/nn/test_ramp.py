@@ -217,9 +217,12 @@ def test_gradients_are_those_of_the_paper(t_max, threshold, leak):
     )  # fmt: skip
     times = torch.randint(t_max + 1, (1, 5), generator=rng).double().requires_grad_()
     potential = made.final_potential(times)[0]
-    slope = torch.where((potential > 0) & (potential < threshold), 1.0, leak).double()
-    assert 5 < (slope == 1).sum() < 25
     error = torch.randn(1, 30, generator=rng, dtype=torch.float64)
+    # A later spike is wanted where the error is negative: that leads back from above the window.
+    leads_back = (error[0] > 0) == (potential <= 0)
+    inside = (potential > 0) & (potential < threshold)
+    slope = torch.where(inside, 1.0, leak * leads_back.double()).double()
+    assert 5 < inside.sum() < 25 and 0 < leads_back[~inside].sum() < (~inside).sum()
     made(times).backward(error)
     dt_dv = -slope * t_max / threshold
     u = (t_max - times.detach()) / t_max

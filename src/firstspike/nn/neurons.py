@@ -82,8 +82,9 @@ class RampNeuron:
 
     Args:
         threshold: potential at which it would fire in its first step; 0 is silence.
-        leak: slope of the gradient outside of the window, where the derivative is 0. An output
-            layer may need some, to be able to come back.
+        leak: slope of the gradient outside of the window, where the derivative is 0, if a step down
+            it leads back: an output layer may need some. What leads farther out is left at 0, or
+            potentials would grow without end.
 
     Raises:
         ValueError: ``threshold`` is not positive, or ``leak`` is not in 0..1.
@@ -144,7 +145,9 @@ class _Ramp(torch.autograd.Function):
         reach = float(ctx.threshold * ctx.t_max)
         inside = torch.ops.aten.hardtanh_backward(grad, drive, 0.0, reach)
         if ctx.leak:
-            inside = torch.lerp(inside, grad, ctx.leak)
+            outside = grad - inside
+            leads_back = outside * (drive - reach / 2) > 0
+            inside = inside + ctx.leak * torch.where(leads_back, outside, 0)
         return (inside if ctx.threshold == 1 else inside / ctx.threshold), None, None, None
 
 

@@ -29,7 +29,8 @@ class Neurons(NamedTuple):
         t_max: steps of a window; 0 for the dense twin, which has ReLU and tanh.
         generator: threshold of the generator's hidden neurons.
         discriminator: threshold of the discriminator's hidden neurons.
-        leak: slope of the gradient outside the window of the generator's output neurons.
+        leak: slope of the gradient outside the window of the generator's output neurons, where it
+            leads back into the window.
     """
 
     t_max: int
@@ -74,9 +75,20 @@ def pixels_of(potential: Tensor, neurons: Neurons) -> tuple[Tensor, Tensor]:
         pixels = potential.tanh()
         return pixels, 1 - pixels * pixels
     inside = ((potential > 0) & (potential < 1)).to(potential.dtype)
-    slope = inside.mul_(1 - neurons.leak).add_(neurons.leak).mul_(2)
     levels = potential.mul(neurons.t_max).floor_().clamp_(0, neurons.t_max)
-    return levels.mul_(2 / neurons.t_max).sub_(1), slope
+    return levels.mul_(2 / neurons.t_max).sub_(1), inside.mul_(2)
+
+
+def to_potentials(signal: Tensor, pixels: Tensor, slope: Tensor, neurons: Neurons) -> Tensor:
+    """Gradient by the potentials of `pixels_of`, of that by pixels, which is overwritten.
+
+    Outside the window, where the derivative is 0, what leads back leaks through. What leads farther
+    out does not: potentials of pixels that are black or white anyway would grow without end.
+    """
+    if not neurons.leak or not neurons.t_max:
+        return signal.mul_(slope)
+    leads_back = (signal * pixels > 0).logical_and_(slope == 0)
+    return signal.mul_(slope.add_(leads_back, alpha=2 * neurons.leak))
 
 
 def signs(outputs: int, like: Tensor) -> Tensor:
@@ -173,7 +185,7 @@ def paired_step(
     again = (d_output(values) * vote).sum(dim=1)
     error = (-torch.sigmoid(of_real - again) / count)[:, None] * vote
     signal = (error @ d_output.weight).mul_(inside)
-    signal = (signal @ d_hidden.weight).mul_(g_slope)
+    signal = to_potentials(signal @ d_hidden.weight, pixels, g_slope, neurons)
     below = (signal @ g_output.weight).mul_(g_inside)
     grads = [below.t() @ latents, below.sum(dim=0), signal.t() @ drawn, signal.sum(dim=0)]
     _descend(optimizers["generator"], game.generator, grads)
