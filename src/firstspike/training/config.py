@@ -103,6 +103,9 @@ class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
     """Adam: decay of the mean gradient."""
     average: float = within(0.99, 0.0, 1.0)
     """Decay of the moving average of the generator's weights."""
+    snapshots: int = within(10, 0)
+    """Times in the last two thirds of the training that samples of this average are compared with
+    training images; the nearest snapshot draws. 0: the last one."""
 
     @classmethod
     def of_today(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -295,6 +298,7 @@ GAN_RECIPES: dict[Recipe, GanConfig] = {  # of step neurons
         decay="none",
         batch=32,
         average=0.999,
+        snapshots=0,
         weight_decay=1e-6,
         look_from=1.0,
         look_to=1.0,
