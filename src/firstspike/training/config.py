@@ -238,7 +238,8 @@ class GanConfig(
         return former.retired_gan(options)
 
     def recipe_defaults(self) -> Self:
-        return gan_defaults({n: getattr(self, n) for n in ("neuron", "recipe", "network")})  # type: ignore[return-value]
+        names = ("neuron", "recipe", "network", "loss")
+        return gan_defaults({name: getattr(self, name) for name in names})  # type: ignore[return-value]
 
     def check(self) -> None:
         super().check()
@@ -247,15 +248,33 @@ class GanConfig(
             raise ValueError(f"latent_last must lie in 0..{self.t_max}, got {self.latent_last}")
         if self.neuron == "ramp" and self.recipe == "paper":
             raise ValueError("recipe must be best with neuron ramp: the paper's is of step neurons")
-        exact = self.gradient == "exact", self.loss == "relativistic"
-        if exact != (self.neuron == "ramp",) * 2:
-            wanted = "exact and relativistic" if self.neuron == "ramp" else "those of step neurons"
+        is_ramp, is_paired = self.neuron == "ramp", self.loss == "relativistic"
+        if (self.gradient == "exact") != is_ramp or (is_ramp and not is_paired):
+            wanted = "exact and relativistic" if is_ramp else "those of step neurons"
             raise ValueError(f"gradient and loss must be {wanted} with neuron {self.neuron}")
-        if self.neuron == "step":
+        if not is_ramp and is_paired:
+            self._check_at_once()
+        elif not is_ramp:
             _check_loss(self.loss, "gan")
         if self.look_to < self.look_from:
             raise ValueError(
                 f"look_to must not be below look_from = {self.look_from}, got {self.look_to}"
+            )
+
+
+    def _check_at_once(self) -> None:
+        """Raise ValueError unless all spikes of a layer come in one step, and can be learned."""
+        for name in ("gradient", "bias", "normalize", "optimizer", "latent_last"):
+            wanted = getattr(_STEP, name)
+            if getattr(self, name) != wanted:
+                raise ValueError(
+                    f"{name} must be {wanted} with loss relativistic of step neurons, got "
+                    f"{getattr(self, name)}"
+                )
+        if 2 * self.delay >= self.t_max:
+            raise ValueError(
+                f"delay must be below half of t_max = {self.t_max} with loss relativistic of step "
+                f"neurons, got {self.delay}"
             )
 
 
@@ -274,6 +293,14 @@ class AnnGanConfig(PenaltyOptions, GanOptions):
 _STEP = GanConfig(
     neuron="step",
     gradient="final",
+    discriminator_lr=1e-3,
+    gamma=0.1,
+    latent_last=0,
+    latent_silent=0.5,
+)
+POTENTIAL_GAN = GanConfig(  # the best of step neurons without penalties
+    neuron="step",
+    gradient="final",
     loss="potential",
     discriminator_lr=2e-3,
     decay="generator",
@@ -285,7 +312,7 @@ _STEP = GanConfig(
 GAN_RECIPES: dict[Recipe, GanConfig] = {  # of step neurons
     "best": _STEP,
     "paper": dataclasses.replace(
-        _STEP,
+        POTENTIAL_GAN,
         recipe="paper",
         bias=False,
         gradient="temporal",
@@ -328,7 +355,9 @@ def gan_defaults(chosen: Mapping[str, Any]) -> GanConfig:
     recipe, network = chosen.get("recipe", "best"), chosen.get("network", "dense")
     neuron = chosen.get("neuron", "step" if recipe == "paper" else "ramp")
     if neuron == "step":
-        return dataclasses.replace(GAN_RECIPES[recipe], network=network)
+        paired = recipe == "paper" or chosen.get("loss", "relativistic") == "relativistic"
+        defaults = GAN_RECIPES[recipe] if paired else POTENTIAL_GAN
+        return dataclasses.replace(defaults, network=network)
     return GanConfig(recipe=recipe, **_of_layers(network))
 
 

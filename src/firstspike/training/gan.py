@@ -356,13 +356,17 @@ class SpikingGan(Gan):
 
             kind = paired.RampGan if config.network == "dense" else convolutional.ConvRampGan
             return kind(config, shape)
+        if config.loss == "relativistic":
+            from firstspike.training.paired_steps import StepGan
+
+            return StepGan(config, shape)
         return cls(config, shape)
 
-    def build(self) -> None:
+    @property
+    def layer(self) -> dict[str, Any]:
+        """Options of every layer."""
         config = self.config
-        if config.neuron != "step":
-            raise ValueError("neuron must be step of a SpikingGan; its make chooses the class")
-        layer: dict[str, Any] = {
+        return {
             "bias": config.bias,
             "t_max": config.t_max,
             "delay": config.delay,
@@ -372,10 +376,15 @@ class SpikingGan(Gan):
             "normalize": None if config.normalize == "none" else config.normalize,
             "impl": config.impl,
         }
+
+    def build(self) -> None:
+        config = self.config
+        if config.neuron != "step":
+            raise ValueError("neuron must be step of a SpikingGan; its make chooses the class")
         self.mark = 0, config.t_max
         sizes = config.hidden, self.labels, self.shape.pixels
-        self.generator = models.generator(*sizes, **layer)
-        self.discriminator = models.discriminator(*sizes, **layer)
+        self.generator = models.generator(*sizes, **self.layer)
+        self.discriminator = models.discriminator(*sizes, **self.layer)
 
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         if self.config.optimizer == "sgd":
@@ -484,7 +493,8 @@ class SpikingGan(Gan):
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
         drawn = self.artist(averaged).layer_times(latents)
         shown = torch.cat([drawn[-1], latents[:, models.LATENTS :]], dim=1)
-        judged = self.discriminator.layer_times(shown)
+        inputs = self.discriminator.layers[0].in_features  # those that tell the class may be none
+        judged = self.discriminator.layer_times(shown[:, :inputs])
         t_max = self.config.t_max
         return {
             "generator_spikes": _mean_spikes(drawn, t_max, "end"),

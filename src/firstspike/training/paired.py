@@ -19,7 +19,14 @@ from firstspike.models import LATENTS
 from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
 from firstspike.runs.directory import epoch_generator
 from firstspike.training.gan import PREVIEW, STEP_STATS, Gan
-from firstspike.training.rules.relativistic import Game, Neurons, draw, linear_layers, paired_step
+from firstspike.training.rules.relativistic import (
+    Game,
+    Neurons,
+    Steps,
+    draw,
+    linear_layers,
+    paired_step,
+)
 
 EVERY = 4  # steps from one penalty, and one move of the average, to the next
 SPREAD = math.sqrt(3)  # latents uniform in -SPREAD..SPREAD have variance 1
@@ -38,7 +45,7 @@ class PairedGan(Gan):
     anywhere = True
 
     @property
-    def neurons(self) -> Neurons:
+    def neurons(self) -> Neurons | Steps:
         """Of both networks."""
         raise NotImplementedError
 
@@ -84,6 +91,7 @@ class PairedGan(Gan):
 
     def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
         latents = self.centred(self.latents_for(real, rng))
+        real = self.seen(real, rng)
         is_due = self.turn % EVERY == 0
         gamma = self.config.gamma * EVERY if is_due else 0.0
         values = self.turns_of(real, latents, gamma)
@@ -102,6 +110,10 @@ class PairedGan(Gan):
         pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
         for mean, new in pairs:
             mean.lerp_(new, 1 - keep)
+
+    def seen(self, real: Tensor, rng: torch.Generator) -> Tensor:
+        """What the discriminator sees of prepared images, [N, pixels], and of their class."""
+        return real
 
     def centred(self, latents: Tensor) -> Tensor:
         """Latents as they are learned from: mean 0 and variance 1, and what tells the class."""
