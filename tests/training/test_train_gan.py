@@ -16,6 +16,7 @@ from firstspike.runs.directory import RunDirectory
 from firstspike.training.classifier import SpikingTraining
 from firstspike.training.config import (
     GAN_RECIPES,
+    POTENTIAL_GAN,
     ClassifierConfig,
     GanConfig,
     GanOptions,
@@ -28,7 +29,7 @@ from firstspike.training.trainer import Progress
 
 SMALL = {"hidden": 12, "batch": 8, "epochs": 3}
 CONFIGS = {
-    "gan": dataclasses.replace(GAN_RECIPES["best"], **SMALL),
+    "gan": dataclasses.replace(POTENTIAL_GAN, **SMALL),
     "ann-gan": dataclasses.replace(ann_gan_defaults({"loss": "cross-entropy"}), **SMALL),
 }
 

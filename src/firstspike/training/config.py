@@ -261,7 +261,6 @@ class GanConfig(
                 f"look_to must not be below look_from = {self.look_from}, got {self.look_to}"
             )
 
-
     def _check_at_once(self) -> None:
         """Raise ValueError unless all spikes of a layer come in one step, and can be learned."""
         for name in ("gradient", "bias", "normalize", "optimizer", "latent_last"):

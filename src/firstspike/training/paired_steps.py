@@ -55,6 +55,16 @@ class StepGan(PairedGan, SpikingGan):
         """1 where a latent spikes, otherwise 0."""
         return (latents < self.config.t_max).to(latents.dtype)
 
+    def on_grid(self, latents: Tensor) -> Tensor:
+        """Latents that spike at once or never; on a walk they change one after the other."""
+        turns = (torch.arange(latents.shape[-1]) + 0.5) / latents.shape[-1] * self.config.t_max
+        return torch.where(latents > turns, float(self.config.t_max), 0.0)
+
+    def truncated(self, latents: Tensor, share: float) -> Tensor:
+        if share != 1:
+            raise ValueError("share must be 1: latents that spike or do not have no middle")
+        return latents
+
     def facts(self, name: str) -> dict[str, Any]:
         facts = super().facts(name)
         if name == "discriminator":  # it has outputs for each class, and no inputs that tell one
