@@ -168,7 +168,8 @@ class PenaltyOptions(RuleOptions):
     when: ClassVar = {"loss": ("relativistic",)}
 
     gamma: float = within(0.5, 0.0, before=0.5)
-    """Relativistic loss: weight of the squared gradients of the discriminator's scores."""
+    """Relativistic loss: weight of the squared gradients of the discriminator's scores, which are
+    surrogates of step neurons."""
 
 
 @dataclass(frozen=True)
@@ -212,16 +213,17 @@ class GanConfig(
     normalize: Norm = "none"
     """Norm by which each layer's error is divided, sample by sample (section 2.5)."""
     loss: str = "relativistic"
-    """Of the discriminator: of ramp neurons the relativistic paired loss of the potentials
-    (relativistic), with penalties on its gradients; of step neurons cross-entropy of the final
-    potentials of its two outputs (potential), or least squares of their spike times
-    (least-squares), the paper's (section 2.4)."""
+    """Of the discriminator: the relativistic paired loss of the potentials (relativistic), with
+    penalties on its gradients; of step neurons also cross-entropy of the final potentials of its
+    two outputs (potential), or least squares of their spike times (least-squares), the paper's
+    (section 2.4). Of step neurons it decides the defaults of other options."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Rule of the weight update; sgd is the paper's (eq. 8)."""
     look_from: float = within(0.3, 0.0, 1.0)
-    """Share of t_max until which the discriminator sees the spikes of an image: at least this."""
+    """Step: share of t_max until which the discriminator sees the spikes of an image, with loss
+    relativistic all at once: at least this."""
     look_to: float = within(0.7, 0.0, 1.0)
-    """Share of t_max until which it sees them at most; each image's is drawn in between."""
+    """Step: share of t_max until which it sees them at most; each image's is drawn in between."""
     latent_last: int | None = None
     """Latest step of a latent spike; t_max, the paper's, if None."""
     latent_silent: float = within(0.0, 0.0, 1.0)

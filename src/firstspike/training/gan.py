@@ -379,8 +379,11 @@ class SpikingGan(Gan):
 
     def build(self) -> None:
         config = self.config
-        if config.neuron != "step":
-            raise ValueError("neuron must be step of a SpikingGan; its make chooses the class")
+        if config.neuron != "step" or config.loss == "relativistic":
+            raise ValueError(
+                "neuron must be step, and loss another than relativistic, of a SpikingGan; its make "
+                "chooses the class"
+            )
         self.mark = 0, config.t_max
         sizes = config.hidden, self.labels, self.shape.pixels
         self.generator = models.generator(*sizes, **self.layer)
