@@ -62,7 +62,7 @@ def test_the_run_directory_is_the_record(tmp_path, images, kind):
         "epoch-003.png",
     ]
     assert set(weights(run)) == {
-        f"{n}.safetensors" for n in ("generator", "discriminator", "average")
+        f"{n}.safetensors" for n in ("generator", "discriminator", "average", "best")
     }
     stats = run.read_stats()
     assert [line["epoch"] for line in stats] == [1, 2, 3]
