@@ -1,8 +1,8 @@
 """Speed of a Spiking-GAN training step against that of its dense twin of the same size.
 
 A step is one update of the discriminator and one of the generator on a batch of MNIST's threes,
-with Adam and the averaging of weights, as ``firstspike train gan --neuron step`` and ``train
-ann-gan --loss cross-entropy`` make it.
+with Adam and the averaging of weights, as ``firstspike train gan --neuron step --loss potential`` and
+``train ann-gan --loss cross-entropy`` make it.
 Both networks train for a while first, as the cost follows the spikes, which the output states. That
 it computes what the plain PyTorch step does is tested in tests/training/test_adversary.py.
 
@@ -32,7 +32,8 @@ DIGIT = 3
 def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
-    step = dataclasses.replace(gan_defaults({"neuron": "step"}), batch=options.batch)
+    chosen = gan_defaults({"neuron": "step", "loss": "potential"})
+    step = dataclasses.replace(chosen, batch=options.batch)
     twin = dataclasses.replace(ann_gan_defaults({"loss": "cross-entropy"}), batch=options.batch)
     spiking, dense = SpikingGan(step), AnnGan(twin)
     rows = measure(

@@ -138,7 +138,7 @@ def test_they_are_evaluated(case, firstspike, name, options):
     assert (code, err) == (0, "")
     assert list(Path("out").glob("*.json"))
     curve = list(case.run(name).glob("evaluation-*/training.png"))  # of snapshots
-    assert len(curve) == (name in ("gan", "conditional", "dense-gan"))
+    assert len(curve) == (name in GANS)
 
 
 @pytest.mark.parametrize("name", GANS)
@@ -191,8 +191,10 @@ def check_facts(case: Case, part: str, facts: dict[str, object]) -> None:
     assert facts["classes"] == list(case.classes)
     channels, height, width = (1, 1, *case.image)[-3:]
     assert [facts[name] for name in ("channels", "height", "width")] == [channels, height, width]
-    assert facts.get("labels") == (None if part == "classifier" else len(case.classes))
-    recipe = {"latents": LATENTS, "latent_last": 7, "latent_silent": 0.5}
+    count = len(case.classes)
+    told = {"generator": (count, None), "discriminator": (0, count), "classifier": (None, None)}
+    assert (facts.get("labels"), facts.get("pairs")) == told[part]
+    recipe = {"latents": LATENTS, "latent_last": 0, "latent_silent": 0.5}
     for name, value in recipe.items():
         assert facts.get(name) == (value if part == "generator" else None)
 
@@ -206,7 +208,7 @@ def test_they_are_exported_as_numpy_arrays(case, firstspike):
         inputs = {
             "classifier": case.pixels,
             "generator": LATENTS + len(case.classes),
-            "discriminator": case.pixels + len(case.classes),
+            "discriminator": case.pixels,
         }
         assert weight.shape == (8, inputs[part])
 

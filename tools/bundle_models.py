@@ -37,8 +37,7 @@ from firstspike.models import Classifier
 from firstspike.report.gather import command_of
 from firstspike.runs import checkpoint, files
 from firstspike.runs.directory import RunDirectory
-from firstspike.training.gan import Gan
-from firstspike.training.paired import UNSEEN
+from firstspike.training.gan import UNSEEN, Gan
 
 SAMPLES = 1000
 NOTED = ("strict_accuracy", "ties_accuracy", "decision_step", "total_spikes", "count")

@@ -10,7 +10,7 @@ import torch
 import firstspike as fs
 from firstspike.data import ImageSet
 from firstspike.runs.directory import epoch_generator
-from firstspike.training.config import GAN_RECIPES
+from firstspike.training.config import POTENTIAL_GAN
 from firstspike.training.gan import SpikingGan
 from firstspike.training.rules.adversarial import take_turns
 
@@ -23,7 +23,7 @@ def first_images(count: int) -> ImageSet:
 
 
 def build(impl: str, **options: object) -> SpikingGan:
-    gan = SpikingGan(dataclasses.replace(GAN_RECIPES["best"], hidden=70, impl=impl, **options))
+    gan = SpikingGan(dataclasses.replace(POTENTIAL_GAN, hidden=70, impl=impl, **options))
     gan.start_epoch(1)
     return gan
 
@@ -65,7 +65,7 @@ def test_a_run_is_the_same_bytes_with_any_number_of_threads(threads):
     weights = []
     for count in (1, threads):
         torch.set_num_threads(count)
-        gan = SpikingGan(dataclasses.replace(GAN_RECIPES["best"], seed=2))
+        gan = SpikingGan(dataclasses.replace(POTENTIAL_GAN, seed=2))
         gan.start_epoch(1)
         images = gan.prepare(first_images(32))
         for epoch in (1, 2):

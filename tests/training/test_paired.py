@@ -25,7 +25,7 @@ KINDS = "gan", "ann-gan"
 
 def config_of(kind: str, **options: object):
     small = {"hidden": 12, "batch": 8, "epochs": 3}
-    return dataclasses.replace(kinds.find(kind).defaults(), **small | options)
+    return dataclasses.replace(kinds.find(kind).defaults(options), **small | options)
 
 
 def build(kind: str, **options: object) -> RampGan | PairedAnnGan:
@@ -73,10 +73,16 @@ def test_the_verdict_of_spikes_is_that_of_the_score(parts):
 
 
 @pytest.mark.parametrize(
-    ("kind", "conditional"), [("gan", False), ("gan", True), ("ann-gan", True)]
+    ("kind", "conditional", "options"),
+    [
+        ("gan", False, {}),
+        ("gan", True, {}),
+        ("gan", True, {"neuron": "step"}),
+        ("ann-gan", True, {}),
+    ],
 )
-def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, kind, conditional):
-    config = config_of(kind, digit="all", conditional=conditional)
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, kind, conditional, options):
+    config = config_of(kind, digit="all", conditional=conditional, **options)
 
     def new(name: str) -> RunDirectory:
         return RunDirectory.create(tmp_path / name, kind, config.as_dict())

@@ -7,9 +7,11 @@ import copy
 import pytest
 import torch
 
+import firstspike as fs
 from firstspike.training.rules.relativistic import (
     Game,
     Neurons,
+    Steps,
     draw,
     linear_layers,
     paired_step,
@@ -20,7 +22,8 @@ from firstspike.training.rules.relativistic import (
 LABELS, LATENTS, PIXELS = 3, 5, 12
 
 
-def game(t_max: int, outputs: int, classes: int = 1) -> Game:
+def game(t_max: int | None, outputs: int, classes: int = 1) -> Game:
+    """Of ramps, of ReLU and tanh (t_max 0), or of steps (None)."""
     torch.manual_seed(1)
     generator = torch.nn.Sequential(
         torch.nn.Linear(LATENTS + LABELS, 9), torch.nn.Linear(9, PIXELS)
@@ -28,7 +31,9 @@ def game(t_max: int, outputs: int, classes: int = 1) -> Game:
     discriminator = torch.nn.Sequential(
         torch.nn.Linear(PIXELS, 11), torch.nn.Linear(11, outputs * classes)
     )
-    neurons = Neurons(t_max, generator=0.5, discriminator=0.8, leak=0.1)
+    neurons: Neurons | Steps = Steps(1.3)
+    if t_max is not None:
+        neurons = Neurons(t_max, generator=0.5, discriminator=0.8, leak=0.1)
     return Game(generator.double(), discriminator.double(), neurons, PIXELS, classes)
 
 
@@ -48,7 +53,7 @@ class Recorder:
         self.grads = [parameter.grad.clone() for parameter in self.network.parameters()]
 
 
-@pytest.mark.parametrize(("t_max", "outputs"), [(16, 2), (256, 2), (0, 1)])
+@pytest.mark.parametrize(("t_max", "outputs"), [(16, 2), (256, 2), (0, 1), (None, 2)])
 @pytest.mark.parametrize("classes", [1, LABELS])
 @pytest.mark.parametrize("gamma", [0.0, 0.7])
 def test_gradients_by_hand_are_those_of_autograd(t_max, outputs, gamma, classes):
@@ -85,3 +90,26 @@ def test_a_step_changes_both_networks_and_the_generator_sees_what_was_learned():
     learned = Game(before[0], made.discriminator, made.neurons, PIXELS)
     wanted = torch.nn.functional.softplus(score(first, real) - score(learned, fake)).mean()
     assert told[1].item() == pytest.approx(wanted.item())
+
+
+def test_steps_spike_above_the_threshold_and_learn_by_the_surrogate_of_their_layers():
+    potential = torch.linspace(-3, 5, 41, dtype=torch.float64, requires_grad=True)
+    values, slope = Steps(1.3).hidden("generator", potential.detach())
+    assert torch.equal(values, (potential.detach() > 1).double())
+    times = fs.nn.final_gradient(torch.zeros_like(potential), potential - 1, 1.3)
+    (wanted,) = torch.autograd.grad(-times.sum(), potential)
+    torch.testing.assert_close(slope, wanted)
+    assert (slope > 0).any() and (slope == 0).any()
+
+
+def test_biases_of_steps_stay_below_the_threshold():
+    made = game(None, 2)
+    optimizers = {
+        name: torch.optim.Adam(getattr(made, name).parameters(), 0.5)
+        for name in ("generator", "discriminator")
+    }
+    latents = torch.randint(2, (7, LATENTS + LABELS)).double()
+    for _ in range(9):
+        paired_step(made, optimizers, images_of_classes().gt(0).double(), latents, gamma=0.5)
+    layers = [*made.generator, *made.discriminator]
+    assert max(layer.bias.max().item() for layer in layers) == 0.95

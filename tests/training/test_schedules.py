@@ -12,7 +12,7 @@ from torch import nn
 from firstspike.runs.directory import RunDirectory, epoch_generator
 from firstspike.training import loop
 from firstspike.training.classifier import SpikingTraining
-from firstspike.training.config import CLASSIFIER_RECIPES, GAN_RECIPES, ClassifierConfig
+from firstspike.training.config import CLASSIFIER_RECIPES, POTENTIAL_GAN, ClassifierConfig
 from firstspike.training.gan import SpikingGan
 from firstspike.training.trainer import Trainer
 
@@ -37,7 +37,7 @@ def test_rates_of_a_gan_fall_over_the_second_half():
     config = {"hidden": 16, "epochs": 4, "generator_lr": 2.0, "discriminator_lr": 8.0}
     for decay, falling in (("none", ()), ("generator", ("generator",)),
                            ("both", ("generator", "discriminator"))):  # fmt: skip
-        gan = SpikingGan(dataclasses.replace(GAN_RECIPES["best"], decay=decay, **config))
+        gan = SpikingGan(dataclasses.replace(POTENTIAL_GAN, decay=decay, **config))
         for name, start in (("generator", 2.0), ("discriminator", 8.0)):
             last = start / 2 if name in falling else start
             assert rates(gan, name, 4) == [start, start, start, last]

@@ -16,6 +16,7 @@ from firstspike.runs.directory import RunDirectory
 from firstspike.training.classifier import SpikingTraining
 from firstspike.training.config import (
     GAN_RECIPES,
+    POTENTIAL_GAN,
     ClassifierConfig,
     GanConfig,
     GanOptions,
@@ -28,7 +29,7 @@ from firstspike.training.trainer import Progress
 
 SMALL = {"hidden": 12, "batch": 8, "epochs": 3}
 CONFIGS = {
-    "gan": dataclasses.replace(GAN_RECIPES["best"], **SMALL),
+    "gan": dataclasses.replace(POTENTIAL_GAN, **SMALL),
     "ann-gan": dataclasses.replace(ann_gan_defaults({"loss": "cross-entropy"}), **SMALL),
 }
 
@@ -61,7 +62,7 @@ def test_the_run_directory_is_the_record(tmp_path, images, kind):
         "epoch-003.png",
     ]
     assert set(weights(run)) == {
-        f"{n}.safetensors" for n in ("generator", "discriminator", "average")
+        f"{n}.safetensors" for n in ("generator", "discriminator", "average", "best")
     }
     stats = run.read_stats()
     assert [line["epoch"] for line in stats] == [1, 2, 3]

@@ -176,13 +176,14 @@ def generator(
 
 
 def discriminator(
-    hidden: int = HIDDEN, labels: int = 0, pixels: int = PIXELS, **layer: Any
+    hidden: int = HIDDEN, labels: int = 0, pixels: int = PIXELS, pairs: int = 1, **layer: Any
 ) -> FirstSpikeSequential:
     """Discriminator pixels-hidden-2; neuron 0 means fake and neuron 1 real (section 2.3).
 
-    ``labels`` inputs more come after the pixels, as for `generator`.
+    ``labels`` inputs more come after the pixels, as for `generator`; or there is one of several
+    ``pairs`` of output neurons for each class.
     """
-    return _gan_network((pixels + labels, hidden, 2), layer)
+    return _gan_network((pixels + labels, hidden, 2 * pairs), layer)
 
 
 def _gan_network(sizes: tuple[int, int, int], layer: dict[str, Any]) -> FirstSpikeSequential:

@@ -103,6 +103,9 @@ class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
     """Adam: decay of the mean gradient."""
     average: float = within(0.99, 0.0, 1.0)
     """Decay of the moving average of the generator's weights."""
+    snapshots: int = within(10, 0)
+    """Times in the last two thirds of the training that samples of this average are compared with
+    training images; the nearest snapshot draws. 0: the last one."""
 
     @classmethod
     def of_today(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -165,7 +168,8 @@ class PenaltyOptions(RuleOptions):
     when: ClassVar = {"loss": ("relativistic",)}
 
     gamma: float = within(0.5, 0.0, before=0.5)
-    """Relativistic loss: weight of the squared gradients of the discriminator's scores."""
+    """Relativistic loss: weight of the squared gradients of the discriminator's scores, which are
+    surrogates of step neurons."""
 
 
 @dataclass(frozen=True)
@@ -209,16 +213,17 @@ class GanConfig(
     normalize: Norm = "none"
     """Norm by which each layer's error is divided, sample by sample (section 2.5)."""
     loss: str = "relativistic"
-    """Of the discriminator: of ramp neurons the relativistic paired loss of the potentials
-    (relativistic), with penalties on its gradients; of step neurons cross-entropy of the final
-    potentials of its two outputs (potential), or least squares of their spike times
-    (least-squares), the paper's (section 2.4)."""
+    """Of the discriminator: the relativistic paired loss of the potentials (relativistic), with
+    penalties on its gradients; of step neurons also cross-entropy of the final potentials of its
+    two outputs (potential), or least squares of their spike times (least-squares), the paper's
+    (section 2.4). Of step neurons it decides the defaults of other options."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Rule of the weight update; sgd is the paper's (eq. 8)."""
     look_from: float = within(0.3, 0.0, 1.0)
-    """Share of t_max until which the discriminator sees the spikes of an image: at least this."""
+    """Step: share of t_max until which the discriminator sees the spikes of an image, with loss
+    relativistic all at once: at least this."""
     look_to: float = within(0.7, 0.0, 1.0)
-    """Share of t_max until which it sees them at most; each image's is drawn in between."""
+    """Step: share of t_max until which it sees them at most; each image's is drawn in between."""
     latent_last: int | None = None
     """Latest step of a latent spike; t_max, the paper's, if None."""
     latent_silent: float = within(0.0, 0.0, 1.0)
@@ -235,7 +240,8 @@ class GanConfig(
         return former.retired_gan(options)
 
     def recipe_defaults(self) -> Self:
-        return gan_defaults({n: getattr(self, n) for n in ("neuron", "recipe", "network")})  # type: ignore[return-value]
+        names = ("neuron", "recipe", "network", "loss")
+        return gan_defaults({name: getattr(self, name) for name in names})  # type: ignore[return-value]
 
     def check(self) -> None:
         super().check()
@@ -244,15 +250,32 @@ class GanConfig(
             raise ValueError(f"latent_last must lie in 0..{self.t_max}, got {self.latent_last}")
         if self.neuron == "ramp" and self.recipe == "paper":
             raise ValueError("recipe must be best with neuron ramp: the paper's is of step neurons")
-        exact = self.gradient == "exact", self.loss == "relativistic"
-        if exact != (self.neuron == "ramp",) * 2:
-            wanted = "exact and relativistic" if self.neuron == "ramp" else "those of step neurons"
+        is_ramp, is_paired = self.neuron == "ramp", self.loss == "relativistic"
+        if (self.gradient == "exact") != is_ramp or (is_ramp and not is_paired):
+            wanted = "exact and relativistic" if is_ramp else "those of step neurons"
             raise ValueError(f"gradient and loss must be {wanted} with neuron {self.neuron}")
-        if self.neuron == "step":
+        if not is_ramp and is_paired:
+            self._check_at_once()
+        elif not is_ramp:
             _check_loss(self.loss, "gan")
         if self.look_to < self.look_from:
             raise ValueError(
                 f"look_to must not be below look_from = {self.look_from}, got {self.look_to}"
+            )
+
+    def _check_at_once(self) -> None:
+        """Raise ValueError unless all spikes of a layer come in one step, and can be learned."""
+        for name in ("gradient", "bias", "normalize", "optimizer", "latent_last"):
+            wanted = getattr(_STEP, name)
+            if getattr(self, name) != wanted:
+                raise ValueError(
+                    f"{name} must be {wanted} with loss relativistic of step neurons, got "
+                    f"{getattr(self, name)}"
+                )
+        if 2 * self.delay >= self.t_max:
+            raise ValueError(
+                f"delay must be below half of t_max = {self.t_max} with loss relativistic of step "
+                f"neurons, got {self.delay}"
             )
 
 
@@ -271,6 +294,14 @@ class AnnGanConfig(PenaltyOptions, GanOptions):
 _STEP = GanConfig(
     neuron="step",
     gradient="final",
+    discriminator_lr=1e-3,
+    gamma=0.1,
+    latent_last=0,
+    latent_silent=0.5,
+)
+POTENTIAL_GAN = GanConfig(  # the best of step neurons without penalties
+    neuron="step",
+    gradient="final",
     loss="potential",
     discriminator_lr=2e-3,
     decay="generator",
@@ -282,7 +313,7 @@ _STEP = GanConfig(
 GAN_RECIPES: dict[Recipe, GanConfig] = {  # of step neurons
     "best": _STEP,
     "paper": dataclasses.replace(
-        _STEP,
+        POTENTIAL_GAN,
         recipe="paper",
         bias=False,
         gradient="temporal",
@@ -295,6 +326,7 @@ GAN_RECIPES: dict[Recipe, GanConfig] = {  # of step neurons
         decay="none",
         batch=32,
         average=0.999,
+        snapshots=0,
         weight_decay=1e-6,
         look_from=1.0,
         look_to=1.0,
@@ -324,7 +356,9 @@ def gan_defaults(chosen: Mapping[str, Any]) -> GanConfig:
     recipe, network = chosen.get("recipe", "best"), chosen.get("network", "dense")
     neuron = chosen.get("neuron", "step" if recipe == "paper" else "ramp")
     if neuron == "step":
-        return dataclasses.replace(GAN_RECIPES[recipe], network=network)
+        paired = recipe == "paper" or chosen.get("loss", "relativistic") == "relativistic"
+        defaults = GAN_RECIPES[recipe] if paired else POTENTIAL_GAN
+        return dataclasses.replace(defaults, network=network)
     return GanConfig(recipe=recipe, **_of_layers(network))
 
 

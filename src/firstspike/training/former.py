@@ -26,7 +26,8 @@ def gan(options: Mapping[str, Any]) -> dict[str, Any]:
         found["decay"] = "both" if found["decay"] else "none"
     elif "decay" not in found:
         found["decay"] = "none"
-    return found
+    chosen = found.get("loss") == "relativistic"  # first alone in keeping the best snapshot
+    return {"snapshots": 10 if chosen else 0, **found}
 
 
 def spiking_gan(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.nn import FirstSpikeSequential
 from firstspike.runs.directory import epoch_generator
 from firstspike.shape import MNIST, Shape
+from firstspike.training import kinds
 from firstspike.training.config import AnnGanConfig, DataOptions, GanConfig, GanOptions
 from firstspike.training.rules.adversarial import (
     AdversarialLearner,
@@ -37,16 +38,24 @@ Part = Literal["train", "validation", "test"]
 
 PREVIEW = 64  # samples in the grid of each epoch
 MEASURED = 1000  # samples behind the figures of the summary
+UNSEEN = 1e9  # a distance larger than any
 STEP_STATS = ("discriminator_loss", "generator_loss", "real_wins", "fake_wins")
 
 
 class Gan(Trainer):
-    """The networks of a GAN and their optimisers; see the two subclasses."""
+    """The networks of a GAN and their optimisers; see the subclasses.
+
+    Attributes:
+        average: the generator with the moving average of its weights.
+        best: that average as of the epoch in which its samples were nearest to the training
+            images; it draws. None with ``snapshots`` 0, where the last average does.
+    """
 
     config: GanOptions
     generator: nn.Module
     discriminator: nn.Module
     average: nn.Module
+    best: nn.Module | None = None
     mark: tuple[float, float]  # inputs that tell the class: of this one, of the others
 
     @classmethod
@@ -67,6 +76,9 @@ class Gan(Trainer):
 
     def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        if self.config.snapshots:
+            self.best = copy.deepcopy(self.average)
+            self.best.register_buffer("distance", torch.tensor(UNSEEN))
         return {
             "generator": self.optimizer(self.generator, self.config.generator_lr),
             "discriminator": self.optimizer(self.discriminator, self.config.discriminator_lr),
@@ -80,16 +92,18 @@ class Gan(Trainer):
     @property
     def networks(self) -> dict[str, nn.Module]:
         """What a checkpoint holds."""
-        return {
+        networks = {
             "generator": self.generator,
             "discriminator": self.discriminator,
             "average": self.average,
         }
+        return networks if self.best is None else {**networks, "best": self.best}
 
     def tensors(self, images: ImageSet) -> tuple[Tensor, ...]:
         return (self.prepare(images),)
 
     def watch(self, parts: Parts) -> Callable[[], Stats]:
+        self.training_images = parts.training
         self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
         return lambda: self.spikes(self.preview)
 
@@ -102,6 +116,7 @@ class Gan(Trainer):
 
     def start_epoch(self, epoch: int) -> None:
         """Set the learning rates of an epoch, counted from 1."""
+        self.epoch = epoch
         left = 1 - (epoch - 1) / self.config.epochs
         for name, lr in (
             ("generator", self.config.generator_lr),
@@ -130,6 +145,31 @@ class Gan(Trainer):
         pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
         for mean, new in pairs:
             mean.lerp_(new, 1 - self.config.average)
+
+    @torch.no_grad()
+    def finish_epoch(self, rng: torch.Generator) -> Stats:
+        """Keep the snapshot that is nearest to the training images, never to unseen ones."""
+        if self.best is None or not self.is_looked_at(self.epoch):
+            return {}
+        distance = float(kinds.load(kinds.GAN.snapshot)(self, self.training_images))
+        if distance < self.best_distance:
+            self.best.load_state_dict(self.average.state_dict(), strict=False)
+            self.best.get_buffer("distance").fill_(distance)
+        return {
+            "training_frechet_distance": distance,
+            "best_training_frechet_distance": self.best_distance,
+        }
+
+    def is_looked_at(self, epoch: int) -> bool:
+        """Whether an epoch is one of the ``snapshots``: the last, or in the last two thirds."""
+        epochs = self.config.epochs
+        pause, left = max(1, round(epochs * 2 / 3 / self.config.snapshots)), epochs - epoch
+        return left == 0 or (left % pause == 0 and epoch >= epochs / 3)
+
+    @property
+    def best_distance(self) -> float:
+        """Of the snapshot that draws to the training images; `UNSEEN` before the first look."""
+        return UNSEEN if self.best is None else float(self.best.get_buffer("distance"))
 
     def update(self, name: str, loss: Tensor) -> None:
         """Descend the gradient of one network; the other one stays as it is."""
@@ -196,7 +236,8 @@ class Gan(Trainer):
 
         Args:
             latents: [count, 100] from `latents`, or spike times of your own.
-            averaged: whether the generator with the averaged weights draws.
+            averaged: whether the best snapshot of the averaged weights draws, or, without
+                snapshots, the last; otherwise the generator as it is being trained.
 
         Returns:
             Intensities in 0..1, [count, height, width], in colour [count, 3, height, width].
@@ -204,8 +245,24 @@ class Gan(Trainer):
         return self.images(self.artist(averaged)(latents.to(self.device))).cpu()
 
     def artist(self, averaged: bool) -> Any:
-        """The generator: the averaged one or the one that is being trained."""
-        return self.average if averaged else self.generator
+        """The generator that draws; ``averaged`` as for `sample`."""
+        chosen = self.best if self.best_distance < UNSEEN else self.average
+        return self.drawer(chosen if averaged else self.generator)
+
+    def drawer(self, network: Any) -> Any:
+        """What draws, out of a generator as it learns."""
+        return network
+
+    @torch.no_grad()
+    def draw_average(self, latents: Tensor) -> Tensor:
+        """Images that the average as it is now draws, as for `sample`."""
+        return self.images(self.drawer(self.average)(latents.to(self.device))).cpu()
+
+    def exported(self, run: Any, name: str) -> Any:
+        if name != "average":
+            return super().exported(run, name)
+        draws = [name] if self.best is None else [name, "best"]
+        return self.restored(run, *draws).artist(averaged=True)
 
     @torch.no_grad()
     def walk(
@@ -299,13 +356,17 @@ class SpikingGan(Gan):
 
             kind = paired.RampGan if config.network == "dense" else convolutional.ConvRampGan
             return kind(config, shape)
+        if config.loss == "relativistic":
+            from firstspike.training.paired_steps import StepGan
+
+            return StepGan(config, shape)
         return cls(config, shape)
 
-    def build(self) -> None:
+    @property
+    def layer(self) -> dict[str, Any]:
+        """Options of every layer."""
         config = self.config
-        if config.neuron != "step":
-            raise ValueError("neuron must be step of a SpikingGan; its make chooses the class")
-        layer: dict[str, Any] = {
+        return {
             "bias": config.bias,
             "t_max": config.t_max,
             "delay": config.delay,
@@ -315,10 +376,18 @@ class SpikingGan(Gan):
             "normalize": None if config.normalize == "none" else config.normalize,
             "impl": config.impl,
         }
+
+    def build(self) -> None:
+        config = self.config
+        if config.neuron != "step" or config.loss == "relativistic":
+            raise ValueError(
+                "neuron must be step, and loss another than relativistic, of a SpikingGan; its make "
+                "chooses the class"
+            )
         self.mark = 0, config.t_max
         sizes = config.hidden, self.labels, self.shape.pixels
-        self.generator = models.generator(*sizes, **layer)
-        self.discriminator = models.discriminator(*sizes, **layer)
+        self.generator = models.generator(*sizes, **self.layer)
+        self.discriminator = models.discriminator(*sizes, **self.layer)
 
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         if self.config.optimizer == "sgd":
@@ -427,7 +496,8 @@ class SpikingGan(Gan):
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
         drawn = self.artist(averaged).layer_times(latents)
         shown = torch.cat([drawn[-1], latents[:, models.LATENTS :]], dim=1)
-        judged = self.discriminator.layer_times(shown)
+        inputs = self.discriminator.layers[0].in_features  # those that tell the class may be none
+        judged = self.discriminator.layer_times(shown[:, :inputs])
         t_max = self.config.t_max
         return {
             "generator_spikes": _mean_spikes(drawn, t_max, "end"),

@@ -7,39 +7,34 @@ spikes are the same numbers with these shifts and scales moved into weights and 
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from firstspike.coding import noise_times
-from firstspike.data import Parts
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.models import LATENTS
 from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
 from firstspike.runs.directory import epoch_generator
-from firstspike.training import kinds
 from firstspike.training.gan import PREVIEW, STEP_STATS, Gan
-from firstspike.training.rules.relativistic import Game, Neurons, draw, linear_layers, paired_step
-from firstspike.training.trainer import Stats
+from firstspike.training.rules.relativistic import (
+    Game,
+    Neurons,
+    Steps,
+    draw,
+    linear_layers,
+    paired_step,
+)
 
 EVERY = 4  # steps from one penalty, and one move of the average, to the next
-LOOKS = 10  # times that snapshots are measured in a training, in its last two thirds
 SPREAD = math.sqrt(3)  # latents uniform in -SPREAD..SPREAD have variance 1
 MARK = 10.0  # what tells the class weighs as much as all 100 latents together
-UNSEEN = 1e9  # a distance larger than any
 
 
 class PairedGan(Gan):
-    """What the game with the relativistic paired loss is for both kinds; see the subclasses.
-
-    Attributes:
-        best: the averaged generator as of the epoch in which its samples were nearest to the
-            training images; it draws.
-    """
+    """What the game with the relativistic paired loss is for both kinds; see the subclasses."""
 
     config: Any
     generator: nn.Sequential
@@ -50,7 +45,7 @@ class PairedGan(Gan):
     anywhere = True
 
     @property
-    def neurons(self) -> Neurons:
+    def neurons(self) -> Neurons | Steps:
         """Of both networks."""
         raise NotImplementedError
 
@@ -75,20 +70,10 @@ class PairedGan(Gan):
                 output.weight[::2], output.bias[::2] = -output.weight[1::2], -output.bias[1::2]
         self.turn = 0
 
-    def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        optimizers = super().make_optimizers()
-        self.best = copy.deepcopy(self.average)
-        self.best.register_buffer("distance", torch.tensor(UNSEEN))
-        return optimizers
-
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         return torch.optim.Adam(
             network.parameters(), lr, betas=(self.config.beta1, 0.99), fused=True
         )
-
-    @property
-    def networks(self) -> dict[str, nn.Module]:
-        return {**super().networks, "best": self.best}
 
     @property
     def game(self) -> Game:
@@ -100,16 +85,13 @@ class PairedGan(Gan):
         sizes = self.shape.pixels, max(1, self.labels)
         return Game(generator, self.discriminator, self.neurons, *sizes)
 
-    def watch(self, parts: Parts) -> Callable[[], Stats]:
-        self.training_images = parts.training
-        return super().watch(parts)
-
     def start_epoch(self, epoch: int) -> None:
         super().start_epoch(epoch)
-        self.epoch, self.turn = epoch, 0
+        self.turn = 0
 
     def step(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
         latents = self.centred(self.latents_for(real, rng))
+        real = self.seen(real, rng)
         is_due = self.turn % EVERY == 0
         gamma = self.config.gamma * EVERY if is_due else 0.0
         values = self.turns_of(real, latents, gamma)
@@ -129,40 +111,9 @@ class PairedGan(Gan):
         for mean, new in pairs:
             mean.lerp_(new, 1 - keep)
 
-    @torch.no_grad()
-    def finish_epoch(self, rng: torch.Generator) -> Stats:
-        """Keep the snapshot that is nearest to the training images, never to unseen ones."""
-        pause = max(1, round(self.config.epochs * 2 / 3 / LOOKS))
-        left = self.config.epochs - self.epoch
-        if left % pause or (self.epoch < self.config.epochs / 3 and left):
-            return {}
-        distance = float(kinds.load(kinds.GAN.snapshot)(self, self.training_images))
-        if distance < self.best_distance:
-            self.best.load_state_dict(self.average.state_dict(), strict=False)
-            self.best.get_buffer("distance").fill_(distance)
-        return {
-            "training_frechet_distance": distance,
-            "best_training_frechet_distance": self.best_distance,
-        }
-
-    @property
-    def best_distance(self) -> float:
-        """Of the snapshot that draws to the training images; `UNSEEN` before the first look."""
-        return float(self.best.get_buffer("distance"))
-
-    def artist(self, averaged: bool) -> Any:
-        """The generator that draws: the best snapshot, or the one that is being trained."""
-        chosen = self.best if self.best_distance < UNSEEN else self.average
-        return self.drawer(chosen if averaged else self.generator)
-
-    @torch.no_grad()
-    def draw_average(self, latents: Tensor) -> Tensor:
-        """Images that the average as it is now draws, as for `sample`."""
-        return self.images(self.drawer(self.average)(latents.to(self.device))).cpu()
-
-    def drawer(self, network: nn.Sequential) -> Any:
-        """What draws, out of a network as it learns."""
-        raise NotImplementedError
+    def seen(self, real: Tensor, rng: torch.Generator) -> Tensor:
+        """What the discriminator sees of prepared images, [N, pixels], and of their class."""
+        return real
 
     def centred(self, latents: Tensor) -> Tensor:
         """Latents as they are learned from: mean 0 and variance 1, and what tells the class."""

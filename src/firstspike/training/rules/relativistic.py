@@ -5,25 +5,30 @@ learns to give each image a higher score than the sample beside it, ``softplus(s
 s(image))``, and pays ``gamma / 2`` times the squared gradient of its scores by images and by
 samples. The penalties need the derivative of a gradient. That of ramp neurons is exact (eq. 11-15
 hold without an approximation), and in two layers all of it can be written down: `paired_step` does,
-`reference_losses` says by autograd what it computes.
+`reference_losses` says by autograd what it computes. A step neuron has none: there the slopes of a
+surrogate are penalised, as if they were constants.
 
-A network is ``output(hidden(x))``, two `torch.nn.Linear`; between them come ramps or ReLU. Values
-are potentials: a ramp neuron of threshold T says one of the values 0..T, in steps of T / t_max.
+A network is ``output(hidden(x))``, two layers of a weight and a bias; between them come ramps,
+steps or ReLU. Values are potentials: a ramp neuron of threshold T says one of the values 0..T, in
+steps of T / t_max; a step neuron 0 or 1.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstspike.nn import RampNeuron
+from firstspike.nn import FirstSpikeLinear, RampNeuron
 
 
-class Neurons(NamedTuple):
-    """What the neurons of a game are.
+@dataclass(frozen=True)
+class Neurons:
+    """What the neurons of a game are, unless they are `Steps`.
 
     Args:
         t_max: steps of a window; 0 for the dense twin, which has ReLU and tanh.
@@ -37,6 +42,40 @@ class Neurons(NamedTuple):
     generator: float = 8.0
     discriminator: float = 16.0
     leak: float = 0.02
+
+    bias_limit: ClassVar[float] = math.inf
+
+    def hidden(self, network: str, potential: Tensor) -> tuple[Tensor, Tensor]:
+        """Values of hidden neurons, and the derivative by their potentials (0 or 1)."""
+        return hidden_of(potential, getattr(self, network), self.t_max)
+
+    def pixels(self, potential: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels in -1..1 of the generator, and the derivative by their potentials."""
+        return pixels_of(potential, self)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Step neurons of a game whose inputs all come at once, so that no spike is early or late.
+
+    Args:
+        window: of the surrogate, see `firstspike.nn.final_gradient`.
+    """
+
+    window: float
+
+    # A neuron that its bias alone makes spike does so for every input, and learns no more.
+    bias_limit: ClassVar[float] = 0.95  # of the threshold
+
+    def hidden(self, network: str, potential: Tensor) -> tuple[Tensor, Tensor]:
+        """Whether neurons spike, 0 or 1, and the surrogate of the derivative."""
+        margin = potential - 1
+        near = (1 - (margin * (0.5 / self.window)).square_()).clamp_(min=0).square_()
+        return (margin > 0).to(potential.dtype), near.square_()
+
+    def pixels(self, potential: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels 0 or 1 of the generator, and the surrogate of the derivative."""
+        return self.hidden("generator", potential)
 
 
 class Game(NamedTuple):
@@ -54,7 +93,7 @@ class Game(NamedTuple):
 
     generator: nn.Sequential
     discriminator: nn.Sequential
-    neurons: Neurons
+    neurons: Neurons | Steps
     pixels: int
     classes: int = 1
 
@@ -115,21 +154,18 @@ def votes(game: Game, seen: Tensor) -> Tensor:
 
 
 def draw(game: Game, latents: Tensor) -> Tensor:
-    """Samples in -1..1 of latents as the generator's hidden layer takes them."""
+    """Samples, in -1..1 unless neurons are steps, of latents as the hidden layer takes them."""
     hidden, output = linear_layers(game.generator)
-    neurons = game.neurons
-    values, _ = hidden_of(hidden(latents), neurons.generator, neurons.t_max)
-    return pixels_of(output(values), neurons)[0]
+    values, _ = game.neurons.hidden("generator", potentials(hidden, latents))
+    return game.neurons.pixels(potentials(output, values))[0]
 
 
 def score(game: Game, seen: Tensor) -> Tensor:
     """How real the discriminator takes images for, [N]; ``seen`` as for `votes`."""
     hidden, output = linear_layers(game.discriminator)
-    neurons = game.neurons
-    potentials = hidden(seen[:, : game.pixels])
-    values, _ = hidden_of(potentials, neurons.discriminator, neurons.t_max)
-    judged: Tensor = output(values)
-    return (judged * votes(game, seen)).sum(dim=1)
+    potential = potentials(hidden, seen[:, : game.pixels])
+    values, _ = game.neurons.hidden("discriminator", potential)
+    return (potentials(output, values) * votes(game, seen)).sum(dim=1)
 
 
 @torch.no_grad()
@@ -146,7 +182,7 @@ def paired_step(
     Args:
         game: the networks; their parameters are updated.
         optimizers: of ``"generator"`` and ``"discriminator"``.
-        real: images in -1..1 with what tells their class, [N, pixels + labels].
+        real: images as `draw` gives samples, with what tells their class, [N, pixels + labels].
         latents: as the generator takes them, with the same classes, [N, latents + labels].
         gamma: of the penalties; 0 leaves them out of this step.
 
@@ -160,11 +196,11 @@ def paired_step(
     vote = votes(game, real)
     both = vote if len(vote) == 1 else vote.repeat(2, 1)
 
-    drawn, g_inside = hidden_of(g_hidden(latents), neurons.generator, neurons.t_max)
-    pixels, g_slope = pixels_of(g_output(drawn), neurons)
+    drawn, g_inside = neurons.hidden("generator", potentials(g_hidden, latents))
+    pixels, g_slope = neurons.pixels(potentials(g_output, drawn))
     seen = torch.cat([real[:, : game.pixels], pixels])
-    values, inside = hidden_of(d_hidden(seen), neurons.discriminator, neurons.t_max)
-    scores = (d_output(values) * both).sum(dim=1)
+    values, inside = neurons.hidden("discriminator", potentials(d_hidden, seen))
+    scores = (potentials(d_output, values) * both).sum(dim=1)
     of_real, of_fake = scores[:count], scores[count:]
 
     push = torch.sigmoid(of_fake - of_real) / count  # dL/ds of samples, and minus that of images
@@ -178,17 +214,17 @@ def paired_step(
         grads[0] += reach.t() @ slopes
         bent = (slopes @ d_hidden.weight.t()).mul_(inside)
         grads[2] += both.t() @ (bent.sum(dim=0, keepdim=True) if len(both) == 1 else bent)
-    _descend(optimizers["discriminator"], game.discriminator, grads)
+    _descend(optimizers["discriminator"], game.discriminator, grads, neurons.bias_limit)
 
     # The generator answers to the discriminator that has just learned; images keep their scores.
-    values, inside = hidden_of(d_hidden(pixels), neurons.discriminator, neurons.t_max)
-    again = (d_output(values) * vote).sum(dim=1)
+    values, inside = neurons.hidden("discriminator", potentials(d_hidden, pixels))
+    again = (potentials(d_output, values) * vote).sum(dim=1)
     error = (-torch.sigmoid(of_real - again) / count)[:, None] * vote
     signal = (error @ d_output.weight).mul_(inside)
     signal = to_potentials(signal @ d_hidden.weight, pixels, g_slope, neurons)
     below = (signal @ g_output.weight).mul_(g_inside)
     grads = [below.t() @ latents, below.sum(dim=0), signal.t() @ drawn, signal.sum(dim=0)]
-    _descend(optimizers["generator"], game.generator, grads)
+    _descend(optimizers["generator"], game.generator, grads, neurons.bias_limit)
 
     middle = scores.mean()
     losses = functional.softplus(of_fake - of_real), functional.softplus(of_real - again)
@@ -292,6 +328,9 @@ def _differentiable_pixels(game: Game, latents: Tensor) -> Tensor:
     """`draw` with the neurons of `firstspike.nn`, for autograd."""
     hidden, output = linear_layers(game.generator)
     neurons = game.neurons
+    if isinstance(neurons, Steps):
+        fired = _straight(neurons, potentials(hidden, latents))
+        return _straight(neurons, potentials(output, fired))
     values = output(_values(hidden(latents), neurons.generator, neurons.t_max))
     if not neurons.t_max:
         pixels: Tensor = values.tanh()
@@ -302,9 +341,18 @@ def _differentiable_pixels(game: Game, latents: Tensor) -> Tensor:
 def _differentiable_score(game: Game, seen: Tensor) -> Tensor:
     """`score` with the neurons of `firstspike.nn`, for autograd."""
     hidden, output = linear_layers(game.discriminator)
-    potentials = hidden(seen[:, : game.pixels])
-    judged: Tensor = output(_values(potentials, game.neurons.discriminator, game.neurons.t_max))
-    return (judged * votes(game, seen)).sum(dim=1)
+    neurons, potential = game.neurons, potentials(hidden, seen[:, : game.pixels])
+    if isinstance(neurons, Steps):
+        values = _straight(neurons, potential)
+    else:
+        values = _values(potential, neurons.discriminator, neurons.t_max)
+    return (potentials(output, values) * votes(game, seen)).sum(dim=1)
+
+
+def _straight(neurons: Steps, potential: Tensor) -> Tensor:
+    """Steps whose derivative is the surrogate, which itself counts as a constant."""
+    values, slope = neurons.hidden("", potential.detach())
+    return values + slope * (potential - potential.detach())
 
 
 def _values(potential: Tensor, threshold: float, t_max: int, leak: float = 0.0) -> Tensor:
@@ -313,16 +361,26 @@ def _values(potential: Tensor, threshold: float, t_max: int, leak: float = 0.0) 
     return RampNeuron(threshold, leak).levels(potential * t_max, t_max) * (threshold / t_max)
 
 
-def linear_layers(network: nn.Sequential) -> tuple[nn.Linear, nn.Linear]:
-    """The two layers of a network."""
+def linear_layers(network: nn.Sequential) -> tuple[Any, Any]:
+    """The two layers of a network, each with a weight [out, in] and a bias [out]."""
     hidden, output = network
-    assert isinstance(hidden, nn.Linear) and isinstance(output, nn.Linear)
     return hidden, output
 
 
-def _descend(optimizer: torch.optim.Optimizer, network: nn.Sequential, grads: list[Tensor]) -> None:
+def potentials(layer: nn.Linear | FirstSpikeLinear, values: Tensor) -> Tensor:
+    """Those that values [N, in] leave in the neurons of a layer: [N, out]."""
+    return functional.linear(values, layer.weight, layer.bias)
+
+
+def _descend(
+    optimizer: torch.optim.Optimizer, network: nn.Sequential, grads: list[Tensor], limit: float
+) -> None:
+    """Descend the gradient; biases stay below ``limit``."""
     layers = linear_layers(network)
     parameters: list[Any] = [p for layer in layers for p in (layer.weight, layer.bias)]
     for parameter, grad in zip(parameters, grads, strict=True):
         parameter.grad = grad
     optimizer.step()
+    if limit < math.inf:
+        for bias in parameters[1::2]:
+            bias.clamp_(max=limit)
