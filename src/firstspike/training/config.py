@@ -93,9 +93,9 @@ class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
     """Images, and as many samples, in one step of training."""
     network: Literal["dense", "conv"] = added("dense", before="dense")
     """The paper's two dense layers each (dense), or convolutions (conv; relativistic loss)."""
-    generator_lr: float = within(2e-4, 0.0)
+    generator_lr: float = within(8e-4, 0.0)
     """Learning rate of the generator."""
-    discriminator_lr: float = within(2e-4, 0.0)
+    discriminator_lr: float = within(4e-4, 0.0)
     """Learning rate of the discriminator."""
     decay: Decay = "none"
     """Whose learning rates fall to 0 over the second half of the epochs."""
@@ -182,8 +182,9 @@ class RampGanOptions(RuleOptions):
     """Ramp: threshold of the generator's hidden neurons."""
     discriminator_threshold: float = above(16.0)
     """Ramp: threshold of the discriminator's hidden neurons."""
-    leak: float = within(0.02, 0.0, 1.0, before=0.02)
-    """Ramp: slope of the gradient outside the window of the generator's output neurons."""
+    leak: float = within(0.1, 0.0, 1.0, before=0.02)
+    """Ramp: slope of the gradient outside the window of the generator's output neurons, where it
+    leads back into the window."""
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,7 @@ class GanConfig(
         return former.retired_gan(options)
 
     def recipe_defaults(self) -> Self:
-        names = ("neuron", "recipe", "network", "loss")
+        names = ("neuron", "recipe", "network", "loss", "digit")
         return gan_defaults({name: getattr(self, name) for name in names})  # type: ignore[return-value]
 
     def check(self) -> None:
@@ -288,12 +289,14 @@ class AnnGanConfig(PenaltyOptions, GanOptions):
     (cross-entropy)."""
 
     def recipe_defaults(self) -> Self:
-        return ann_gan_defaults({"loss": self.loss, "network": self.network})  # type: ignore[return-value]
+        names = ("network", "loss", "digit")
+        return ann_gan_defaults({name: getattr(self, name) for name in names})  # type: ignore[return-value]
 
 
 _STEP = GanConfig(
     neuron="step",
     gradient="final",
+    generator_lr=2e-4,
     discriminator_lr=1e-3,
     gamma=0.1,
     latent_last=0,
@@ -303,6 +306,7 @@ POTENTIAL_GAN = GanConfig(  # the best of step neurons without penalties
     neuron="step",
     gradient="final",
     loss="potential",
+    generator_lr=2e-4,
     discriminator_lr=2e-3,
     decay="generator",
     batch=16,
@@ -347,8 +351,12 @@ _CONVOLUTIONAL_GAN: dict[str, Any] = {
 }
 
 
-def _of_layers(network: str) -> dict[str, Any]:
-    return _CONVOLUTIONAL_GAN if network == "conv" else {}
+def _paired(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults of the relativistic paired loss that depend on layers and on how much there is."""
+    if chosen.get("network", "dense") == "conv":
+        return _CONVOLUTIONAL_GAN
+    # The average is over a hundredth of the training, which is ten times as long.
+    return {"average": 0.999} if chosen.get("digit") == "all" else {}
 
 
 def gan_defaults(chosen: Mapping[str, Any]) -> GanConfig:
@@ -359,15 +367,21 @@ def gan_defaults(chosen: Mapping[str, Any]) -> GanConfig:
         paired = recipe == "paper" or chosen.get("loss", "relativistic") == "relativistic"
         defaults = GAN_RECIPES[recipe] if paired else POTENTIAL_GAN
         return dataclasses.replace(defaults, network=network)
-    return GanConfig(recipe=recipe, **_of_layers(network))
+    return GanConfig(recipe=recipe, **_paired(chosen))
 
 
 def ann_gan_defaults(chosen: Mapping[str, Any]) -> AnnGanConfig:
-    """The defaults of the dense twin beside these choices of its loss and layers."""
-    network = chosen.get("network", "dense")
+    """The defaults of the dense twin beside these choices of its loss, layers and digits."""
     if chosen.get("loss", "relativistic") == "relativistic":
-        return AnnGanConfig(**_of_layers(network))
-    return AnnGanConfig(loss="cross-entropy", network=network, beta1=0.5, average=0.999)
+        return AnnGanConfig(**_paired(chosen))
+    return AnnGanConfig(
+        loss="cross-entropy",
+        network=chosen.get("network", "dense"),
+        generator_lr=2e-4,
+        discriminator_lr=2e-4,
+        beta1=0.5,
+        average=0.999,
+    )
 
 
 # Classifiers
