@@ -27,6 +27,8 @@ from torch import Tensor
 from firstspike.ops import fire
 from firstspike.times import check_t_max, check_times
 
+MARGIN = 4.0  # thresholds; see `RampNeuron`
+
 
 class Neuron(Protocol):
     """What a layer asks of a neuron; see `StepNeuron` and `RampNeuron`.
@@ -82,9 +84,9 @@ class RampNeuron:
 
     Args:
         threshold: potential at which it would fire in its first step; 0 is silence.
-        leak: slope of the gradient outside of the window, where the derivative is 0, if a step down
-            it leads back: an output layer may need some. What leads farther out is left at 0, or
-            potentials would grow without end.
+        leak: slope of the gradient outside of the window, where the derivative is 0: an output
+            layer may need some, to be able to come back. Farther out than `MARGIN` thresholds only
+            what leads back leaks: potentials of neurons that are silent anyway would fall forever.
 
     Raises:
         ValueError: ``threshold`` is not positive, or ``leak`` is not in 0..1.
@@ -119,6 +121,19 @@ class RampNeuron:
         return levels
 
 
+def leaking(grad: Tensor, potential: Tensor, threshold: float) -> Tensor:
+    """The part of gradients outside of the window that leaks; see `RampNeuron`.
+
+    Args:
+        grad: by potentials, 0 inside the window.
+        potential: of the same shape.
+        threshold: up to which the window reaches.
+    """
+    beyond = potential - threshold / 2
+    is_near = beyond.abs() < (0.5 + MARGIN) * threshold
+    return torch.where(is_near | (grad * beyond > 0), grad, 0)
+
+
 class _Ramp(torch.autograd.Function):
     """clip(floor(drive / threshold), 0, t_max), and its derivative but for the floor.
 
@@ -145,9 +160,7 @@ class _Ramp(torch.autograd.Function):
         reach = float(ctx.threshold * ctx.t_max)
         inside = torch.ops.aten.hardtanh_backward(grad, drive, 0.0, reach)
         if ctx.leak:
-            outside = grad - inside
-            leads_back = outside * (drive - reach / 2) > 0
-            inside = inside + ctx.leak * torch.where(leads_back, outside, 0)
+            inside = inside + ctx.leak * leaking(grad - inside, drive, reach)
         return (inside if ctx.threshold == 1 else inside / ctx.threshold), None, None, None
 
 

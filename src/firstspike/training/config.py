@@ -183,8 +183,7 @@ class RampGanOptions(RuleOptions):
     discriminator_threshold: float = above(16.0)
     """Ramp: threshold of the discriminator's hidden neurons."""
     leak: float = within(0.1, 0.0, 1.0, before=0.02)
-    """Ramp: slope of the gradient outside the window of the generator's output neurons, where it
-    leads back into the window."""
+    """Ramp: slope of the gradient outside the window of the generator's output neurons."""
 
 
 @dataclass(frozen=True)

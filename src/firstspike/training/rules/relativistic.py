@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from firstspike.nn import FirstSpikeLinear, RampNeuron
+from firstspike.nn.neurons import leaking
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,14 @@ class Neurons:
         t_max: steps of a window; 0 for the dense twin, which has ReLU and tanh.
         generator: threshold of the generator's hidden neurons.
         discriminator: threshold of the discriminator's hidden neurons.
-        leak: slope of the gradient outside the window of the generator's output neurons, where it
-            leads back into the window.
+        leak: slope of the gradient outside the window of the generator's output neurons; see
+            `RampNeuron`.
     """
 
     t_max: int
     generator: float = 8.0
     discriminator: float = 16.0
-    leak: float = 0.02
+    leak: float = 0.1
 
     bias_limit: ClassVar[float] = math.inf
 
@@ -52,6 +53,13 @@ class Neurons:
     def pixels(self, potential: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels in -1..1 of the generator, and the derivative by their potentials."""
         return pixels_of(potential, self)
+
+    def error(self, signal: Tensor, potential: Tensor, slope: Tensor) -> Tensor:
+        """Gradient by the potentials of pixels, of that by pixels and of their derivative."""
+        if not self.leak or not self.t_max:
+            return signal.mul_(slope)
+        outside = leaking(signal.masked_fill(slope > 0, 0), potential, 1.0)
+        return signal.mul_(slope).add_(outside, alpha=2 * self.leak)
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,10 @@ class Steps:
     def pixels(self, potential: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels 0 or 1 of the generator, and the surrogate of the derivative."""
         return self.hidden("generator", potential)
+
+    def error(self, signal: Tensor, potential: Tensor, slope: Tensor) -> Tensor:
+        """Gradient by the potentials of pixels, of that by pixels and of their derivative."""
+        return signal.mul_(slope)
 
 
 class Game(NamedTuple):
@@ -116,18 +128,6 @@ def pixels_of(potential: Tensor, neurons: Neurons) -> tuple[Tensor, Tensor]:
     inside = ((potential > 0) & (potential < 1)).to(potential.dtype)
     levels = potential.mul(neurons.t_max).floor_().clamp_(0, neurons.t_max)
     return levels.mul_(2 / neurons.t_max).sub_(1), inside.mul_(2)
-
-
-def to_potentials(signal: Tensor, pixels: Tensor, slope: Tensor, neurons: Neurons) -> Tensor:
-    """Gradient by the potentials of `pixels_of`, of that by pixels, which is overwritten.
-
-    Outside the window, where the derivative is 0, what leads back leaks through. What leads farther
-    out does not: potentials of pixels that are black or white anyway would grow without end.
-    """
-    if not neurons.leak or not neurons.t_max:
-        return signal.mul_(slope)
-    leads_back = (signal * pixels > 0).logical_and_(slope == 0)
-    return signal.mul_(slope.add_(leads_back, alpha=2 * neurons.leak))
 
 
 def signs(outputs: int, like: Tensor) -> Tensor:
@@ -197,7 +197,8 @@ def paired_step(
     both = vote if len(vote) == 1 else vote.repeat(2, 1)
 
     drawn, g_inside = neurons.hidden("generator", potentials(g_hidden, latents))
-    pixels, g_slope = neurons.pixels(potentials(g_output, drawn))
+    drive = potentials(g_output, drawn)
+    pixels, g_slope = neurons.pixels(drive)
     seen = torch.cat([real[:, : game.pixels], pixels])
     values, inside = neurons.hidden("discriminator", potentials(d_hidden, seen))
     scores = (potentials(d_output, values) * both).sum(dim=1)
@@ -221,7 +222,7 @@ def paired_step(
     again = (potentials(d_output, values) * vote).sum(dim=1)
     error = (-torch.sigmoid(of_real - again) / count)[:, None] * vote
     signal = (error @ d_output.weight).mul_(inside)
-    signal = to_potentials(signal @ d_hidden.weight, pixels, g_slope, neurons)
+    signal = neurons.error(signal @ d_hidden.weight, drive, g_slope)
     below = (signal @ g_output.weight).mul_(g_inside)
     grads = [below.t() @ latents, below.sum(dim=0), signal.t() @ drawn, signal.sum(dim=0)]
     _descend(optimizers["generator"], game.generator, grads, neurons.bias_limit)
