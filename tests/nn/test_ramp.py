@@ -214,7 +214,7 @@ def test_gradients_are_those_of_the_paper(t_max, threshold, leak):
     weight[30:] *= 8  # potentials far outside the window
     made = layer(
         weight, torch.zeros(60), dtype=torch.float64, t_max=t_max,
-        neuron=RampNeuron(threshold, leak),
+        neuron=RampNeuron(threshold, leak, margin=4),
     )  # fmt: skip
     times = torch.randint(t_max + 1, (1, 5), generator=rng).double().requires_grad_()
     potential = made.final_potential(times)[0]

@@ -13,6 +13,7 @@ from torch import nn
 
 import firstspike as fs
 from firstspike.data import ImageSet, Parts
+from firstspike.nn import RampNeuron
 from firstspike.runs.directory import RunDirectory, epoch_generator
 from firstspike.shape import Shape
 from firstspike.training import kinds
@@ -109,8 +110,13 @@ def test_a_deep_step_of_two_layers_is_the_step_by_hand(gamma, classes):
             return 2 * values - 1
 
     deep = (
-        nn.Sequential(by_autograd[0][0], Ramp(0.5, 256), by_autograd[0][1], Ramp(1, 256, 0.1)),
-        nn.Sequential(by_autograd[1][0], Ramp(0.8, 256), by_autograd[1][1]),
+        nn.Sequential(
+            by_autograd[0][0],
+            Ramp(RampNeuron(0.5), 256),
+            by_autograd[0][1],
+            Ramp(RampNeuron(1.0, 0.1), 256),
+        ),
+        nn.Sequential(by_autograd[1][0], Ramp(RampNeuron(0.8), 256), by_autograd[1][1]),
     )
     deep[0].append(Signed())
     second = {n: Descent(network) for n, network in zip(names, deep, strict=True)}

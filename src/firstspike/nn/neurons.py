@@ -27,8 +27,6 @@ from torch import Tensor
 from firstspike.ops import fire
 from firstspike.times import check_t_max, check_times
 
-MARGIN = 4.0  # thresholds; see `RampNeuron`
-
 
 class Neuron(Protocol):
     """What a layer asks of a neuron; see `StepNeuron` and `RampNeuron`.
@@ -85,15 +83,17 @@ class RampNeuron:
     Args:
         threshold: potential at which it would fire in its first step; 0 is silence.
         leak: slope of the gradient outside of the window, where the derivative is 0: an output
-            layer may need some, to be able to come back. Farther out than `MARGIN` thresholds only
-            what leads back leaks: potentials of neurons that are silent anyway would fall forever.
+            layer may need some, to be able to come back.
+        margin: thresholds from the window to where only what leads back leaks: potentials of
+            neurons that are silent, or first, anyway would otherwise run away.
 
     Raises:
-        ValueError: ``threshold`` is not positive, or ``leak`` is not in 0..1.
+        ValueError: ``threshold`` is not positive, ``leak`` is not in 0..1, or ``margin`` is below 0.
     """
 
     threshold: float = 1.0
     leak: float = 0.0
+    margin: float = 1.0
     windowed = True
 
     def __post_init__(self) -> None:
@@ -101,6 +101,8 @@ class RampNeuron:
             raise ValueError(f"threshold must be positive, got {self.threshold}")
         if not 0 <= self.leak <= 1:
             raise ValueError(f"leak must lie in 0..1, got {self.leak}")
+        if not self.margin >= 0:
+            raise ValueError(f"margin must not be below 0, got {self.margin}")
 
     def times(self, layer: Any, times: Tensor) -> Tensor:
         """Spike times, local to the layer's window. ValueError if ``times`` are none."""
@@ -117,20 +119,21 @@ class RampNeuron:
                 to 2048, bfloat16 up to 256.
         """
         check_t_max(t_max, drive.dtype)
-        levels: Tensor = _Ramp.apply(drive, self.threshold, t_max, self.leak)
+        levels: Tensor = _Ramp.apply(drive, self.threshold, t_max, self.leak, self.margin)
         return levels
 
 
-def leaking(grad: Tensor, potential: Tensor, threshold: float) -> Tensor:
+def leaking(grad: Tensor, potential: Tensor, threshold: float, margin: float) -> Tensor:
     """The part of gradients outside of the window that leaks; see `RampNeuron`.
 
     Args:
         grad: by potentials, 0 inside the window.
         potential: of the same shape.
         threshold: up to which the window reaches.
+        margin: in thresholds.
     """
     beyond = potential - threshold / 2
-    is_near = beyond.abs() < (0.5 + MARGIN) * threshold
+    is_near = beyond.abs() < (0.5 + margin) * threshold
     return torch.where(is_near | (grad * beyond > 0), grad, 0)
 
 
@@ -145,13 +148,13 @@ class _Ramp(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(drive, threshold, t_max, leak):  # type: ignore[no-untyped-def]
+    def forward(drive, threshold, t_max, leak, margin):  # type: ignore[no-untyped-def]
         levels = drive.floor() if threshold == 1 else (drive / threshold).floor_()
         return torch.nn.functional.hardtanh_(levels, 0.0, float(t_max))
 
     @staticmethod
     def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
-        drive, ctx.threshold, ctx.t_max, ctx.leak = inputs
+        drive, ctx.threshold, ctx.t_max, ctx.leak, ctx.margin = inputs
         ctx.save_for_backward(drive)
 
     @staticmethod
@@ -160,8 +163,8 @@ class _Ramp(torch.autograd.Function):
         reach = float(ctx.threshold * ctx.t_max)
         inside = torch.ops.aten.hardtanh_backward(grad, drive, 0.0, reach)
         if ctx.leak:
-            inside = inside + ctx.leak * leaking(grad - inside, drive, reach)
-        return (inside if ctx.threshold == 1 else inside / ctx.threshold), None, None, None
+            inside = inside + ctx.leak * leaking(grad - inside, drive, reach, ctx.margin)
+        return (inside if ctx.threshold == 1 else inside / ctx.threshold), None, None, None, None
 
 
 def in_full_precision(times: Tensor) -> AbstractContextManager[Any]:

@@ -184,6 +184,8 @@ class RampGanOptions(RuleOptions):
     """Ramp: threshold of the discriminator's hidden neurons."""
     leak: float = within(0.1, 0.0, 1.0, before=0.02)
     """Ramp: slope of the gradient outside the window of the generator's output neurons."""
+    margin: float = within(1.0, 0.0, before=1e9)
+    """Ramp: thresholds from that window to where only what leads back learns."""
 
 
 @dataclass(frozen=True)
@@ -351,7 +353,7 @@ _CONVOLUTIONAL_GAN: dict[str, Any] = {
 
 
 _ALL_DIGITS: dict[str, Any] = {"average": 0.999}  # a hundredth of a training ten times as long
-_ALL_DIGITS_BY_RAMPS = _ALL_DIGITS | {"discriminator_lr": 2e-4}
+_ALL_DIGITS_BY_RAMPS = _ALL_DIGITS | {"discriminator_lr": 2e-4, "margin": 4.0}
 
 
 def _paired(chosen: Mapping[str, Any], of_all: dict[str, Any]) -> dict[str, Any]:

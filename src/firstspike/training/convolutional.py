@@ -34,9 +34,9 @@ INK = 0.1  # mean square of a pixel, about MNIST's, by which the first weights a
 class Ramp(nn.Module):
     """What ramp neurons say, as values 0..threshold in t_max steps; see `RampNeuron`."""
 
-    def __init__(self, threshold: float, t_max: int, leak: float = 0.0) -> None:
+    def __init__(self, neuron: RampNeuron, t_max: int) -> None:
         super().__init__()
-        self.neuron, self.t_max = RampNeuron(threshold, leak), t_max
+        self.neuron, self.t_max = neuron, t_max
 
     def forward(self, potential: Tensor) -> Tensor:
         steps = self.neuron.levels(potential * self.t_max, self.t_max)
@@ -104,10 +104,11 @@ class ConvRampGan(ConvGan, RampGan):
     ink = INK
 
     def hidden(self, network: str) -> nn.Module:
-        return Ramp(getattr(self.config, f"{network}_threshold"), self.config.t_max)
+        neuron = RampNeuron(getattr(self.config, f"{network}_threshold"))
+        return Ramp(neuron, self.config.t_max)
 
     def last(self) -> nn.Module:
-        return Ramp(1.0, self.config.t_max, self.config.leak)
+        return Ramp(RampNeuron(1.0, self.config.leak, self.config.margin), self.config.t_max)
 
     def pixels(self, images: Tensor) -> Tensor:
         return (RampGan.pixels(self, images) + 1) / 2

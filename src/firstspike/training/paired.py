@@ -128,9 +128,8 @@ class RampGan(PairedGan):
     @property
     def neurons(self) -> Neurons:
         config = self.config
-        return Neurons(
-            config.t_max, config.generator_threshold, config.discriminator_threshold, config.leak
-        )
+        thresholds = config.generator_threshold, config.discriminator_threshold
+        return Neurons(config.t_max, *thresholds, config.leak, config.margin)
 
     def pixels(self, images: Tensor) -> Tensor:
         levels = (images.flatten(1).float() * self.config.t_max / 255 - 1e-3).ceil_()

@@ -35,14 +35,15 @@ class Neurons:
         t_max: steps of a window; 0 for the dense twin, which has ReLU and tanh.
         generator: threshold of the generator's hidden neurons.
         discriminator: threshold of the discriminator's hidden neurons.
-        leak: slope of the gradient outside the window of the generator's output neurons; see
-            `RampNeuron`.
+        leak: slope of the gradient outside the window of the generator's output neurons.
+        margin: up to which it leads out; see `RampNeuron`.
     """
 
     t_max: int
     generator: float = 8.0
     discriminator: float = 16.0
     leak: float = 0.1
+    margin: float = 1.0
 
     bias_limit: ClassVar[float] = math.inf
 
@@ -58,7 +59,7 @@ class Neurons:
         """Gradient by the potentials of pixels, of that by pixels and of their derivative."""
         if not self.leak or not self.t_max:
             return signal.mul_(slope)
-        outside = leaking(signal.masked_fill(slope > 0, 0), potential, 1.0)
+        outside = leaking(signal.masked_fill(slope > 0, 0), potential, 1.0, self.margin)
         return signal.mul_(slope).add_(outside, alpha=2 * self.leak)
 
 
@@ -332,11 +333,12 @@ def _differentiable_pixels(game: Game, latents: Tensor) -> Tensor:
     if isinstance(neurons, Steps):
         fired = _straight(neurons, potentials(hidden, latents))
         return _straight(neurons, potentials(output, fired))
-    values = output(_values(hidden(latents), neurons.generator, neurons.t_max))
+    values = output(_values(hidden(latents), RampNeuron(neurons.generator), neurons.t_max))
     if not neurons.t_max:
         pixels: Tensor = values.tanh()
         return pixels
-    return 2 * _values(values, 1.0, neurons.t_max, neurons.leak) - 1
+    pixel = RampNeuron(1.0, neurons.leak, neurons.margin)
+    return 2 * _values(values, pixel, neurons.t_max) - 1
 
 
 def _differentiable_score(game: Game, seen: Tensor) -> Tensor:
@@ -346,7 +348,7 @@ def _differentiable_score(game: Game, seen: Tensor) -> Tensor:
     if isinstance(neurons, Steps):
         values = _straight(neurons, potential)
     else:
-        values = _values(potential, neurons.discriminator, neurons.t_max)
+        values = _values(potential, RampNeuron(neurons.discriminator), neurons.t_max)
     return (potentials(output, values) * votes(game, seen)).sum(dim=1)
 
 
@@ -356,10 +358,10 @@ def _straight(neurons: Steps, potential: Tensor) -> Tensor:
     return values + slope * (potential - potential.detach())
 
 
-def _values(potential: Tensor, threshold: float, t_max: int, leak: float = 0.0) -> Tensor:
+def _values(potential: Tensor, neuron: RampNeuron, t_max: int) -> Tensor:
     if not t_max:
         return potential.relu()
-    return RampNeuron(threshold, leak).levels(potential * t_max, t_max) * (threshold / t_max)
+    return neuron.levels(potential * t_max, t_max) * (neuron.threshold / t_max)
 
 
 def linear_layers(network: nn.Sequential) -> tuple[Any, Any]:
