@@ -88,7 +88,7 @@ class RampNeuron:
             neurons that are silent, or first, anyway would otherwise run away.
 
     Raises:
-        ValueError: ``threshold`` is not positive, ``leak`` is not in 0..1, or ``margin`` is below 0.
+        ValueError: ``threshold`` is not positive, ``leak`` not in 0..1, or ``margin`` below 0.
     """
 
     threshold: float = 1.0
