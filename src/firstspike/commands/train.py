@@ -183,7 +183,7 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
     trainer_class: type[Trainer] = kinds.load(kind.trainer)
     parts = trainer_class.load_data(config)
     images = parts.training
-    trainer = trainer_class.make(config, images.shape if run is None else run.shape)
+    trainer = trainer_class(config, images.shape if run is None else run.shape)
     devices.moved(trainer, place.device)
     trainer.check(images)
     is_new, made = run is None, []

@@ -40,7 +40,7 @@ def fire(
         times: input spike times in steps, [B, in], whole values in 0..t_max; t_max is silence and
             contributes nothing.
         weight: [out, in], of the dtype of ``times``. Fastest on a CPU if ``weight.t()`` is
-            contiguous.
+            contiguous (`firstspike.nn.by_input`).
         threshold: potential that must be exceeded.
         t_max: number of time steps, which the dtype must hold: 256 in bfloat16, 2048 in float16,
             2 ** 24 in float32.

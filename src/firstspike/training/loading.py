@@ -39,7 +39,7 @@ def build_trainer(run: RunDirectory) -> Trainer:
     """
     kind = kinds.find(run.kind, run.path)
     trainer_class: type[Trainer] = kinds.load(kind.trainer)
-    return trainer_class.make(kind.read(run.options, run.path), run.shape)
+    return trainer_class(kind.read(run.options, run.path), run.shape)
 
 
 def load_trainer(run: RunDirectory, *names: str) -> Any:

@@ -182,8 +182,8 @@ class RampGan(PairedGan):
         )
 
     def pixels(self, images: Tensor) -> Tensor:
-        levels = (images.flatten(1).float() * self.config.t_max / 255 - 1e-3).ceil_()
-        return levels.mul_(2 / self.config.t_max).sub_(1)
+        levels = images.flatten(1).to(torch.float32, copy=True).mul_(self.config.t_max).div_(255)
+        return levels.sub_(1e-3).ceil_().mul_(2 / self.config.t_max).sub_(1)
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         return noise_times(count, LATENTS, self.config.t_max, generator=rng).float()
@@ -276,7 +276,7 @@ class PairedAnnGan(PairedGan):
     neurons = Neurons(0)
 
     def pixels(self, images: Tensor) -> Tensor:
-        return images.flatten(1).float() / 127.5 - 1
+        return images.flatten(1).float().div_(127.5).sub_(1)
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         return torch.randn(count, LATENTS, dtype=torch.float32, generator=rng)
