@@ -21,7 +21,7 @@ from firstspike.data import ImageSet, Parts
 from firstspike.losses import LOSSES
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.nn import FirstSpikeSequential, by_input
-from firstspike.runs.directory import epoch_generator
+from firstspike.runs.directory import RunDirectory, epoch_generator
 from firstspike.training.config import AnnGanConfig, DataOptions, GanConfig, GanOptions
 from firstspike.training.rules.adversarial import (
     AdversarialLearner,
@@ -85,6 +85,11 @@ class Gan(Trainer):
             "discriminator": self.discriminator,
             "average": self.average,
         }
+
+    def drawing(self, run: RunDirectory) -> list[str]:
+        """Names of the networks in a run's checkpoint that averaged samples need."""
+        saved = run.saved_networks()
+        return [name for name in ("average", "best") if name in self.networks and name in saved]
 
     def tensors(self, images: ImageSet) -> tuple[Tensor, ...]:
         return (self.prepare(images),)

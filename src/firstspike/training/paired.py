@@ -216,9 +216,9 @@ class RampGan(PairedGan):
         return facts | {"labels": self.labels} | latents
 
     def exported(self, run: Any, name: str) -> Any:
-        self.restored(run)
         if name != "discriminator":
-            return self.artist(averaged=True)
+            return self.restored(run, *self.drawing(run)).artist(averaged=True)
+        self.restored(run)
         self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
         return self.judge_network()
 
