@@ -151,6 +151,13 @@ class FirstSpikeLinear(SpikingLayer):
     def biased(self, values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return nn.functional.linear(values, weight, bias)
 
+    def check_inputs(self, levels: Tensor) -> None:
+        super().check_inputs(levels)
+        if not levels.ndim or levels.shape[-1] != self.in_features:
+            raise ValueError(
+                f"times must be [B, {self.in_features}], got shape {list(levels.shape)}"
+            )
+
     def patches(self, times: Tensor) -> Patches:
         return times, self.weight, lambda fired: fired
 
