@@ -117,7 +117,7 @@ def training(model: Classifier) -> Entries:
         train.images.split(TRAINING_BATCH), train.labels.split(TRAINING_BATCH), strict=True
     )
     upcoming, rng = itertools.cycle(batches), torch.Generator().manual_seed(0)
-    recipe, plain = SpikingTraining(ClassifierConfig()), fs.models.classifier()
+    recipe, plain = SpikingTraining(ClassifierConfig()), fs.nn.by_input(fs.models.classifier())
     for network in (recipe.model, plain):
         network.load_state_dict(model.state_dict())
     images, labels = next(upcoming)

@@ -34,8 +34,10 @@ class Point:
         self.intensities = pixels / 255
         spikes = self.times < setting.t_max
         self.events = spikes.sum().item() / len(pixels)
-        self.layer = fs.nn.FirstSpikeLinear(
-            PIXELS, setting.neurons, t_max=setting.t_max, init=_weights(self.events)
+        self.layer = fs.nn.by_input(
+            fs.nn.FirstSpikeLinear(
+                PIXELS, setting.neurons, t_max=setting.t_max, init=_weights(self.events)
+            )
         )
         self.dense = torch.nn.Sequential(torch.nn.Linear(PIXELS, setting.neurons), torch.nn.ReLU())
         self.error = torch.randn(len(pixels), setting.neurons)

@@ -4,7 +4,9 @@ A batch of MNIST images through 784-400 neurons: `fire` (Numba) against ``Linear
 forward alone and forward plus backward, with the same number of threads. The work depends on the
 share of neurons that fire, which the output states: about 0.85 with the weights drawn here, as in
 a trained layer that keeps its neurons alive, and 0.3 with a fresh `FirstSpikeLinear`'s. Before
-anything is timed, Numba's result is compared with the reference's.
+anything is timed, Numba's result is compared with the reference's. Weights are stored by input
+(`fs.nn.by_input`), as in networks of ``firstspike train``; "as made" is the same layer without
+that call, which transposes them in each pass.
 
     python benchmarks/op.py --repeats 100
 
@@ -41,9 +43,10 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(options.threads)
     pixels = load_mnist("train").images[: options.batch].flatten(1)
-    layer = fs.nn.FirstSpikeLinear(
+    plain = fs.nn.FirstSpikeLinear(
         pixels.shape[1], options.neurons, t_max=options.t_max, init=WEIGHTS
     )
+    layer = fs.nn.by_input(copy.deepcopy(plain))
     finer = copy.deepcopy(layer)
     finer.t_max *= MORE_STEPS
     dense = torch.nn.Sequential(torch.nn.Linear(pixels.shape[1], options.neurons), torch.nn.ReLU())
@@ -62,6 +65,8 @@ def main() -> None:
     measured = alternate(
         {
             "fire forward": torch.no_grad()(lambda: layer(times)),
+            "as made forward": torch.no_grad()(lambda: plain(times)),
+            "as made forward+backward": lambda: train(plain, times),
             "fire forward, more steps": torch.no_grad()(lambda: finer(finer_times)),
             "dense forward": torch.no_grad()(lambda: dense(intensities)),
             "fire forward+backward": lambda: train(layer, times),
@@ -77,9 +82,12 @@ def main() -> None:
         "events per image": round((times < options.t_max).sum().item() / len(times), 1),
         "first call, s": round(first_call, 2),
         "ms": {name: round(statistics.median(ms), 4) for name, ms in measured.items()},
-        "ratio fire/dense": {
-            part: round(median_ratio(measured[f"fire {part}"], measured[f"dense {part}"]), 3)
-            for part in ("forward", "forward+backward")
+        **{
+            f"ratio {side}/dense": {
+                part: round(median_ratio(measured[f"{side} {part}"], measured[f"dense {part}"]), 3)
+                for part in ("forward", "forward+backward")
+            }
+            for side in ("fire", "as made")
         },
         f"ratio {finer.t_max} steps/{layer.t_max}": round(
             median_ratio(measured["fire forward, more steps"], measured["fire forward"]), 3

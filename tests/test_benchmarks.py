@@ -51,7 +51,8 @@ def test_op(run):
     result = json.loads(run("op", "--batch", 4, "--neurons", 70, "--threads", 1))
     parts = {"forward", "forward+backward"}
     assert result["ratio fire/dense"].keys() == parts
-    sides = {f"{side} {part}" for side in ("fire", "dense") for part in parts}
+    sides = {f"{side} {part}" for side in ("fire", "as made", "dense") for part in parts}
+    assert result["ratio as made/dense"].keys() == parts
     assert result["ms"].keys() == {*sides, "fire forward, more steps"}
     assert min(result["ms"].values()) > 0 and result["limit"]["distance"] > 0
 

@@ -162,7 +162,7 @@ def test_a_wider_default_dtype():
         assert module.weight.dtype == fired.dtype == times.dtype == torch.float64
         fs.losses.aggressive_ttfs(fired, torch.zeros(6, dtype=torch.int64), T_MAX).sum().backward()
         assert module(fs.coding.noise_times(3, 6, T_MAX, silent=0.5)).dtype == torch.float64
-        gan = SpikingGan.make(GanConfig(hidden=8))
+        gan = SpikingGan(GanConfig(hidden=8))
         assert gan.sample(gan.latents(2)).dtype == torch.float32  # runs are the same everywhere
     finally:
         torch.set_default_dtype(torch.float32)
@@ -192,8 +192,18 @@ def test_storage_changes_no_bit(stored):
     assert torch.equal(plain.weight.grad, module.weight.grad)
 
 
-def test_optimisers_that_take_parameters_apart():
-    module, times = by_output(layer(silent="pull")), some_times(5, 6)
+TAKEN_APART = {
+    "linear": lambda: layer(silent="pull"),
+    "ramp": lambda: layer(neuron="ramp"),
+    "back": lambda: by_output(by_input(layer(silent="pull"))),
+    "model": lambda: fs.models.generator(8, 2, pixels=4, t_max=T_MAX),
+}
+
+
+@pytest.mark.parametrize("make", TAKEN_APART.values(), ids=TAKEN_APART)
+def test_optimisers_that_take_parameters_apart(make):
+    module = make()
+    times = some_times(5, 6 if isinstance(module, FirstSpikeLinear) else 102)
     optimizer = torch.optim.LBFGS(module.parameters(), max_iter=2)
 
     def closure():
@@ -210,7 +220,7 @@ def test_optimisers_that_take_parameters_apart():
 
 
 def test_pruning():
-    model = by_output(fs.models.classifier(8, pixels=6, t_max=T_MAX))
+    model = fs.models.classifier(8, pixels=6, t_max=T_MAX)
     prune.l1_unstructured(model[0], "weight", 0.5)
     assert int((model[0].weight == 0).sum()) == 24
     images = torch.rand(5, 6)

@@ -42,7 +42,7 @@ def write_pair(folder: Path, prefix: str = "train", suffix: str = "") -> None:
     write(folder / f"{prefix}-labels-idx1-ubyte{suffix}", LABELS)
 
 
-def write_picture(file: Path, gray: int = 255, size: tuple[int, int] = (40, 30)) -> None:
+def write_picture(file: Path, gray: int = 250, size: tuple[int, int] = (40, 30)) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L", size, gray).save(file)
 
@@ -504,6 +504,72 @@ def test_nothing_but_black_pictures_is_refused(tmp_path):
     for name in ("1.png", "2.png"):
         write_picture(tmp_path / name, 0)
     assert "all 2 pictures are black" in error_of(tmp_path)
+
+
+def test_dark_ink_on_a_transparent_ground_is_ink(tmp_path):
+    ink, dark = Image.fromarray(IMAGES[0]), Image.new("L", (28, 28), 20)
+    Image.merge("RGBA", (dark, dark, Image.new("L", (28, 28), 120), ink)).save(tmp_path / "1.png")
+    assert torch.equal(load_images(tmp_path).images[0], torch.tensor(IMAGES[0]))
+
+
+def test_one_depth_holds_for_all_pictures_of_a_folder(tmp_path):
+    for name, value in (("bright", 0x8000), ("dim", 0x0200)):
+        Image.fromarray(np.full((28, 28), value, np.uint16)).save(tmp_path / f"{name}.png")
+    assert load_images(tmp_path).images[:, 0, 0].tolist() == [0x80, 0x02]
+
+
+@pytest.mark.parametrize(("scale", "largest"), [(1 / 255, 255), (1.0, 200)])
+def test_pictures_of_floating_point(tmp_path, scale, largest):
+    values = np.linspace(0, 255 if scale < 1 else 200, 784).reshape(28, 28) * scale
+    Image.fromarray(values.astype(np.float32)).save(tmp_path / "1.tif")
+    assert load_images(tmp_path).images.max() == largest
+
+
+@pytest.mark.parametrize(("gray", "told"), [(0, "black"), (255, "white")])
+def test_blank_pictures_are_counted(tmp_path, gray, told):
+    for name in ("1.png", "2.png"):
+        write_picture(tmp_path / name, 99)
+    write_picture(tmp_path / "3.png", gray)
+    with pytest.warns(UserWarning, match=f"1 of 3 pictures are {told}"):
+        load_images(tmp_path)
+    for name in ("1.png", "2.png"):
+        write_picture(tmp_path / name, gray)
+    assert f"all 3 pictures are {told}" in error_of(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["pictures", "idx"])
+def test_dark_ink_on_a_bright_ground_is_counted(tmp_path, form):
+    mnist = load_mnist("train")
+    images = mnist.images[:6].numpy().copy()
+    images[:2] = 255 - images[:2]
+    if form == "idx":
+        write(tmp_path / "train-images-idx3-ubyte", images)
+        write(tmp_path / "train-labels-idx1-ubyte", mnist.labels[:6].numpy().astype(np.uint8))
+    else:
+        for number, pixels in enumerate(images):
+            Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    with pytest.warns(UserWarning, match="2 of 6 images have a bright ground; .* invert them"):
+        found = load_images(tmp_path)
+    assert np.array_equal(found.images.numpy(), images)
+
+
+def test_files_of_several_pictures_are_counted(tmp_path):
+    first, second = (Image.fromarray(image) for image in IMAGES[:2])
+    first.save(tmp_path / "1.gif", save_all=True, append_images=[second])
+    first.save(tmp_path / "2.png")
+    with pytest.warns(UserWarning, match=r"but the first picture of 1 file with several.*1\.gif"):
+        assert len(load_images(tmp_path)) == 2
+
+
+def test_a_picture_is_known_by_its_content(tmp_path):
+    Image.fromarray(IMAGES[0]).save(tmp_path / "1.jpg", "PNG")
+    assert torch.equal(load_images(tmp_path).images[0], torch.tensor(IMAGES[0]))
+
+
+def test_a_link_that_leads_nowhere_is_no_picture(tmp_path):
+    write_picture(tmp_path / "1.png")
+    (tmp_path / "2.png").symlink_to(tmp_path / "gone.png")
+    assert "2.png: not a readable picture" in error_of(tmp_path)
 
 
 def test_only_pictures_of_known_formats_are_decoded(tmp_path):

@@ -188,3 +188,62 @@ def test_errors_name_the_argument(conv, name, value):
 def test_other_errors_name_the_argument_as_well(name, make):
     with pytest.raises(ValueError, match=f"^{name} "):
         make()
+
+
+def geometries(neuron):
+    options = {"neuron": neuron, "t_max": 9}
+    yield FirstSpikeConv2d(2, 3, (2, 3), (2, 1), (0, 1), dilation=(2, 3), **options)
+    yield FirstSpikeConv2d(2, 3, 3, 2, 1, pool=2, **options)
+    yield FirstSpikeConv2d(2, 3, 1, padding=2, **options)
+    yield FirstSpikeConvTranspose2d(2, 3, 3, 2, 2, 1, **options)
+    yield FirstSpikeConvTranspose2d(2, 3, (2, 3), (3, 1), (2, 3), (1, 0), **options)
+
+
+@pytest.mark.parametrize("neuron", ["step", "ramp"])
+@pytest.mark.parametrize("which", range(5))
+def test_inputs_too_small_for_the_kernel_are_refused(neuron, which):
+    layer = list(geometries(neuron))[which]
+    taken = 0
+    for height in range(1, 8):
+        for width in range(1, 10):
+            times = torch.zeros(1, 2, height, width)
+            try:
+                assert layer(times).numel() > 0
+                taken += 1
+            except ValueError as error:
+                assert str(error).startswith("times must be [B, 2, H, W] of at least"), error
+    assert taken > 0
+    assert layer(torch.zeros(0, 2, 9, 9)).shape[0] == 0
+
+
+@pytest.mark.parametrize("neuron", ["step", "ramp"])
+@pytest.mark.parametrize(
+    ("make", "shape", "wanted"),
+    [
+        (FirstSpikeLinear, (2, 4), "[B, 3]"),
+        (lambda i, o, **k: FirstSpikeConv2d(i, o, 2, **k), (1, 2, 5, 5), "[B, 3, H, W]"),
+        (lambda i, o, **k: FirstSpikeConvTranspose2d(i, o, 2, **k), (1, 4, 5, 5), "[B, 3, H, W]"),
+        (lambda i, o, **k: FirstSpikeConv2d(i, o, 2, **k), (5, 5), "[B, 3, H, W]"),
+        (lambda i, o, neuron, t_max: EarliestPool2d(2, t_max=t_max), (1, 3, 1, 4), "2 x 2"),
+        (lambda i, o, neuron, t_max: MeanPool2d(2, t_max=t_max), (1, 3, 4, 1), "2 x 2"),
+    ],
+)
+def test_inputs_of_another_shape_are_named(neuron, make, shape, wanted):
+    layer = make(3, 2, neuron=neuron, t_max=9)
+    with pytest.raises(ValueError, match="must be") as told:
+        layer(torch.zeros(shape))
+    if not (neuron == "step" and make is FirstSpikeLinear):  # `fire` says it in its own words
+        assert wanted in str(told.value) and str(list(shape)) in str(told.value)
+
+
+@pytest.mark.parametrize("pool", [EarliestPool2d, MeanPool2d])
+@pytest.mark.parametrize("odd", [2.5, -1.0, 10.0, float("nan")])
+def test_pools_take_spike_times_only(pool, odd):
+    with pytest.raises(ValueError, match="times must be whole time steps"):
+        pool(2, t_max=9)(torch.full((1, 1, 2, 2), odd))
+
+
+@pytest.mark.parametrize("make", [FirstSpikeConv2d, FirstSpikeConvTranspose2d])
+def test_whole_numbers_of_other_types_are_no_times(make):
+    with pytest.raises(ValueError, match=r"times must be torch\.float32"):
+        make(2, 3, 2)(torch.zeros(1, 2, 4, 4, dtype=torch.int64))

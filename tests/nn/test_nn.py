@@ -90,8 +90,10 @@ def test_state_dict_round_trip(bias):
 def test_weights_stay_contiguous_by_input():
     layer = FirstSpikeLinear(5, 3)
     before = layer.weight.tolist()
+    assert layer.weight.is_contiguous()
     assert by_input(layer) is layer
-    assert layer.weight.tolist() == before
+    assert layer.weight.t().is_contiguous() and layer.weight.tolist() == before
+    assert by_input(FirstSpikeLinear(5, 3, neuron="ramp")).weight.is_contiguous()
     by_output(layer)
     assert layer.weight.is_contiguous() and layer.weight.tolist() == before
     by_input(layer)

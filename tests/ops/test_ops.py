@@ -457,3 +457,10 @@ def test_what_is_no_tensor_is_named(name):
     arguments[name] = arguments[name].numpy()
     with pytest.raises(ValueError, match=f"^{name} must be a tensor, got ndarray"):
         fire(arguments["times"], arguments["weight"], bias=arguments["bias"])
+
+
+@pytest.mark.parametrize("impl", ["reference", "numba"])
+def test_weights_that_are_no_numbers_are_silence(impl):
+    weight = torch.tensor([[1.0, float("nan"), 9.0], [0.5, 0.5, 9.0]])
+    times = torch.tensor([[0.0, 1.0, 2.0]])
+    assert fire(times, weight, threshold=1.5, t_max=9, impl=impl).tolist() == [[9.0, 3.0]]

@@ -37,7 +37,7 @@ def config_of(kind: str, **options: object) -> Any:
 
 def build(kind: str, shape: Shape | None = None, **options: object) -> Any:
     sizes = () if shape is None else (shape,)
-    return kinds.load(kinds.find(kind).trainer).make(config_of(kind, **options), *sizes)
+    return kinds.load(kinds.find(kind).trainer)(config_of(kind, **options), *sizes)
 
 
 @pytest.fixture(scope="module")

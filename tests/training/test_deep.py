@@ -146,7 +146,7 @@ def test_unknown_augmentations_and_networks_are_refused_before_a_run_is_made(fir
 
 def test_the_twin_counts_its_multiplications():
     config = kinds.find("ann-classifier").defaults({"network": "4c3p2-8c3p2"})
-    trainer = kinds.load(kinds.find("ann-classifier").trainer).make(config)
+    trainer = kinds.load(kinds.find("ann-classifier").trainer)(config)
     assert trainer.macs == 784 * 9 * 4 + 196 * 36 * 8 + 8 * 49 * 10
     assert torch.equal(
         trainer.scores(torch.zeros(1, 28, 28, dtype=torch.uint8))[0].isfinite(),

@@ -32,7 +32,7 @@ def trainer_of(name: str) -> Trainer:
     defaults = kinds.find(kind).defaults(chosen)
     small = {"hidden": 12} if chosen.get("network", "dense") == "dense" else {}
     config = dataclasses.replace(defaults, **small, **chosen)
-    return kinds.load(kinds.find(kind).trainer).make(config)
+    return kinds.load(kinds.find(kind).trainer)(config)
 
 
 @pytest.fixture

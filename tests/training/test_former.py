@@ -64,6 +64,28 @@ def test_the_first_ramp_gans_are_read_whatever_their_recipe():
     assert config == GanConfig()
 
 
+@pytest.mark.parametrize("kind", ["gan", "ann-gan"])
+def test_conditional_networks_that_told_classes_in_another_way(kind):
+    options = kinds.find(kind).defaults().as_dict() | {"conditional": True, "digit": "all"}
+    assert kinds.find(kind).read(options, "new").conditional
+    del options["channels"]
+    with pytest.raises(ValueError, match=r"^old: a conditional network .* train again$"):
+        kinds.find(kind).read(options, "old")
+
+
+def test_the_first_ramp_classifiers_go_on_without_earliness():
+    kind = kinds.find("classifier")
+    options = kind.defaults({"neuron": "ramp"}).as_dict() | {"earliness": 0.05}
+    assert kind.read(options, "new").earliness == 0.05
+    del options["silence"]
+    assert kind.read(options, "old").earliness == 0.0
+
+
+def test_options_that_ramp_neurons_ignored_are_forgotten():
+    options = GanConfig().as_dict() | {"delay": 0, "look_from": 0.1, "impl": "reference"}
+    assert kinds.find("gan").read(options, "old") == GanConfig()
+
+
 @pytest.mark.parametrize(
     ("given", "decay"), [({}, "none"), ({"decay": True}, "both"), ({"decay": False}, "none")]
 )

@@ -29,7 +29,7 @@ def config_of(kind: str, **options: object):
 
 
 def build(kind: str, **options: object) -> RampGan | PairedAnnGan:
-    return kinds.load(kinds.find(kind).trainer).make(config_of(kind, **options))
+    return kinds.load(kinds.find(kind).trainer)(config_of(kind, **options))
 
 
 @pytest.fixture(scope="module")
@@ -152,5 +152,5 @@ def test_images_of_any_size_and_colour():
     shape = Shape(3, 4, 5, ("cat", "dog"))
     for kind in KINDS:
         made = kinds.load(kinds.find(kind).trainer)
-        gan = made.make(config_of(kind, digit="all", conditional=True), shape)
+        gan = made(config_of(kind, digit="all", conditional=True), shape)
         assert gan.sample(gan.latents(3)).shape == (3, 3, 4, 5)

@@ -58,7 +58,8 @@ def _generate(request: Generate) -> None:
     from firstspike.training import devices
 
     devices.find(request.device)  # complains before work starts
-    gan = devices.moved(_load(request), request.device)
+    gan, is_whole = _load(request)
+    devices.moved(gan, request.device)
     rng = torch.Generator().manual_seed(request.seed)
     count, steps = request.count, request.interpolate
     if steps is not None:
@@ -75,28 +76,29 @@ def _generate(request: Generate) -> None:
     _save(out, images, latents, steps)
     print(f"{counted(len(images), 'image')}: {out}")
     for name, figure in figures.items():
-        if request.run is not None or name.startswith("generator"):  # all that is in the package
+        if is_whole or name.startswith("generator"):  # all that is in the package
             print(f"  {name.replace('_', ' ')}: {figure:.4g}")
 
 
-def _load(request: Generate) -> Any:
-    """The networks of the run, or what draws of those in the package."""
+def _load(request: Generate) -> tuple[Any, bool]:
+    """The networks of the run, and whether there are more of them than draw."""
     from firstspike.runs.directory import RunDirectory
     from firstspike.training import kinds
-    from firstspike.training.loading import load_gan
+    from firstspike.training.loading import load_artist, load_gan
 
     if request.run is None:
         from firstspike.demo import networks
 
-        return networks.load(networks.bundled_run("gan"))
-    run = RunDirectory.open(request.run)
-    gan = load_gan(run)
+        run = networks.bundled_run("gan")
+    else:
+        run = RunDirectory.open(request.run)
+    gan, is_whole = load_artist(run) if request.averaged else (load_gan(run), True)
     is_walk = request.interpolate is not None
     if request.out.suffix.lower() == ".gif" and not (is_walk or kinds.find(run.kind).spikes):
         raise ValueError(
             f"{request.out}: a {run.kind} run has no spikes to show; give --interpolate for walks"
         )
-    return gan
+    return gan, is_whole
 
 
 def _draw(gan: Any, latents: torch.Tensor, *, averaged: bool) -> tuple[torch.Tensor, Counter[str]]:

@@ -183,7 +183,7 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
     trainer_class: type[Trainer] = kinds.load(kind.trainer)
     parts = trainer_class.load_data(config)
     images = parts.training
-    trainer = trainer_class.make(config, images.shape if run is None else run.shape)
+    trainer = trainer_class(config, images.shape if run is None else run.shape)
     devices.moved(trainer, place.device)
     trainer.check(images)
     is_new, made = run is None, []
@@ -196,6 +196,8 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
         if abandoned:
             print(f"{run.path}: the process before ended without a word: killed, or out of memory")
         if place.more_epochs is not None:
+            if run.has_checkpoint():  # a run that cannot go on stays as it is
+                run.load_checkpoint(trainer.networks, trainer.optimizers)
             run = run.extended(config.epochs)
         try:
             print(f"{run.path}: {kind.name} on {counted(len(images), 'image')} of {images.name}")

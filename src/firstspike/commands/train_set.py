@@ -161,7 +161,7 @@ def _check_device(kind: Kind, wanted: DigitSet, device: str) -> None:
     trainer_class: Any = kinds.load(kind.trainer)
     options = wanted.options | {"digit": wanted.digits[0]}
     config = kind.read(options, wanted.path)
-    devices.moved(trainer_class.make(config, wanted.shape), device)
+    devices.moved(trainer_class(config, wanted.shape), device)
 
 
 def is_set(path: Path | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import warnings
@@ -30,28 +31,16 @@ _FORMATS = {
     ".tiff": "TIFF",
 }
 IMAGE_SUFFIXES = frozenset(_FORMATS)
-# What else may be a picture, but is not read; texts and tables beside pictures are nobody's loss.
-_UNREAD = {
-    "",
-    *[
-        ".avif",
-        ".heic",
-        ".heif",
-        ".jfif",
-        ".jp2",
-        ".jxl",
-        ".npy",
-        ".pbm",
-        ".pgm",
-        ".pnm",
-        ".ppm",
-        ".svg",
-        ".tga",
-    ],
+_BY_CONTENT = sorted(set(_FORMATS.values()))  # a suffix may name another of them
+# Beside pictures nobody's loss; files of any other suffix may be pictures, and are told of.
+_NO_PICTURES = {
+    *(".cfg", ".csv", ".db", ".htm", ".html", ".ini", ".ipynb", ".json", ".jsonl", ".log", ".md"),
+    *(".py", ".rst", ".sh", ".toml", ".tsv", ".txt", ".url", ".xml", ".yaml", ".yml"),
 }
 _LEFTOVERS = {"Thumbs.db", "desktop.ini", "__MACOSX"}  # of systems, not of people
 KEPT = 64  # pixels of a side up to which pictures of one size keep it
 SIDE = 28  # pixels of a side of all others, as in MNIST
+_DARK = 64  # of 255; below it everything is as good as black
 _MOST_PIXELS = 1 << 26  # of a picture; a larger one is a mistake or an attack
 
 Colour = Literal["auto", "gray", "colour"]
@@ -88,13 +77,16 @@ def load(folder: Path, split: str, size: int | None = None, colour: Colour = "au
         raise ValueError(f"{roots[split]}: neither IDX files nor pictures ({suffixes}) in it")
     _tell_left_out(folder, roots, found)
     names = sorted({name for pictures in found.values() for name, _ in pictures}, key=_order)
-    # Sizes and colours of the training pictures decide, so that both splits look alike.
+    # Sizes, depths and colours of the training pictures decide, so that both splits look alike.
     first = found.get("train") or found[split]
     target = (size, size) if size else _common_size([file for _, file in first])
-    pictures = [_read(file) for _, file in found[split]]
+    opened = _read_all([file for _, file in found[split]])
+    decide = opened if first is found[split] else _read_all([file for _, file in first])
+    brightest = max(map(_brightest, decide))
+    pictures = [_seen(picture, brightest) for picture in opened]
     if colour == "auto":
-        decides = pictures if first is found[split] else [_read(file) for _, file in first]
-        colour = "colour" if any(map(_has_colour, decides)) else "gray"
+        deciding = (_seen(picture, brightest) for picture in decide)
+        colour = "colour" if any(map(_has_colour, deciding)) else "gray"
     images = np.stack([_fitted(picture, target, colour) for picture in pictures])
     _check_ink(images, roots[split])
     labels = np.array([names.index(name) for name, _ in found[split]])
@@ -123,19 +115,24 @@ def fit(picture: Image.Image, size: tuple[int, int], colour: Colour) -> NDArray[
     return _fitted(_seen(picture), size, colour)
 
 
-def open_picture(source: Path | IO[bytes], formats: Sequence[str] | None = None) -> Image.Image:
+def open_picture(source: Path | IO[bytes]) -> Image.Image:
     """A picture of a known format, turned as its EXIF data say, its size checked first.
 
     Raises:
         ValueError: it has more pixels than a picture should.
         Exception: whatever Pillow raises for a damaged file.
     """
+    return ImageOps.exif_transpose(_opened(source))
+
+
+def _opened(source: Path | IO[bytes]) -> Image.Image:
+    """A picture as it is stored, not decoded yet; raises as `open_picture` does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the check below is ours
-        picture = Image.open(source, formats=list(formats or sorted(set(_FORMATS.values()))))
+        picture = Image.open(source, formats=_BY_CONTENT)
     if picture.width * picture.height > _MOST_PIXELS:
         raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
-    return ImageOps.exif_transpose(picture)
+    return picture
 
 
 def _order(name: str) -> tuple[int, int, str]:
@@ -163,11 +160,15 @@ def _files_below(root: Path) -> list[Path]:
         seen.add(real)
         folders[:] = [name for name in folders if not _is_hidden(name)]
         found += [Path(place, name) for name in names if not _is_hidden(name)]
-    return sorted(file for file in found if file.is_file())
+    return sorted(file for file in found if file.is_file() or file.is_symlink())
 
 
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name in _LEFTOVERS
+
+
+def _may_be_picture(file: Path) -> bool:
+    return file.suffix.lower() not in _NO_PICTURES | IMAGE_SUFFIXES
 
 
 def _tell_left_out(
@@ -176,7 +177,7 @@ def _tell_left_out(
     """Warn of what looks as if it were meant, but is not taken."""
     told = []
     for root in roots.values():
-        if others := [f for f in _files_below(root) if f.suffix.lower() in _UNREAD]:
+        if others := [f for f in _files_below(root) if _may_be_picture(f)]:
             suffixes = ", ".join(sorted({file.suffix or "no suffix" for file in others}))
             told.append(f"{counted(len(others), 'file')} in {root} ({suffixes})")
         used = {name for pictures in found.values() for name, _ in pictures}
@@ -208,7 +209,7 @@ def _common_size(files: Sequence[Path]) -> tuple[int, int]:
 def _size_of(file: Path) -> tuple[int, int]:
     """(width, height) of a picture as it is seen, without decoding it."""
     try:
-        with Image.open(file, formats=[_FORMATS[file.suffix.lower()]]) as picture:
+        with Image.open(file, formats=_BY_CONTENT) as picture:
             turned = picture.getexif().get(0x0112, 1) >= 5  # EXIF orientations that lie on a side
             width, height = picture.size
     except Exception as error:
@@ -216,11 +217,29 @@ def _size_of(file: Path) -> tuple[int, int]:
     return (height, width) if turned else (width, height)
 
 
-def _read(file: Path) -> Image.Image:
-    """A picture as it is seen, gray or in colour."""
+def _read_all(files: Sequence[Path]) -> list[Image.Image]:
+    """Pictures, decoded; warns of files that hold several."""
+    pictures, several = [], []
+    for file in files:
+        picture, count = _read(file)
+        pictures.append(picture)
+        several += [file] if count > 1 else []
+    if several:
+        warnings.warn(
+            f"left out: all but the first picture of {counted(len(several), 'file')} with several, "
+            f"such as {several[0]}",
+            stacklevel=3,
+        )
+    return pictures
+
+
+def _read(file: Path) -> tuple[Image.Image, int]:
+    """The first picture of a file, upright, and how many there are."""
     try:
-        content = io.BytesIO(file.read_bytes())
-        return _seen(open_picture(content, list(dict.fromkeys(_FORMATS.values()))))
+        stored = _opened(io.BytesIO(file.read_bytes()))
+        count = getattr(stored, "n_frames", 1)
+        stored.seek(0)
+        return ImageOps.exif_transpose(stored), count
     except Exception as error:  # Pillow's decoders raise a dozen types for a damaged file
         raise _unreadable(file, error) from None
 
@@ -230,29 +249,47 @@ def _unreadable(file: Path, error: Exception) -> ValueError:
     return ValueError(f"{file}: not a readable picture ({reason}); replace or remove it")
 
 
-def _seen(picture: Image.Image) -> Image.Image:
+def _seen(picture: Image.Image, brightest: float | None = None) -> Image.Image:
     """A picture in 8 bits, gray ("L") or in colour ("RGB"), with transparency on black.
 
-    Where that leaves nothing, as of black ink on a transparent ground, the ink is what is opaque.
+    Where that leaves next to nothing, as of black ink on a transparent ground, the ink is what is
+    opaque.
+
+    Args:
+        picture: of any mode.
+        brightest: `_brightest` of the set that it belongs to, by default its own.
     """
-    if picture.mode.startswith("I;16") or picture.mode == "I":
-        return Image.fromarray(_eight_bits(np.asarray(picture)))
+    if _is_deep(picture):
+        values = np.nan_to_num(np.asarray(picture))
+        return Image.fromarray(_eight_bits(values, brightest or _brightest(picture)))
     if picture.mode in ("1", "L"):
         return picture.convert("L")
     ink = picture.convert("RGBA")
     seen = Image.alpha_composite(Image.new("RGBA", ink.size, "black"), ink).convert("RGB")
-    if seen.getbbox() is None and picture.mode in ("LA", "La", "RGBA", "PA", "P"):
-        return ink.getchannel("A")
+    alpha, strongest = ink.getchannel("A"), np.asarray(seen.convert("L")).max(initial=0)
+    if strongest < _DARK and alpha.getextrema() != (255, 255):
+        return alpha
     red, green, blue = (np.asarray(channel) for channel in seen.split())
     is_gray = np.array_equal(red, green) and np.array_equal(green, blue)
     return seen.convert("L") if is_gray or picture.mode in ("LA", "La") else seen
 
 
-def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Gray values of 8, 12 or 16 bits, as the largest of them tells, in 8 bits."""
-    largest = int(values.max(initial=0))
+def _is_deep(picture: Image.Image) -> bool:
+    """Whether its gray values have more than 8 bits."""
+    return picture.mode.startswith("I") or picture.mode == "F"
+
+
+def _brightest(picture: Image.Image) -> float:
+    """The largest gray value of a picture of more than 8 bits, and 0 of others."""
+    return float(np.nan_to_num(np.asarray(picture)).max(initial=0)) if _is_deep(picture) else 0.0
+
+
+def _eight_bits(values: NDArray[Any], brightest: float) -> NDArray[np.uint8]:
+    """Gray values of 8, 12 or 16 bits or in 0..1, as the largest of them all tells, in 8 bits."""
+    if values.dtype.kind == "f" and brightest <= 1:
+        return (values.clip(0, 1) * 255).round().astype(np.uint8)
     shift = next(
-        shift for shift, limit in ((0, 1 << 8), (4, 1 << 12), (8, 1 << 62)) if largest < limit
+        shift for shift, limit in ((0, 1 << 8), (4, 1 << 12), (8, math.inf)) if brightest < limit
     )
     return np.asarray(values.astype(np.int64) >> shift).clip(0, 255).astype(np.uint8)
 
@@ -270,8 +307,12 @@ def _fitted(picture: Image.Image, size: tuple[int, int], colour: Colour) -> NDAr
 
 def _check_ink(images: NDArray[np.uint8], root: Path) -> None:
     """Blank pictures are told; nothing but them is refused."""
-    blank = int((images.reshape(len(images), -1).max(axis=1) == 0).sum())
-    if blank == len(images) > 1:
-        raise ValueError(f"{root}: all {blank} pictures are black; bright ink on black is needed")
-    if blank:
-        warnings.warn(f"{root}: {blank} of {len(images)} pictures are black", stacklevel=2)
+    flat = images.reshape(len(images), -1)
+    shades = {"black": flat.max(axis=1) == 0, "white": flat.min(axis=1) == 255}
+    for shade, is_blank in shades.items():
+        if is_blank.all() and len(images) > 1:
+            raise ValueError(
+                f"{root}: all {len(images)} pictures are {shade}; bright ink on black is needed"
+            )
+        if blank := int(is_blank.sum()):
+            warnings.warn(f"{root}: {blank} of {len(images)} pictures are {shade}", stacklevel=2)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from firstspike.data import cifar, idx, pictures
 from firstspike.data.bundled import Split, check_split, load_mnist
 from firstspike.data.images import SPLIT_SEED, ImageSet, split_validation
 from firstspike.data.pictures import Colour
+from firstspike.words import counted
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ FORMATS: list[Format] = [
     Format("IDX files", idx.recognises, idx.load),
     Format("CIFAR in binary form", cifar.recognises, cifar.load),
 ]
+
+
+_BRIGHT = 160  # of 255, the mean of an image's border
+_CONTRAST = 64  # of ink and ground
 
 
 class Parts(NamedTuple):
@@ -88,10 +96,26 @@ def load_images(
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; give one with IDX files, CIFAR's or pictures")
-    for form in FORMATS:
-        if form.recognises(folder):
-            return form.load(folder, split)
-    return pictures.load(folder, split, size, colour)
+    form = next((form for form in FORMATS if form.recognises(folder)), None)
+    found = pictures.load(folder, split, size, colour) if form is None else form.load(folder, split)
+    _tell_ground(found)
+    return found
+
+
+def _tell_ground(images: ImageSet) -> None:
+    """Warn of gray images whose border is bright: dark ink on white says "spike" all around."""
+    if images.shape.channels != 1:
+        return
+    pixels = images.images
+    sides = pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]
+    ground = torch.stack([side.float().mean(dim=1) for side in sides]).mean(dim=0)
+    has_ink = pixels.flatten(1).amin(dim=1) < ground - _CONTRAST
+    if count := int(((ground >= _BRIGHT) & has_ink).sum()):
+        warnings.warn(
+            f"{images.name}: {count} of {counted(len(images), 'image')} have a bright ground; "
+            "drawings should be bright on black, as MNIST's are: invert them first",
+            stacklevel=3,
+        )
 
 
 def load_parts(path: str | os.PathLike[str] | None, validation: float, **reading: object) -> Parts:

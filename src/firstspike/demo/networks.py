@@ -149,10 +149,7 @@ def load(run: RunDirectory) -> Network:
     """
     part = kinds.find(run.kind, run.path).demo
     trainer: Any = build_trainer(run)
-    draws = [name for name in ("average", "best") if name in trainer.networks]
-    if (run.path / PROVENANCE).exists():  # bundled: it has only the one that draws
-        draws = [n for n in draws if (run.path / "checkpoint" / f"{n}.safetensors").exists()]
-    trainer.restored(run, *(draws if part == "draw" else ()))
+    trainer.restored(run, *(trainer.drawing(run) if part == "draw" else ()))
     network = trainer if part == "draw" else trainer.result()
     assert isinstance(network, (Classifier, NetworkClassifier, Gan))
     return network

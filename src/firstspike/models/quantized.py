@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from firstspike.coding import ImageLike, as_images, encode, shade_times
 from firstspike.models import Classification, Classifier
-from firstspike.nn import FirstSpikeLinear
+from firstspike.nn import FirstSpikeLinear, by_input
 
 LARGEST = 127  # of an 8-bit weight; -128 is left out, so that the range is symmetric
 
@@ -87,7 +87,7 @@ class QuantizedClassifier:
         Its weights are the integers, so that its sums are exact as well: potentials and thresholds
         are in units of each layer's ``scale``.
         """
-        model = Classifier(*map(self._float_layer, self.layers))
+        model = by_input(Classifier(*map(self._float_layer, self.layers)))
         exact = all(_bound(layer) < 1 << 24 for layer in self.layers)
         return model if exact else model.double()
 

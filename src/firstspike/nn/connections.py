@@ -127,7 +127,7 @@ class SpikingLayer(nn.Module):
         Raises:
             ValueError: ``levels`` are of another dtype than the weights, or on another device.
         """
-        self._check_like_weights(levels)
+        self.check_inputs(levels)
         with in_full_precision(levels):
             if self.norm is None:
                 bias = None if self.bias is None else self.bias * self.t_max
@@ -141,7 +141,8 @@ class SpikingLayer(nn.Module):
         drive = self.linear(values, weight)
         return drive if bias is None else drive + self._shaped(bias)
 
-    def _check_like_weights(self, levels: Tensor) -> None:
+    def check_inputs(self, levels: Tensor) -> None:
+        """Raise ValueError unless these, or times, are such as the weights take."""
         own = self.weight.dtype, self.weight.device
         if (levels.dtype, levels.device) != own:
             raise ValueError(
@@ -189,6 +190,17 @@ class SpikingLayer(nn.Module):
     def told(self) -> str:
         """What `extra_repr` says of the neurons."""
         return f"neuron={self.neuron}, t_max={self.t_max}"
+
+
+def check_pixels(values: Tensor, channels: int | None, least: tuple[int, int]) -> None:
+    """Raise ValueError unless values are [B, channels, H, W], H and W as large as ``least``."""
+    wanted = "C" if channels is None else channels
+    fits = values.ndim in (3, 4) and channels in (None, values.shape[-3])
+    if not fits or values.shape[-2] < least[0] or values.shape[-1] < least[1]:
+        raise ValueError(
+            f"times must be [B, {wanted}, H, W] of at least {least[0]} x {least[1]}, "
+            f"got shape {list(values.shape)}"
+        )
 
 
 class FirstSpikeConv2d(SpikingLayer, nn.Conv2d):
@@ -249,6 +261,16 @@ class FirstSpikeConv2d(SpikingLayer, nn.Conv2d):
         self.set_up(neuron, t_max, norm, pool, **step)
         if groups != 1 and isinstance(self.neuron, StepNeuron):
             raise ValueError(f"groups must be 1 for step neurons, got {groups}")
+
+    def check_inputs(self, levels: Tensor) -> None:
+        super().check_inputs(levels)
+        assert not isinstance(self.padding, str)
+        sides = zip(self.dilation, self.kernel_size, self.stride, self.padding, strict=True)
+        high, wide = (
+            max(1, span * (kernel - 1) + 1 + (self.pool - 1) * stride - 2 * int(padding))
+            for span, kernel, stride, padding in sides
+        )
+        check_pixels(levels, self.in_channels, (high, wide))
 
     def linear(self, values: Tensor, weight: Tensor) -> Tensor:
         return self.biased(values, weight, None)
@@ -326,6 +348,16 @@ class FirstSpikeConvTranspose2d(SpikingLayer, nn.ConvTranspose2d):
                 f"output_padding must be below stride, {self.stride}, got {self.output_padding}"
             )
 
+    def check_inputs(self, levels: Tensor) -> None:
+        super().check_inputs(levels)
+        assert not isinstance(self.padding, str)
+        sides = zip(self.kernel_size, self.stride, self.padding, self.output_padding, strict=True)
+        high, wide = (  # the least of which something is left within the padding
+            max(1, 1 - (kernel + more - 2 * int(padding) - 1) // stride)
+            for kernel, stride, padding, more in sides
+        )
+        check_pixels(levels, self.in_channels, (high, wide))
+
     def linear(self, values: Tensor, weight: Tensor) -> Tensor:
         return self.biased(values, weight, None)
 
@@ -352,7 +384,7 @@ class FirstSpikeConvTranspose2d(SpikingLayer, nn.ConvTranspose2d):
         weight = self.weight.flip(2, 3).transpose(0, 1).flatten(1)
 
         def restore(fired: Tensor) -> Tensor:
-            return fired.unflatten(0, (batch, -1)).mT.unflatten(2, places)
+            return fired.unflatten(0, (batch, places[0] * places[1])).mT.unflatten(2, places)
 
         return patches.mT.reshape(-1, patches.shape[1]), weight, restore
 

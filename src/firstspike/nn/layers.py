@@ -52,9 +52,8 @@ class FirstSpikeLinear(SpikingLayer):
         input: spike times [B, in_features], whole values in 0..t_max; output: [B, out_features].
 
     Attributes:
-        weight: [out_features, in_features], as in `torch.nn.Linear`. Of step neurons it is stored
-            so that ``weight.t()`` is contiguous, because one input spike reads one of its rows;
-            `by_output` stores it as `torch.nn.Linear` does.
+        weight: [out_features, in_features], as in `torch.nn.Linear`. `by_input` stores it so that
+            step neurons need not transpose it in each pass.
         bias: [out_features] or None.
 
     Raises:
@@ -118,9 +117,7 @@ class FirstSpikeLinear(SpikingLayer):
         if norm is not None and not isinstance(self._own, RampNeuron):
             raise ValueError("norm is for ramp neurons: a step neuron has no window to measure in")
         self.norm, self._drawn = norm, drawn and self._own is not None
-        by_rows = torch.empty(self.in_features, self.out_features).t()
-        dense = torch.empty(self.out_features, self.in_features)
-        self.weight = nn.Parameter(by_rows if self._own is None else dense)
+        self.weight = nn.Parameter(torch.empty(self.out_features, self.in_features))
         has_bias = bias and norm is None
         self.bias = nn.Parameter(torch.empty(self.out_features)) if has_bias else None
         self.reset_parameters()
@@ -153,6 +150,13 @@ class FirstSpikeLinear(SpikingLayer):
 
     def biased(self, values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return nn.functional.linear(values, weight, bias)
+
+    def check_inputs(self, levels: Tensor) -> None:
+        super().check_inputs(levels)
+        if not levels.ndim or levels.shape[-1] != self.in_features:
+            raise ValueError(
+                f"times must be [B, {self.in_features}], got shape {list(levels.shape)}"
+            )
 
     def patches(self, times: Tensor) -> Patches:
         return times, self.weight, lambda fired: fired
@@ -289,15 +293,19 @@ def weight_range(in_features: int, drift: float, spread: float) -> tuple[float, 
 
 
 def by_input(module: ModuleT) -> ModuleT:
-    """Store the weights of every `FirstSpikeLinear` in a module by input, in place.
+    """Store the weights of every `FirstSpikeLinear` of step neurons by input, in place.
 
-    ``weight.t()`` is contiguous then, as step neurons are made; see `by_output`.
+    ``weight.t()`` is contiguous then, and one input spike reads one of its rows: on a CPU each pass
+    otherwise transposes the weights first. Spike times, gradients and files stay the same. Networks
+    of `firstspike train` are stored so. What takes parameters apart with ``view(-1)``, as
+    `torch.optim.LBFGS`, `torch.nn.utils.parameters_to_vector` and pruning do, refuses it; see
+    `by_output`. Call it before an optimiser is made.
 
     Returns:
         The module.
     """
     for layer in module.modules():
-        if isinstance(layer, FirstSpikeLinear):
+        if isinstance(layer, FirstSpikeLinear) and layer._own is None:
             layer.weight.data = layer.weight.detach().t().contiguous().t()
     return module
 
@@ -305,10 +313,8 @@ def by_input(module: ModuleT) -> ModuleT:
 def by_output(module: ModuleT) -> ModuleT:
     """Store weights of every `FirstSpikeLinear` in a module as `torch.nn.Linear` does, in place.
 
-    What takes parameters apart with ``view(-1)``, as `torch.optim.LBFGS`,
-    `torch.nn.utils.parameters_to_vector` and pruning do, needs that. Spike times, gradients and
-    files stay the same, but on a CPU each pass of step neurons transposes the weights first: of a
-    batch of 32, half of the time. Call it before an optimiser is made.
+    Layers are made so; those of `firstspike.load_run` are stored by input. See `by_input`. Call it
+    before an optimiser is made.
 
     Returns:
         The module.

@@ -62,6 +62,7 @@ class StepNeuron:
 
     def times(self, layer: Any, times: Tensor) -> Tensor:
         """First spikes, by `firstspike.fire` on the inputs that each neuron sees."""
+        layer.check_inputs(times)
         patches, weight, restore = layer.patches(times)
         fired: Tensor = fire(
             patches,

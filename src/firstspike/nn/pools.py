@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstspike.nn.connections import Synapses, check_sizes, reached
+from firstspike.nn.connections import Synapses, check_pixels, check_sizes, reached
 from firstspike.nn.neurons import RampNeuron
-from firstspike.times import T_MAX, check_t_max
+from firstspike.times import T_MAX, check_t_max, check_times
 
 
 class EarliestPool2d(nn.Module):
@@ -34,9 +34,11 @@ class EarliestPool2d(nn.Module):
     def levels(self, levels: Tensor) -> Tensor:
         """Of levels, the largest. ValueError if their dtype does not hold all."""
         check_t_max(self.t_max, levels.dtype)
+        check_pixels(levels, None, (self.kernel_size, self.kernel_size))
         return functional.max_pool2d(levels, self.kernel_size, self.stride)
 
     def forward(self, times: Tensor) -> Tensor:
+        check_times(times, self.t_max)
         return self.t_max - self.levels(self.t_max - times)
 
     def extra_repr(self) -> str:
@@ -71,11 +73,13 @@ class MeanPool2d(nn.Module):
     def levels(self, levels: Tensor) -> Tensor:
         """Means of blocks, rounded down. ValueError if their dtype does not hold all levels."""
         check_t_max(self.t_max, levels.dtype)
+        check_pixels(levels, None, (self.kernel_size, self.kernel_size))
         # Sums are larger than levels: float32 holds what half precision would round.
         wide = levels.to(torch.promote_types(levels.dtype, torch.float32))
         return self.neuron.levels(self.drive(wide), self.t_max).to(levels.dtype)
 
     def forward(self, times: Tensor) -> Tensor:
+        check_times(times, self.t_max)
         return self.t_max - self.levels(self.t_max - times)
 
     def fan_out(self, shape: tuple[int, ...]) -> Tensor:

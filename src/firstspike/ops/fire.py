@@ -40,7 +40,9 @@ def fire(
         times: input spike times in steps, [B, in], whole values in 0..t_max; t_max is silence and
             contributes nothing.
         weight: [out, in], of the dtype of ``times``. Fastest on a CPU if ``weight.t()`` is
-            contiguous.
+            contiguous (`firstspike.nn.by_input`). Its values are not looked at, which would take a
+            tenth of the time: a potential that is NaN is above no threshold, so that the neuron is
+            silent from there on. What is read from files is checked.
         threshold: potential that must be exceeded.
         t_max: number of time steps, which the dtype must hold: 256 in bfloat16, 2048 in float16,
             2 ** 24 in float32.

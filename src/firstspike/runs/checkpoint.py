@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # looking at runs needs no PyTorch, which takes seconds to im
 
 _STATE = "state.json"
 _HASHES = "sha256"  # the field of state.json that `save` adds
+_WEIGHTS = ".safetensors"
 _LARGEST_STATE = 1 << 24  # bytes
 _NAMES = {"Adam": {"step", "exp_avg", "exp_avg_sq"}}  # what optimisers keep of a parameter
 _REMEDY = "build it with the options of the run"
@@ -48,7 +49,7 @@ def save(
     """
     assert _HASHES not in state, "a reserved field"
     contents = {
-        f"{name}.safetensors": _pack_weights(folder / f"{name}.safetensors", model)
+        f"{name}{_WEIGHTS}": _pack_weights(folder / f"{name}{_WEIGHTS}", model)
         for name, model in models.items()
     }
     contents |= {f"{name}.optimizer.pt": _pack_slots(it) for name, it in optimizers.items()}
@@ -74,6 +75,19 @@ def check(folder: Path) -> dict[str, Any]:
     return _read(None, folder)[1]
 
 
+def networks(folder: Path) -> list[str]:
+    """Names of the networks that it holds: of a bundled run the one that draws alone.
+
+    Raises:
+        ValueError: no checkpoint is there, or its ``state.json`` is damaged.
+    """
+    found = _newest(folder)
+    if found is None:
+        raise _none_in(folder)
+    _, hashes = _read_state(found / _STATE)
+    return [name.removesuffix(_WEIGHTS) for name in hashes if name.endswith(_WEIGHTS)]
+
+
 def load(
     folder: Path, models: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]
 ) -> dict[str, Any]:
@@ -86,7 +100,7 @@ def load(
         ValueError: there is no checkpoint, a file is missing or damaged, or it belongs to another
             architecture or optimiser.
     """
-    weights = {f"{name}.safetensors": model for name, model in models.items()}
+    weights = {f"{name}{_WEIGHTS}": model for name, model in models.items()}
     slots = {f"{name}.optimizer.pt": optimizer for name, optimizer in optimizers.items()}
     found, state, contents = _read([*weights, *slots], folder)
     tensors = {
@@ -153,17 +167,32 @@ def _read_once(
 ) -> tuple[Path, dict[str, Any], dict[str, bytes]]:
     found = _newest(folder)
     if found is None:
-        raise ValueError(f"{folder}: no checkpoint here; one is saved after the first epoch")
-    file = found / _STATE
-    state = files.unsealed(files.from_json(files.read(file, _LARGEST_STATE), file), file)
-    hashes = state.pop(_HASHES, {})
-    if not isinstance(hashes, dict) or not all(map(files.is_name, hashes)):
-        raise files.damaged(file, f"{_HASHES} is no list of its files")
+        raise _none_in(folder)
+    state, hashes = _read_state(found / _STATE)
+    if lacking := [name for name in names or () if name not in hashes]:
+        raise ValueError(
+            f"{found}: saved without {lacking[0]}, with {', '.join(hashes) or 'nothing'} alone: a "
+            "part of a run, such as the package's, which may draw but neither be measured nor "
+            "trained on; use the whole run"
+        )
     contents = {name: files.read(found / name) for name in (hashes if names is None else names)}
     for name, content in contents.items():
         if hashes.get(name) != _sha256(content):
             raise files.damaged(found / name, f"not what was saved together with {_STATE}")
     return found, state, contents
+
+
+def _none_in(folder: Path) -> ValueError:
+    return ValueError(f"{folder}: no checkpoint here; one is saved after the first epoch")
+
+
+def _read_state(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What ``state.json`` holds, and the hashes of the files beside it."""
+    state = files.unsealed(files.from_json(files.read(file, _LARGEST_STATE), file), file)
+    hashes = state.pop(_HASHES, {})
+    if not isinstance(hashes, dict) or not all(map(files.is_name, hashes)):
+        raise files.damaged(file, f"{_HASHES} is no list of its files")
+    return state, hashes
 
 
 def _sha256(content: bytes) -> str:

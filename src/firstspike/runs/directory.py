@@ -201,6 +201,10 @@ class RunDirectory:
         """Whether there is a complete checkpoint."""
         return checkpoint.exists(self.path / "checkpoint")
 
+    def saved_networks(self) -> list[str]:
+        """Names of the networks in the checkpoint. ValueError if there is none, or no list."""
+        return checkpoint.networks(self.path / "checkpoint")
+
     def check_checkpoint(self) -> dict[str, Any]:
         """The ``state`` that was saved. ValueError as for `load_checkpoint`, of all files."""
         folder = self.path / "checkpoint"

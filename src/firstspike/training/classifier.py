@@ -13,7 +13,7 @@ from firstspike import models
 from firstspike.coding import encode
 from firstspike.data import Parts
 from firstspike.metrics import accuracy, spike_stats
-from firstspike.shape import MNIST, Shape
+from firstspike.nn import by_input
 from firstspike.training.config import ClassifierConfig, ClassifierOptions
 from firstspike.training.noise import shifted
 from firstspike.training.options import RuleOptions
@@ -78,21 +78,21 @@ class SpikingTraining(ClassifierTraining):
     _learner: Learner | None = None
 
     @classmethod
-    def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
-        if config.neuron == "ramp":
-            from firstspike.training.deep import RampTraining
+    def fitting(cls, config: Any) -> type[Trainer]:
+        if config.neuron == "step":
+            return cls
+        from firstspike.training.deep import RampTraining
 
-            return RampTraining(config, shape)
-        return cls(config, shape)
+        return RampTraining
 
     def build(self) -> None:
         config, sizes = self.config, (len(self.shape.classes), self.shape.pixels)
         options: dict[str, Any] = {"t_max": config.t_max, "delay": config.delay}
         if config.gradient != "online":
-            self.model = models.classifier(config.hidden, *sizes, **options)
+            self.model = by_input(models.classifier(config.hidden, *sizes, **options))
             return
         options |= {"bias": False, "threshold": THRESHOLD}
-        self.model = models.classifier(config.hidden, *sizes, **options)
+        self.model = by_input(models.classifier(config.hidden, *sizes, **options))
         reaches = config.hidden_reach, config.output_reach
         for layer, reach in zip(self.model.layers, reaches, strict=True):
             nn.init.uniform_(layer.weight, 0.0, reach)
@@ -139,12 +139,12 @@ class AnnTraining(ClassifierTraining):
     anywhere = True
 
     @classmethod
-    def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
-        if config.network != "dense":
-            from firstspike.training.deep import DenseTraining
+    def fitting(cls, config: Any) -> type[Trainer]:
+        if config.network == "dense":
+            return cls
+        from firstspike.training.deep import DenseTraining
 
-            return DenseTraining(config, shape)
-        return cls(config, shape)
+        return DenseTraining
 
     def build(self) -> None:
         sizes = len(self.shape.classes), self.shape.pixels

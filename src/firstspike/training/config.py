@@ -173,6 +173,33 @@ class PenaltyOptions(RuleOptions):
 
 
 @dataclass(frozen=True)
+class StepGanOptions(RuleOptions):
+    """Of the step neurons of a GAN."""
+
+    when: ClassVar = {"neuron": ("step",)}
+
+    delay: int = within(1, 0)
+    """Step: time steps from a spike to its effect."""
+    bias: bool = True
+    """Step: trained potentials at step 0, below the thresholds."""
+    normalize: Norm = "none"
+    """Step: norm by which each layer's error is divided, sample by sample (section 2.5)."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """Step: rule of the weight update; sgd is the paper's (eq. 8)."""
+    look_from: float = within(0.3, 0.0, 1.0)
+    """Step: share of t_max until which the discriminator sees the spikes of an image, with loss
+    relativistic all at once: at least this."""
+    look_to: float = within(0.7, 0.0, 1.0)
+    """Step: share of t_max until which it sees them at most; each image's is drawn in between."""
+    latent_last: int | None = None
+    """Step: latest step of a latent spike; t_max, the paper's, if None."""
+    latent_silent: float = within(0.0, 0.0, 1.0)
+    """Step: share of the latent spikes that are left out."""
+    impl: str = "auto"
+    """Step: implementation of the spiking layers; see `firstspike.fire`."""
+
+
+@dataclass(frozen=True)
 class RampGanOptions(RuleOptions):
     """Of the ramp neurons of a GAN."""
 
@@ -195,6 +222,7 @@ class GanConfig(
     FinalGradientOptions,
     FireGradientOptions,
     PenaltyOptions,
+    StepGanOptions,
     RampGanOptions,
     TimeOptions,
     GanOptions,
@@ -207,31 +235,14 @@ class GanConfig(
     recipe: Recipe = "best"
     """Set of defaults: the best that we found, or the paper's rule to the letter, which is one of
     step neurons."""
-    bias: bool = True
-    """Trained potentials at step 0, below the thresholds."""
     gradient: Literal["exact", "final", "temporal"] = "exact"
     """Of ramp neurons the exact one (exact); of step neurons a surrogate at the last step that
     reaches silent neurons as well (final), or temporal backpropagation (temporal; eq. 11-15)."""
-    normalize: Norm = "none"
-    """Norm by which each layer's error is divided, sample by sample (section 2.5)."""
     loss: str = "relativistic"
     """Of the discriminator: the relativistic paired loss of the potentials (relativistic), with
     penalties on its gradients; of step neurons also cross-entropy of the final potentials of its
     two outputs (potential), or least squares of their spike times (least-squares), the paper's
     (section 2.4). Of step neurons it decides the defaults of other options."""
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """Rule of the weight update; sgd is the paper's (eq. 8)."""
-    look_from: float = within(0.3, 0.0, 1.0)
-    """Step: share of t_max until which the discriminator sees the spikes of an image, with loss
-    relativistic all at once: at least this."""
-    look_to: float = within(0.7, 0.0, 1.0)
-    """Step: share of t_max until which it sees them at most; each image's is drawn in between."""
-    latent_last: int | None = None
-    """Latest step of a latent spike; t_max, the paper's, if None."""
-    latent_silent: float = within(0.0, 0.0, 1.0)
-    """Share of the latent spikes that are left out."""
-    impl: str = "auto"
-    """Implementation of the spiking layers; see `firstspike.fire`."""
 
     @classmethod
     def of_today(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:

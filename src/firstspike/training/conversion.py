@@ -91,7 +91,7 @@ def _trainer(dense: Trainer, t_max: int) -> Any:
     chosen = {"neuron": "ramp", "network": dense.config.network}
     config = kinds.CLASSIFIER.defaults(chosen).as_dict() | options | {"t_max": t_max}
     trainer_class: type[Trainer] = kinds.load(kinds.CLASSIFIER.trainer)
-    return trainer_class.make(kinds.CLASSIFIER.read(config, "options"), dense.shape)
+    return trainer_class(kinds.CLASSIFIER.read(config, "options"), dense.shape)
 
 
 @torch.no_grad()

@@ -111,7 +111,7 @@ class ConvRampGan(ConvGan, RampGan):
         return Ramp(RampNeuron(1.0, self.config.leak, self.config.margin), self.config.t_max)
 
     def pixels(self, images: Tensor) -> Tensor:
-        return (RampGan.pixels(self, images) + 1) / 2
+        return RampGan.pixels(self, images).add_(1).div_(2)
 
     def drawer(self, network: nn.Sequential) -> SpikingNetwork:
         return spiking_layers(network, self.config.t_max, *self.latent_map).to(self.device)

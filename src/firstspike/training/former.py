@@ -20,8 +20,18 @@ _BEFORE_SURROGATES: dict[str, Any] = {  # of GANs, which had temporal backpropag
 
 
 def gan(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a GAN or its dense twin."""
+    """Options of a GAN or its dense twin.
+
+    Raises:
+        ValueError: its networks are not those that these options mean today.
+    """
     found = dict(options)
+    is_paired = found.get("neuron") == "ramp" or found.get("loss") == "relativistic"
+    if is_paired and found.get("conditional") and "channels" not in found:
+        raise ValueError(
+            "a conditional network of a day in which classes were told in another way; this "
+            "version cannot use it: train again"
+        )
     if isinstance(found.get("decay"), bool):
         found["decay"] = "both" if found["decay"] else "none"
     elif "decay" not in found:
@@ -53,7 +63,10 @@ def retired_gan(options: Mapping[str, Any]) -> str:
 
 def classifier(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a spiking classifier."""
-    return {"sparsity": 0.0, **options}
+    found = {"sparsity": 0.0, **options}
+    if found.get("neuron") == "ramp" and "silence" not in found:  # it did nothing then
+        found["earliness"] = 0.0
+    return found
 
 
 def ann_classifier(options: Mapping[str, Any]) -> dict[str, Any]:

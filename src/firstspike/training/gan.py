@@ -20,9 +20,8 @@ from firstspike.coding import decode, encode, noise_times, seen_until
 from firstspike.data import ImageSet, Parts
 from firstspike.losses import LOSSES
 from firstspike.metrics import silent_fraction, spike_stats
-from firstspike.nn import FirstSpikeSequential
-from firstspike.runs.directory import epoch_generator
-from firstspike.shape import MNIST, Shape
+from firstspike.nn import FirstSpikeSequential, by_input
+from firstspike.runs.directory import RunDirectory, epoch_generator
 from firstspike.training import kinds
 from firstspike.training.config import AnnGanConfig, DataOptions, GanConfig, GanOptions
 from firstspike.training.rules.adversarial import (
@@ -37,6 +36,7 @@ BIAS_LIMIT = 0.95  # of the threshold
 Part = Literal["train", "validation", "test"]
 
 PREVIEW = 64  # samples in the grid of each epoch
+AT_ONCE = 2_000  # images that are prepared together
 MEASURED = 1000  # samples behind the figures of the summary
 UNSEEN = 1e9  # a distance larger than any
 STEP_STATS = ("discriminator_loss", "generator_loss", "real_wins", "fake_wins")
@@ -98,6 +98,11 @@ class Gan(Trainer):
             "average": self.average,
         }
         return networks if self.best is None else {**networks, "best": self.best}
+
+    def drawing(self, run: RunDirectory) -> list[str]:
+        """Names of the networks in a run's checkpoint that averaged samples need."""
+        saved = run.saved_networks()
+        return [name for name in ("average", "best") if name in self.networks and name in saved]
 
     def tensors(self, images: ImageSet) -> tuple[Tensor, ...]:
         return (self.prepare(images),)
@@ -208,10 +213,14 @@ class Gan(Trainer):
 
     def prepare(self, images: ImageSet) -> Tensor:
         """What the discriminator sees of images: [N, pixels], and the classes if conditional."""
-        pixels = self.pixels(images.images)
-        if not self.config.conditional:
-            return pixels
-        return torch.cat([pixels, self.marks(images.labels)], dim=1)
+        pixels = self.shape.pixels
+        seen = torch.empty(len(images), pixels + self.labels, dtype=torch.float32, device="cpu")
+        for low in range(0, len(images), AT_ONCE):  # hundreds of thousands are kept once only
+            part = slice(low, low + AT_ONCE)
+            seen[part, :pixels] = self.pixels(images.images[part])
+            if self.labels:
+                seen[part, pixels:] = self.marks(images.labels[part])
+        return seen
 
     def marks(self, digits: Tensor) -> Tensor:
         """Inputs [N, classes] that tell classes [N]: as spikes, that of the class at once."""
@@ -350,17 +359,16 @@ class SpikingGan(Gan):
     _learner: AdversarialLearner | None = None
 
     @classmethod
-    def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
+    def fitting(cls, config: Any) -> type[Trainer]:
         if config.neuron == "ramp":
             from firstspike.training import convolutional, paired
 
-            kind = paired.RampGan if config.network == "dense" else convolutional.ConvRampGan
-            return kind(config, shape)
+            return paired.RampGan if config.network == "dense" else convolutional.ConvRampGan
         if config.loss == "relativistic":
             from firstspike.training.paired_steps import StepGan
 
-            return StepGan(config, shape)
-        return cls(config, shape)
+            return StepGan
+        return cls
 
     @property
     def layer(self) -> dict[str, Any]:
@@ -386,8 +394,8 @@ class SpikingGan(Gan):
             )
         self.mark = 0, config.t_max
         sizes = config.hidden, self.labels, self.shape.pixels
-        self.generator = models.generator(*sizes, **self.layer)
-        self.discriminator = models.discriminator(*sizes, **self.layer)
+        self.generator = by_input(models.generator(*sizes, **self.layer))
+        self.discriminator = by_input(models.discriminator(*sizes, **self.layer))
 
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         if self.config.optimizer == "sgd":
@@ -518,13 +526,12 @@ class AnnGan(Gan):
     mark = 1, 0
 
     @classmethod
-    def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
-        if config.loss == "relativistic":
-            from firstspike.training import convolutional, paired
+    def fitting(cls, config: Any) -> type[Trainer]:
+        if config.loss != "relativistic":
+            return cls
+        from firstspike.training import convolutional, paired
 
-            kind = paired.PairedAnnGan if config.network == "dense" else convolutional.ConvAnnGan
-            return kind(config, shape)
-        return cls(config, shape)
+        return paired.PairedAnnGan if config.network == "dense" else convolutional.ConvAnnGan
 
     def build(self) -> None:
         sizes = self.config.hidden, self.labels, self.shape.pixels

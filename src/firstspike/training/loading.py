@@ -39,7 +39,7 @@ def build_trainer(run: RunDirectory) -> Trainer:
     """
     kind = kinds.find(run.kind, run.path)
     trainer_class: type[Trainer] = kinds.load(kind.trainer)
-    return trainer_class.make(kind.read(run.options, run.path), run.shape)
+    return trainer_class(kind.read(run.options, run.path), run.shape)
 
 
 def load_trainer(run: RunDirectory, *names: str) -> Any:
@@ -57,9 +57,26 @@ def load_trainer(run: RunDirectory, *names: str) -> Any:
 
 def load_gan(run: RunDirectory) -> Any:
     """The networks of a run that draws. ValueError if it does not, or as for `load_run`."""
+    return _build_gan(run).restored(run)
+
+
+def load_artist(run: RunDirectory) -> tuple[Any, bool]:
+    """A GAN that can draw averaged samples, and whether its other networks are there, too.
+
+    Those are in the place of others in a bundled run.
+
+    Raises:
+        ValueError: as for `load_gan`.
+    """
+    gan = _build_gan(run)
+    is_whole = gan.networks.keys() <= set(run.saved_networks())
+    return gan.restored(run, *(() if is_whole else gan.drawing(run))), is_whole
+
+
+def _build_gan(run: RunDirectory) -> Any:
     if not kinds.find(run.kind, run.path).draws:
         raise ValueError(f"{run.path}: a {run.kind} run, which does not draw; give one of a GAN")
-    return load_trainer(run)
+    return build_trainer(run)
 
 
 def load_classifier(run: RunDirectory) -> nn.Sequential:

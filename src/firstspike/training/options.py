@@ -54,7 +54,11 @@ class Options:
         Raises:
             ValueError: an option is unknown or of another type.
         """
-        types, options = _types(cls), cls.of_today(options)
+        types = _types(cls)
+        try:
+            options = cls.of_today(options)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
         if unknown := sorted(options.keys() - types.keys()):
             raise ValueError(
                 f"{place}: unknown option {unknown[0]!r}; use the version that wrote it, "
@@ -74,7 +78,11 @@ class Options:
 
     @classmethod
     def of_today(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Options of a run of any version in the words of this one."""
+        """Options of a run of any version in the words of this one.
+
+        Raises:
+            ValueError: there are no such words.
+        """
         return options
 
     @classmethod

@@ -132,8 +132,8 @@ class RampGan(PairedGan):
         return Neurons(config.t_max, *thresholds, config.leak, config.margin)
 
     def pixels(self, images: Tensor) -> Tensor:
-        levels = (images.flatten(1).float() * self.config.t_max / 255 - 1e-3).ceil_()
-        return levels.mul_(2 / self.config.t_max).sub_(1)
+        levels = images.flatten(1).to(torch.float32, copy=True).mul_(self.config.t_max).div_(255)
+        return levels.sub_(1e-3).ceil_().mul_(2 / self.config.t_max).sub_(1)
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         return noise_times(count, LATENTS, self.config.t_max, generator=rng).float()
@@ -166,9 +166,9 @@ class RampGan(PairedGan):
         return facts | {"labels": self.labels} | latents
 
     def exported(self, run: Any, name: str) -> Any:
-        self.restored(run)
         if name != "discriminator":
-            return self.artist(averaged=True)
+            return self.restored(run, *self.drawing(run)).artist(averaged=True)
+        self.restored(run)
         self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
         return self.judge_network()
 
@@ -226,7 +226,7 @@ class PairedAnnGan(PairedGan):
     neurons = Neurons(0)
 
     def pixels(self, images: Tensor) -> Tensor:
-        return images.flatten(1).float() / 127.5 - 1
+        return images.flatten(1).float().div_(127.5).sub_(1)
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         return torch.randn(count, LATENTS, dtype=torch.float32, generator=rng)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from firstspike import models
-from firstspike.nn import FirstSpikeSequential, by_output
+from firstspike.nn import FirstSpikeSequential
 from firstspike.training.gan import SpikingGan
 from firstspike.training.paired import MARK, PairedGan
 from firstspike.training.rules.relativistic import Steps
@@ -38,8 +38,6 @@ class StepGan(PairedGan, SpikingGan):
         self.mark = 0, self.config.t_max
         self.generator = models.generator(hidden, self.labels, pixels, **self.layer)
         self.discriminator = models.discriminator(hidden, 0, pixels, pairs, **self.layer)
-        for network in (self.generator, self.discriminator):
-            by_output(network)  # as matrix products and fused Adam take them
         with torch.no_grad():
             self.generator.layers[0].weight[:, models.LATENTS :].mul_(MARK)
             output = self.discriminator.layers[1].weight

@@ -39,7 +39,15 @@ class Progress:
     ended: bool = False
 
 
-class Trainer:
+class _Choosing(type):
+    """``SomeTrainer(config)`` makes an object of the class that these options need."""
+
+    def __call__(cls, config: Any, shape: Shape = MNIST) -> Any:
+        assert issubclass(cls, Trainer)
+        return type.__call__(cls.fitting(config), config, shape)
+
+
+class Trainer(metaclass=_Choosing):
     """Networks, their optimisers, and the rule of one step.
 
     A kind's trainer derives from this. It makes its networks in `build`, from its options and from
@@ -56,7 +64,7 @@ class Trainer:
     config: Any
     anywhere = False  # whether its networks run on any device, not on the CPU alone
 
-    def __init__(self, config: DataOptions, shape: Shape = MNIST) -> None:
+    def __init__(self, config: Any, shape: Shape = MNIST) -> None:
         config.check()
         self.config, self.shape = config, shape
         usual = torch.get_default_dtype()
@@ -70,9 +78,9 @@ class Trainer:
         self.optimizers = self.make_optimizers()
 
     @classmethod
-    def make(cls, config: Any, shape: Shape = MNIST) -> Trainer:
-        """The trainer for these options; a class may choose one of its subclasses."""
-        return cls(config, shape)
+    def fitting(cls, config: Any) -> type[Trainer]:
+        """The class for these options: this one, or another that a call of this one then makes."""
+        return cls
 
     @classmethod
     def load_data(cls, config: DataOptions) -> Parts:

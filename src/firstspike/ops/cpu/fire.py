@@ -78,15 +78,15 @@ def backward(
 
     ``grad`` and ``fired`` are [B, out]; the gradient for times is empty unless ``need_times``.
     """
-    when, own_rows = times.contiguous().numpy(), weight.t().contiguous().numpy()
-    (batch, inputs), outputs = when.shape, own_rows.shape[1]
-    rows = _widen(own_rows)
+    when, dtype = times.contiguous().numpy(), fired.numpy().dtype
+    (batch, inputs), outputs = when.shape, len(weight)
+    width = max(outputs, LANES)
     grad_times = np.zeros(when.shape if need_times else (0, inputs), when.dtype)
-    grad_rows = _aligned(rows.shape, rows.dtype)
-    grad_bias = np.empty(rows.shape[1], rows.dtype)
-    tiles = -(-rows.shape[1] // LANES)
-    error = _aligned((tiles, batch, LANES), rows.dtype)
-    last = _aligned((tiles, batch, LANES), rows.dtype)
+    grad_rows = _aligned((inputs, width), dtype)
+    grad_bias = np.empty(width, dtype)
+    tiles = -(-width // LANES)
+    error = _aligned((tiles, batch, LANES), dtype)
+    last = _aligned((tiles, batch, LANES), dtype)
     latest = np.empty(batch, when.dtype)
     errors, spikes = _widen(grad.contiguous().numpy()), _widen(fired.numpy())
     _pass_errors(errors, spikes, t_max, silent == "pull", error, last, latest, grad_bias)
@@ -96,12 +96,14 @@ def backward(
         low, high, _ = part.indices(inputs)
         _weight_gradient(when, error, last, latest, delay, low, high, grad_rows)
 
-    def some_samples(part: slice) -> None:
-        low, high, _ = part.indices(batch)
-        _time_gradient(when, rows, error, last, latest, delay, low, high, grad_times)
-
-    in_parts(some_inputs, inputs, rows.size * batch)
+    in_parts(some_inputs, inputs, grad_rows.size * batch)
     if need_times:
+        rows = _widen(weight.t().contiguous().numpy())
+
+        def some_samples(part: slice) -> None:
+            low, high, _ = part.indices(batch)
+            _time_gradient(when, rows, error, last, latest, delay, low, high, grad_times)
+
         in_parts(some_samples, batch, rows.size * batch)
     gradients = grad_times, _narrow(grad_rows, outputs), _narrow(grad_bias, outputs)
     of_times, of_rows, of_bias = map(torch.from_numpy, gradients)

@@ -21,7 +21,7 @@ class EventAdam:
 
     Args:
         optimizer: gives rates and holds the moments, also those of a checkpoint.
-        parameters: of one of its groups; weights are stored transposed, as `FirstSpikeLinear` does.
+        parameters: of one of its groups; weights are stored by input (`firstspike.nn.by_input`).
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> None:
