@@ -1,8 +1,8 @@
 """Speed of a Spiking-GAN training step against that of its dense twin of the same size.
 
 A step is one update of the discriminator and one of the generator on a batch of MNIST's threes,
-with Adam and the averaging of weights, as ``firstspike train gan --neuron step --loss potential`` and
-``train ann-gan --loss cross-entropy`` make it.
+with Adam and the averaging of weights, as ``firstspike train gan --neuron step --loss potential``
+and ``train ann-gan --loss cross-entropy`` make it.
 Both networks train for a while first, as the cost follows the spikes, which the output states. That
 it computes what the plain PyTorch step does is tested in tests/training/test_adversary.py.
 

@@ -385,8 +385,8 @@ class SpikingGan(Gan):
         config = self.config
         if config.neuron != "step" or config.loss == "relativistic":
             raise ValueError(
-                "neuron must be step and loss not relativistic of a SpikingGan; its make chooses the "
-                "class"
+                "neuron must be step and loss not relativistic of a SpikingGan; its make chooses "
+                "the class"
             )
         self.mark = 0, config.t_max
         sizes = config.hidden, self.labels, self.shape.pixels
