@@ -113,6 +113,7 @@ def test_spikes_of_all_layers_are_counted():
     ("options", "fault"),
     [
         ({"latent_last": 7}, "latent_last must be 0 with loss relativistic of step neurons, got 7"),
+        ({"network": "conv"}, "network conv needs ramp neurons"),
         ({"bias": False}, "bias must be True"),
         ({"normalize": "l1"}, "normalize must be none"),
         ({"optimizer": "sgd", "beta1": 0.0}, "optimizer must be adam"),

@@ -140,9 +140,12 @@ def shortness(run: RunDirectory) -> str:
 def _defaults(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Options that need not be given beside the choices, such as the recipe, of these options."""
     entry = kinds.find(kind)
-    usual = entry.defaults()
-    choices = {name: getattr(usual, name) for name in entry.choices}
-    return entry.defaults(options).as_dict() | choices
+    usual: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
+    for name in entry.choices:  # one may decide what is usual for the next
+        usual[name] = getattr(entry.defaults(chosen), name)
+        chosen[name] = options.get(name, usual[name])
+    return entry.defaults(options).as_dict() | usual
 
 
 def _read(path: Path, place: str) -> Measured | None:

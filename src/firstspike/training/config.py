@@ -115,7 +115,8 @@ class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
         super().check()
         if self.conditional and self.digit != "all":
             raise ValueError(f"conditional draws all classes: digit must be all, not {self.digit}")
-        if self.network == "conv" and getattr(self, "loss", "") != "relativistic":
+        steps = getattr(self, "neuron", "") == "step"
+        if self.network == "conv" and (steps or getattr(self, "loss", "") != "relativistic"):
             raise ValueError(
                 "network conv needs ramp neurons, and of dense twins loss relativistic"
             )

@@ -53,10 +53,10 @@ class StepGan(PairedGan, SpikingGan):
         """1 where a latent spikes, otherwise 0."""
         return (latents < self.config.t_max).to(latents.dtype)
 
-    def on_grid(self, latents: Tensor) -> Tensor:
-        """Latents that spike at once or never; on a walk they change one after the other."""
-        turns = (torch.arange(latents.shape[-1]) + 0.5) / latents.shape[-1] * self.config.t_max
-        return torch.where(latents > turns, float(self.config.t_max), 0.0)
+    def between(self, first: Tensor, last: Tensor, share: Tensor) -> Tensor:
+        """Latents that spike at once or never change one after the other."""
+        moments = (torch.arange(first.shape[-1]) + 0.5) / first.shape[-1]
+        return torch.where(share > moments, last, first)
 
     def truncated(self, latents: Tensor, share: float) -> Tensor:
         if share != 1:
