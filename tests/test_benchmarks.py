@@ -57,8 +57,10 @@ def test_op(run):
     assert min(result["ms"].values()) > 0 and result["limit"]["distance"] > 0
 
 
-def test_gan(run):
-    printed = run("gan", "--batch", 4, "--warm-up", 1)
+@pytest.mark.parametrize("game", ["step", "ramp, conditional", "ramp, convolutional"])
+def test_gan(run, game):
+    printed = run("gan", "--batch", 4, "--warm-up", 1, "--games", game)
+    assert f"{game}: GAN, batch 4" in printed
     for name in ("spiking", "dense"):
         milliseconds, ratio = row(printed, name)
         assert milliseconds > 0 and ratio > 0

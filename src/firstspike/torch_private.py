@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 _count_modes = getattr(torch._C, "_len_torch_dispatch_stack", None)
 _is_tracing = getattr(torch.jit, "is_tracing", lambda: False)  # public, but on its way out
@@ -31,5 +32,9 @@ def is_plain(*tensors: Tensor | None) -> bool:
     """
     if torch.compiler.is_compiling() or _is_tracing() or is_watched():
         return False
-    own = Tensor, torch.nn.Parameter
-    return all(it is None or (type(it) in own and not it.is_meta) for it in tensors)
+    return all(it is None or _is_plain(it) for it in tensors)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    own = type(tensor) in (Tensor, torch.nn.Parameter) and not tensor.is_meta
+    return own and forward_ad.unpack_dual(tensor).tangent is None

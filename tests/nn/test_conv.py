@@ -79,6 +79,47 @@ def test_step_convolutions_learn_as_dense_layers_of_the_same_synapses(delay):
     torch.testing.assert_close(conv.weight.grad.flatten(), expected)
 
 
+@pytest.mark.parametrize("threshold", [0.5, 20.0])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **how: FirstSpikeConv2d(1, 32, 3, padding=1, **how),
+        lambda **how: FirstSpikeConv2d(4, 32, 1, **how),
+        lambda **how: FirstSpikeConv2d(16, 32, 5, stride=2, bias=False, **how),
+        lambda **how: FirstSpikeConv2d(128, 8, 3, **how),
+        lambda **how: FirstSpikeConvTranspose2d(16, 16, 4, 2, 1, **how),
+        lambda **how: FirstSpikeConvTranspose2d(4, 32, 3, **how),
+        lambda **how: FirstSpikeConvTranspose2d(16, 32, 2, 2, bias=False, **how),
+        lambda **how: FirstSpikeConvTranspose2d(128, 8, 5, 3, **how),
+    ],
+)
+def test_new_step_neurons_fire_neither_all_at_once_nor_never(make, threshold):
+    torch.manual_seed(0)
+    conv = make(threshold=threshold, t_max=64)
+    with torch.no_grad():
+        spikes = conv(torch.randint(65, (16, conv.in_channels, 7, 7)).float())
+    fired = spikes[spikes < 64]
+    assert 0.3 < len(fired) / spikes.numel() < 0.95
+    assert (fired < 16).any() and (fired > 32).any()
+    assert conv.bias is None or not conv.bias.any()
+
+
+@pytest.mark.parametrize(
+    ("ours", "plain"),
+    [(FirstSpikeConv2d, nn.Conv2d), (FirstSpikeConvTranspose2d, nn.ConvTranspose2d)],
+)
+def test_new_ramp_neurons_have_the_weights_of_pytorch(ours, plain):
+    torch.manual_seed(0)
+    made = ours(3, 4, 3, neuron="ramp")
+    torch.manual_seed(0)
+    expected = plain(3, 4, 3)
+    for _ in range(2):
+        assert torch.equal(made.weight, expected.weight) and torch.equal(made.bias, expected.bias)
+        for layer in (made, expected):
+            torch.manual_seed(1)
+            layer.reset_parameters()
+
+
 @pytest.mark.parametrize("make", simulated.EITHER, ids=lambda make: make.__name__)
 def test_final_potentials_are_those_of_the_last_step(make):
     rng = torch.Generator().manual_seed(0)

@@ -10,6 +10,7 @@ import simulated
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.autograd import forward_ad
 
 from firstspike.nn import (
     FirstSpikeConv2d,
@@ -201,6 +202,62 @@ def test_autocast_moves_no_spike(make):
         assert torch.equal(network(times), expected)
         assert torch.equal(network.potentials(times), potentials)
         assert all(map(torch.equal, network.layer_times(times), sent))
+
+
+# Without a gradient to come, levels take the memory of the potentials
+
+
+@pytest.mark.parametrize("make", simulated.RAMPS, ids=lambda make: make.__name__)
+def test_networks_say_the_same_where_no_gradient_is_to_come(make):
+    rng = torch.Generator().manual_seed(0)
+    for neuron in (RampNeuron(), RampNeuron(4.0)):
+        network, size = make(neuron=neuron, t_max=64)
+        simulated.dyadic(network, rng, neuron.threshold)
+        times = simulated.random_times((4, *size), 64, rng)
+        kept, expected, answer = times.clone(), network.layer_times(times), network(times)
+        with torch.no_grad():
+            assert all(map(torch.equal, network.layer_times(times), expected))
+            assert torch.equal(network(times), answer)
+        assert torch.equal(times, kept)
+
+
+@pytest.mark.parametrize("threshold", [1.0, 2.0])
+def test_potentials_are_kept_unless_they_are_spent(threshold):
+    drive, neuron = torch.tensor([-0.5, 0.0, 0.5, 3.5, 99.0]), RampNeuron(threshold)
+    kept = drive.clone()
+    with torch.no_grad():
+        found = neuron.levels(drive, 8)
+        assert torch.equal(drive, kept)
+        assert torch.equal(neuron.levels(drive.clone(), 8, spent=True), found)
+    leaf = kept.requires_grad_()
+    spent = neuron.levels(leaf, 8, spent=True)
+    assert torch.equal(spent, found) and torch.equal(leaf, drive)
+    spent.sum().backward()
+    assert leaf.grad.tolist() == [0, 0, 1 / threshold, 1 / threshold, 0]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # PyTorch's own use of it
+@pytest.mark.parametrize("grad", [False, True])
+def test_a_derivative_forwards_is_refused_not_zero(grad):
+    """The floor's own, 0, would be the answer."""
+    with torch.set_grad_enabled(grad), forward_ad.dual_level():
+        drive = forward_ad.make_dual(torch.tensor([1.5]), torch.tensor([1.0]))
+        with pytest.raises(NotImplementedError, match="forward mode"):
+            RampNeuron().levels(drive, 8)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("t_max", [2, 255, 4096])
+def test_means_are_rounded_down_from_exact_sums(size, t_max):
+    """Sums just below, at and above whole means; a mean that is rounded first would be another."""
+    pool = MeanPool2d(size, t_max=t_max)
+    levels = torch.full((3, 1, size, size), t_max - 1.0)
+    levels[1, 0, 0, 0] += 1
+    levels[2, 0, -1, -1] -= 1
+    sums = levels.long().sum(dim=(1, 2, 3))
+    assert pool.levels(levels).flatten().tolist() == (sums // size**2).tolist()
+    with torch.no_grad():
+        assert pool.levels(levels).flatten().tolist() == (sums // size**2).tolist()
 
 
 # Gradients: eq. 11-15, exactly

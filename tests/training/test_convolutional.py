@@ -129,6 +129,27 @@ def test_a_deep_step_of_two_layers_is_the_step_by_hand(gamma, classes):
     assert score(game, torch.cat([pixels, told], dim=1)).abs().max() > 0
 
 
+@pytest.mark.parametrize(("threshold", "leak", "t_max"), [(1.0, 0.02, 256), (8.0, 0.0, 64)])
+def test_values_are_levels_in_units_of_the_threshold(threshold, leak, t_max):
+    """With the gradient of the levels, and that of a penalty on it."""
+
+    def levels(potential):
+        return RampNeuron(threshold, leak).levels(potential * t_max, t_max) * (threshold / t_max)
+
+    torch.manual_seed(0)
+    weight, error = torch.randn(2, 40, 30)
+    found = []
+    for say in (Ramp(threshold, t_max, leak), levels):
+        inputs = torch.randn(30, 20, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        own = (threshold * weight).requires_grad_()
+        values = say(own @ inputs / 5 + threshold / 2)
+        slopes = torch.autograd.grad(values, inputs, error[:, :20], create_graph=True)[0]
+        slopes.square().sum().backward()
+        found.append((values, slopes, own.grad))
+    assert len(found[0][0].unique()) > 20 and found[0][2].any()
+    assert all(map(torch.equal, *found))
+
+
 @pytest.mark.parametrize("kind", ["gan", "ann-gan"])
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, kind):
     def new(name: str) -> RunDirectory:

@@ -16,10 +16,9 @@ from firstspike.nn.layers import (
     by_output,
     final_gradient,
     normalize_error,
-    weight_range,
 )
 from firstspike.nn.network import SpikingNetwork, Trace, fold, window_norm
-from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron
+from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, weight_range
 from firstspike.nn.pools import EarliestPool2d, MeanPool2d, SpikeDropout
 
 __all__ = [

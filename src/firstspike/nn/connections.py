@@ -7,6 +7,7 @@ network of ramp neurons handles spikes as levels, ``t_max - t``, and converts at
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -92,6 +93,14 @@ class SpikingLayer(nn.Module):
             raise ValueError("norm is for ramp neurons: a step neuron has no window to measure in")
         self.norm = norm
 
+    @torch.no_grad()
+    def draw_step_weights(self, inputs: float) -> None:
+        """Draw the weights of step neurons of so many inputs anew; biases start at 0."""
+        assert isinstance(self.neuron, StepNeuron)
+        nn.init.uniform_(self.weight, *self.neuron.first_weights(inputs))
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
     def forward(self, times: Tensor) -> Tensor:
         """Spike times, local to this layer's window, of those of the layer before."""
         sent = self.neuron.times(self, times)
@@ -134,7 +143,10 @@ class SpikingLayer(nn.Module):
                 return self._earliest(self.biased(levels, self.weight, bias))
             # Statistics are kept in potentials, so that they hold for any number of steps.
             potential = self._earliest(self.linear(levels, self.weight / self.t_max))
-            return self.norm(potential) * self.t_max
+            normal = self.norm(potential)
+            # Not even the gradient of batch normalisation needs what it gave.
+            own = isinstance(self.norm, (nn.BatchNorm1d, nn.BatchNorm2d))
+            return normal.mul_(self.t_max) if own else normal * self.t_max
 
     def biased(self, values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The map of these values with a bias; PyTorch's own adds it without another pass."""
@@ -157,7 +169,7 @@ class SpikingLayer(nn.Module):
     def levels(self, levels: Tensor) -> Tensor:
         """Levels of ramp neurons, of those of the layer before."""
         assert isinstance(self.neuron, RampNeuron)
-        return self.neuron.levels(self.drive(levels), self.t_max)
+        return self.neuron.levels(self.drive(levels), self.t_max, spent=True)
 
     def final_potential(self, times: Tensor) -> Tensor:
         """Potentials when all inputs have come, had nothing fired; they decide where none did."""
@@ -259,8 +271,20 @@ class FirstSpikeConv2d(SpikingLayer, nn.Conv2d):
             bias and norm is None,
         )
         self.set_up(neuron, t_max, norm, pool, **step)
-        if groups != 1 and isinstance(self.neuron, StepNeuron):
-            raise ValueError(f"groups must be 1 for step neurons, got {groups}")
+        if isinstance(self.neuron, StepNeuron):
+            if groups != 1:
+                raise ValueError(f"groups must be 1 for step neurons, got {groups}")
+            self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew: for ramp neurons as PyTorch, for step neurons so that they fire.
+
+        See `StepNeuron.first_weights`.
+        """
+        if isinstance(getattr(self, "neuron", None), StepNeuron):  # none yet in PyTorch's own hands
+            self.draw_step_weights(self.in_channels * math.prod(self.kernel_size))
+        else:
+            nn.Conv2d.reset_parameters(self)
 
     def check_inputs(self, levels: Tensor) -> None:
         super().check_inputs(levels)
@@ -347,6 +371,17 @@ class FirstSpikeConvTranspose2d(SpikingLayer, nn.ConvTranspose2d):
             raise ValueError(
                 f"output_padding must be below stride, {self.stride}, got {self.output_padding}"
             )
+        if isinstance(self.neuron, StepNeuron):
+            self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, as `FirstSpikeConv2d` does; inputs are a stride apart."""
+        if isinstance(getattr(self, "neuron", None), StepNeuron):
+            sides = zip(self.kernel_size, self.stride, strict=True)
+            met = math.prod(max(1.0, side / stride) for side, stride in sides)
+            self.draw_step_weights(self.in_channels * met)
+        else:
+            nn.ConvTranspose2d.reset_parameters(self)
 
     def check_inputs(self, levels: Tensor) -> None:
         super().check_inputs(levels)
@@ -444,7 +479,7 @@ class Residual(nn.Module):
         """Levels of the join, of those of the inputs."""
         neuron = self.last.neuron
         assert isinstance(neuron, RampNeuron)
-        return neuron.levels(self.drive(levels), self.t_max)
+        return neuron.levels(self.drive(levels), self.t_max, spent=True)
 
     def forward(self, times: Tensor) -> Tensor:
         check_times(times, self.t_max)

@@ -40,9 +40,8 @@ class FirstSpikeLinear(SpikingLayer):
         window: of ``"final"``, in units of the potential.
         normalize: divide each sample's error dL/dt by its L1 norm (paper section 2.5) or L2 norm
             (S4NN) before use, or None.
-        init: weights start uniform in (low, high). By default, for step neurons, a `weight_range`
-            of drift 1.5 and spread 2 thresholds, with which neurons fire neither all at once nor
-            never; for ramp neurons as in `torch.nn.init.kaiming_normal_`.
+        init: weights start uniform in (low, high). By default, for step neurons,
+            `StepNeuron.first_weights`; for ramp neurons as in `torch.nn.init.kaiming_normal_`.
         impl: implementation of `fire`.
         neuron: ``"step"``, ``"ramp"``, or a `RampNeuron` with options of its own. Of the options
             above, ramp neurons know ``threshold`` only.
@@ -102,7 +101,7 @@ class FirstSpikeLinear(SpikingLayer):
         self.normalize = normalize
         drawn = init is None
         if init is None:
-            init = weight_range(self.in_features, 1.5 * self.threshold, 2.0 * abs(self.threshold))
+            init = StepNeuron(self.threshold).first_weights(self.in_features)
         try:
             low, high = init
             fits = -math.inf < low <= high < math.inf
@@ -275,21 +274,6 @@ class FirstSpikeSequential(nn.Sequential):
     def layers(self) -> list[FirstSpikeLinear]:
         """The layers, which are all of its modules."""
         return list(self)  # type: ignore[arg-type]
-
-
-def weight_range(in_features: int, drift: float, spread: float) -> tuple[float, float]:
-    """Range of uniform initial weights by what they add up to once all inputs have fired.
-
-    Args:
-        in_features: number of inputs.
-        drift: mean of the sum of the weights, in units of the potential.
-        spread: standard deviation of that sum.
-
-    Returns:
-        (low, high).
-    """
-    mean, reach = drift / in_features, math.sqrt(3 / in_features) * spread
-    return mean - reach, mean + reach
 
 
 def by_input(module: ModuleT) -> ModuleT:

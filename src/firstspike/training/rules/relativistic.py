@@ -114,11 +114,9 @@ class Game(NamedTuple):
 def hidden_of(potential: Tensor, threshold: float, t_max: int) -> tuple[Tensor, Tensor]:
     """Values of hidden neurons, and the derivative by their potentials (0 or 1)."""
     if not t_max:
-        values = potential.clamp(min=0)
-        return values, (potential > 0).to(potential.dtype)
-    inside = ((potential > 0) & (potential < threshold)).to(potential.dtype)
+        return potential.clamp(min=0), _inside(potential, math.inf)
     values = potential.mul(t_max / threshold).floor_().clamp_(0, t_max).mul_(threshold / t_max)
-    return values, inside
+    return values, _inside(potential, threshold)
 
 
 def pixels_of(potential: Tensor, neurons: Neurons) -> tuple[Tensor, Tensor]:
@@ -126,9 +124,18 @@ def pixels_of(potential: Tensor, neurons: Neurons) -> tuple[Tensor, Tensor]:
     if not neurons.t_max:
         pixels = potential.tanh()
         return pixels, 1 - pixels * pixels
-    inside = ((potential > 0) & (potential < 1)).to(potential.dtype)
     levels = potential.mul(neurons.t_max).floor_().clamp_(0, neurons.t_max)
-    return levels.mul_(2 / neurons.t_max).sub_(1), inside.mul_(2)
+    return levels.mul_(2 / neurons.t_max).sub_(1), _inside(potential, 1.0, 2.0)
+
+
+def _inside(potential: Tensor, end: float, slope: float = 1.0) -> Tensor:
+    """The slope of neurons whose potentials lie between 0 and an end, 0 of others.
+
+    One pass over memory, where two comparisons, their conjunction and its numbers take four.
+    """
+    slopes = potential.new_full((), slope).expand_as(potential)
+    inside: Tensor = torch.ops.aten.hardtanh_backward(slopes, potential, 0.0, end)
+    return inside
 
 
 def signs(outputs: int, like: Tensor) -> Tensor:
