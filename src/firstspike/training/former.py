@@ -52,12 +52,18 @@ def retired_gan(options: Mapping[str, Any]) -> str:
 
 def classifier(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a spiking classifier."""
-    return {"sparsity": 0.0, **options}
+    return _moved({"sparsity": 0.0, **options})
 
 
 def ann_classifier(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a dense classifier, whose twins once had two that did nothing."""
-    return {name: value for name, value in options.items() if name not in ("window", "start")}
+    idle = ("window", "start")
+    return _moved({name: value for name, value in options.items() if name not in idle})
+
+
+def _moved(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a classifier, whose images all moved at first, if any did."""
+    return {"whole": not options["shift"], **options}
 
 
 def retired_classifier(options: Mapping[str, Any]) -> str:
