@@ -4,10 +4,10 @@ A step is one update of the discriminator and one of the generator on a batch of
 all digits where networks are told the class), with Adam and the averaging of weights, as the
 commands make it: ``firstspike train gan`` and ``train ann-gan`` of ramp neurons, dense or
 convolutional, conditional or not; of step neurons; and ``train gan --neuron step --loss potential``
-and ``train ann-gan --loss cross-entropy``. Four steps are timed at once: in the game of ramp neurons penalties come in every
-fourth. All networks train for a while first, as the cost of step neurons follows their spikes,
-which the output states. That it computes what plain PyTorch does is tested in
-tests/training/test_adversary.py and test_relativistic.py.
+and ``train ann-gan --loss cross-entropy``. Four steps are timed at once: in the game of ramp
+neurons penalties come in every fourth. All networks train for a while first, as the cost of step
+neurons follows their spikes, which the output states. That it computes what plain PyTorch does is
+tested in tests/training/test_adversary.py and test_relativistic.py.
 
     python benchmarks/gan.py --threads 1 --cpu
 

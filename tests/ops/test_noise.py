@@ -48,6 +48,21 @@ def test_a_shift_moves_the_whole_image():
     assert seen == {(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)}
 
 
+@pytest.mark.parametrize("shift", [1, 3])
+def test_images_that_must_stay_whole_move_within_their_margin_only(shift):
+    image = np.zeros((2, 12, 10), np.uint8)
+    image[:, shift:-shift, shift:-shift] = 200
+    plain = spikes(image)
+    moved = [spikes(image, seed=seed, shift=shift, whole=True) for seed in range(20)]
+    assert any(one != plain for one in moved) and {len(one) for one in moved} == {len(plain)}
+    for place in ((0, shift - 1, 5), (1, 12 - shift, 5), (0, 5, shift - 1), (1, 5, 10 - shift)):
+        wider = image.copy()
+        wider[place] = 1
+        assert all(
+            spikes(wider, seed=seed, shift=shift, whole=True) == spikes(wider) for seed in range(20)
+        )
+
+
 def test_the_channels_of_an_image_move_alike():
     image = np.random.default_rng(0).integers(0, 256, (3, 6, 5)).astype(np.uint8)
     seen = set()

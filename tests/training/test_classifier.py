@@ -28,6 +28,17 @@ def test_shifted_moves_whole_images_and_brings_in_black():
     assert torch.equal(shifted(images, 0, 9, epoch_generator(0, 0)), images)
 
 
+def test_only_images_with_a_black_margin_are_shifted_if_they_must_stay_whole():
+    images = torch.full((40, 2, 6, 7), 9.0)
+    images[:, :, 2:4, 2:5] = torch.rand(40, 2, 2, 3)
+    images[::2, 1, 4, 3], images[1::4, 0, 2, 6] = 1.0, 1.0  # 6 is in the margin, row 4 is not
+    moved = shifted(images, 1, 9, epoch_generator(0, 0), whole=True)
+    every = shifted(images, 1, 9, epoch_generator(0, 0))
+    fills = torch.arange(40) % 4 == 1
+    assert torch.equal(moved[fills], images[fills]) and not torch.equal(every[fills], images[fills])
+    assert torch.equal(moved[~fills], every[~fills]) and not torch.equal(moved, images)
+
+
 def test_the_channels_of_an_image_are_shifted_alike():
     images = torch.rand(50, 3, 5, 4)
     moved = shifted(images, 1, 9, epoch_generator(0, 0))

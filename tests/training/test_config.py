@@ -97,7 +97,12 @@ def test_options_that_an_older_version_lacks_are_filled_in():
             "earliness does nothing with gradient temporal, loss cross-entropy",
         ),
         (ClassifierConfig(gradient="online", loss="s4nn", earliness=0.2), "earliness does nothing"),
-        (AnnClassifierConfig(network="784-20-10", shift=1), "shift does nothing with network 784"),
+        (
+            AnnClassifierConfig(network="784-20-10", shift=1),
+            "shift and whole do nothing with network",
+        ),
+        (AnnClassifierConfig(network="cnn", shift=0, whole=False), "shift and whole do nothing"),
+        (ClassifierConfig(gradient="temporal", credit="decision"), "credit does nothing"),
         (AnnClassifierConfig(network="cnn", hidden=20), "hidden does nothing with network cnn"),
         (AnnClassifierConfig(smoothing=0.1), "smoothing does nothing with network dense"),
         (ClassifierConfig(gradient="online", window=2.0), "window does nothing"),

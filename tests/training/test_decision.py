@@ -78,6 +78,23 @@ def test_decision_gradients_by_hand():
     assert first_bias.tolist() == [0.0625, -0.625]
 
 
+@pytest.mark.parametrize(("credit", "learned"), [("peak", 0.5), ("decision", 0.0)])
+def test_a_neuron_that_fired_and_fell_learns_from_what_made_it_fire(credit, learned):
+    """Hidden 0 fires at 1, at 1.25, and is at -3.75 when hidden 1 brings the decision."""
+    model = models.Classifier(*models.spiking_network((2, 2, 2)))
+    rule = dataclasses.replace(QUIET, window=0.5, earliness=0.0, sparsity=0.125, credit=credit)
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[1.25, -5.0], [0.75, 5.0]]))
+        model[1].weight.copy_(torch.tensor([[0.5, 2.0], [-0.5, 0.0]]))
+        layer_times = model.layer_times(torch.tensor([[0.0, 9.0]]))
+        (first, first_bias), _ = decision_gradients(model, layer_times, torch.tensor([1]), rule)
+    assert [t.tolist() for t in layer_times] == [[[0, 9]], [[1, 10]], [[11, 256]]]
+    wrong = 1 / (1 + math.exp(-3 / rule.temperature))  # share of output 0; potentials 2.5, -.5
+    signal = learned * (wrong + 0.125)
+    torch.testing.assert_close(first, torch.tensor([[signal, 0.0], [0.0, 0.0]]))
+    torch.testing.assert_close(first_bias, torch.tensor([signal, 0.0]))
+
+
 def test_output_signal_has_the_signs_of_aggressive_ttfs():
     rule = dataclasses.replace(QUIET, earliness=0.5, temperature=2.0)
     potential = torch.tensor([[1.5, 0.2, -3.0]] * 3)
@@ -107,8 +124,10 @@ def test_a_silent_leader_learns_to_fire_if_silence_is_a_rival():
 @pytest.mark.parametrize("silence", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("delay", [0, 1, 3])
 @pytest.mark.parametrize("shift", [0.0, -0.03, -1.0])
-def test_the_kernels_give_the_gradients_of_the_reference(shift, delay, silence):
-    model, rule = network(shift, delay), dataclasses.replace(QUIET, silence=silence)
+@pytest.mark.parametrize("credit", ["peak", "decision"])
+def test_the_kernels_give_the_gradients_of_the_reference(shift, delay, silence, credit):
+    model = network(shift, delay)
+    rule = dataclasses.replace(QUIET, silence=silence, credit=credit)
     expected = reference(model, rule)
     output = model.layer_times(fs.encode(IMAGES.flatten(1)))[-1].detach()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.0)
@@ -123,13 +142,14 @@ def test_the_kernels_give_the_gradients_of_the_reference(shift, delay, silence):
 
 def test_adam_is_that_of_pytorch_where_spikes_arrived():
     model, twin = network(), network()
+    rule = dataclasses.replace(QUIET, credit="decision")
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    learner = DecisionLearner(model, optimizer, QUIET)
+    learner = DecisionLearner(model, optimizer, rule)
     expected = torch.optim.Adam(twin.parameters(), lr=1e-3)
     for _ in range(3):
         masks = arrived_anywhere(twin)
         before = [parameter.detach().clone() for parameter in twin.parameters()]
-        for parameter, gradient in zip(twin.parameters(), reference(twin, QUIET), strict=True):
+        for parameter, gradient in zip(twin.parameters(), reference(twin, rule), strict=True):
             parameter.grad = gradient / len(IMAGES)
         expected.step()
         with torch.no_grad():

@@ -123,8 +123,9 @@ def test_the_trainer_asks_for_it(tmp_path, parts):
     ("options", "fault"),
     [
         ({"gradient": "decision"}, "gradient must be exact with neuron ramp"),
-        ({"delay": 2}, "delay and shift do nothing with neuron ramp"),
-        ({"shift": 1}, "delay and shift do nothing with neuron ramp"),
+        ({"delay": 2}, "delay, shift and whole do nothing with neuron ramp"),
+        ({"whole": False}, "delay, shift and whole do nothing with neuron ramp"),
+        ({"shift": 1}, "delay, shift and whole do nothing with neuron ramp"),
         ({"temperature": 2.0}, "temperature does nothing"),
         ({"recipe": "paper"}, "recipe must be best with neuron ramp"),
         ({"network": "784-20-10", "hidden": 30}, "hidden does nothing with network 784-20-10"),

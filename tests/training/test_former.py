@@ -49,6 +49,17 @@ def test_the_first_gans_draw_from_the_latents_that_they_know(tmp_path):
     assert gan.latents(200).max() == config.t_max
 
 
+def test_classifiers_learn_as_they_did():
+    for record in FORMER:
+        config = kinds.find(record["kind"]).read(record["options"], "old")
+        if record["kind"] == "classifier":
+            assert (config.credit, config.silence, config.whole) == ("decision", 0.0, False)
+        elif record["kind"] == "ann-classifier":
+            assert not config.whole
+    ramp = {"neuron": "ramp", "gradient": "exact", "loss": "cross-entropy", "shift": 0}
+    kinds.find("classifier").read(ramp, "old").check()
+
+
 def test_gans_are_what_they_were_before_ramp_neurons():
     for record in FORMER:
         config = kinds.find(record["kind"]).read(record["options"], "old")

@@ -20,8 +20,10 @@ def at_decision(
     back a hidden neuron learns as far as its own potential at that step, had it not fired, is near
     its threshold, on either side of it: with the slope ``max(0, 1 - |V - threshold| / window)``
     (a surrogate gradient, Neftci et al., arXiv 1901.09948). Unlike eq. 11-15, it reaches neurons
-    that were silent. With `firstspike.losses.at_decision` it is the default rule of
-    ``firstspike train classifier``, for any number of layers and any optimiser.
+    that were silent. With `firstspike.losses.at_decision` it is the rule of
+    `firstspike.training.rules.decision` whose credit is that of the decision, for any number of
+    layers and any optimiser. The default there goes by the highest potential until the decision,
+    which takes a kernel.
 
     Args:
         network: `FirstSpikeLinear` and `FirstSpikeConv2d` of step neurons, and `torch.nn.Flatten`.

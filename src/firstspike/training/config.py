@@ -432,6 +432,9 @@ class ClassifierOptions(DenseOptions, DataOptions):
     """Largest learning rate; it falls to 0 along a cosine."""
     shift: int = within(1, 0, 512)
     """Pixels by which images move at random in training."""
+    whole: bool = True
+    """Move only images that stay whole, those that are black for shift pixels from each edge: what
+    fills its frame has been placed by it."""
 
 
 @dataclass(frozen=True)
@@ -489,8 +492,8 @@ class AnnClassifierConfig(TwinOptions, ClassifierOptions):
 
     def check(self) -> None:
         super().check()
-        if self.network != "dense" and self.shift:
-            raise ValueError(f"shift does nothing with network {self.network}: see augment")
+        if self.network != "dense" and (self.shift or not self.whole):
+            raise ValueError(f"shift and whole do nothing with network {self.network}: see augment")
 
 
 @dataclass(frozen=True)
@@ -508,6 +511,9 @@ class DecisionOptions(RuleOptions):
     threshold; 1 leaves fewer images without an output spike."""
     sparsity: float = within(0.003, 0.0)
     """Decision gradient: error of each hidden spike, which asks for fewer of them."""
+    credit: Literal["peak", "decision"] = added("peak", before="decision")
+    """Decision gradient: hidden neurons learn as of their highest potential until the decision,
+    which made them fire or not (peak), or as of the decision itself (decision)."""
 
 
 @dataclass(frozen=True)
@@ -622,8 +628,10 @@ class ClassifierConfig(
             raise ValueError(f"recipe must be best with neuron ramp, got {self.recipe}")
         if self.neuron == "step" and self.network != "dense":
             raise ValueError("network must be dense with neuron step: its rules know two layers")
-        if self.neuron == "ramp" and (self.delay, self.shift) != (1, 0):
-            raise ValueError("delay and shift do nothing with neuron ramp: see t_max and augment")
+        if self.neuron == "ramp" and (self.delay, self.shift, self.whole) != (1, 0, True):
+            raise ValueError(
+                "delay, shift and whole do nothing with neuron ramp: see t_max and augment"
+            )
         _check_loss(self.loss, self.gradient, f"gradient {self.gradient}")
 
 
@@ -639,7 +647,14 @@ _ONLINE = ClassifierConfig(
 CLASSIFIER_RECIPES: dict[tuple[Recipe, str], ClassifierConfig] = {
     ("best", "aggressive"): ClassifierConfig(),
     ("best", "s4nn"): dataclasses.replace(
-        _ONLINE, recipe="best", loss="s4nn", epochs=40, shift=1, jitter=4.0, penalty=1e-6
+        _ONLINE,
+        recipe="best",
+        loss="s4nn",
+        epochs=40,
+        shift=1,
+        whole=False,
+        jitter=4.0,
+        penalty=1e-6,
     ),
     ("best", "cross-entropy"): ClassifierConfig(loss="cross-entropy", gradient="temporal"),
     ("paper", "aggressive"): dataclasses.replace(_ONLINE, normalize="l1"),

@@ -66,12 +66,18 @@ def classifier(options: Mapping[str, Any]) -> dict[str, Any]:
     found = {"sparsity": 0.0, **options}
     if found.get("neuron") == "ramp" and "silence" not in found:  # it did nothing then
         found["earliness"] = 0.0
-    return found
+    return _moved(found)
 
 
 def ann_classifier(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a dense classifier, whose twins once had two that did nothing."""
-    return {name: value for name, value in options.items() if name not in ("window", "start")}
+    idle = ("window", "start")
+    return _moved({name: value for name, value in options.items() if name not in idle})
+
+
+def _moved(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a classifier, whose images all moved at first, if any did."""
+    return {"whole": not options["shift"], **options}
 
 
 def retired_classifier(options: Mapping[str, Any]) -> str:

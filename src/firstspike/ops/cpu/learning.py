@@ -1,7 +1,8 @@
 """Adam's step for a network of two layers from what a batch has left (CPU, float32, Numba).
 
 A weight's gradient is the sum of the signals of its neuron over the samples in which its input
-arrived: plain additions of rows, input by input, followed at once by Adam. Inputs that arrived in
+arrived (in time, if the neuron learns as of a moment of its own): plain additions of rows, input by
+input, followed at once by Adam. Inputs that arrived in
 no sample are left as they are, moments included, so that the update follows the spikes as well.
 Inputs are shared out to threads; each number is computed by one thread in a fixed order.
 """
@@ -29,6 +30,8 @@ class Traces(NamedTuple):
         output_signals: float32 [B, out], dL/dV of the output layer.
         outcome: float32 [B, figures], what else there is to tell of each sample; the kernels that
             fill it name its columns.
+        hidden_seen: int32 [B, hidden], by how many of the inputs each hidden neuron learns, the
+            first ones; [0, hidden] where it does by all.
     """
 
     inputs: Array
@@ -38,6 +41,7 @@ class Traces(NamedTuple):
     hidden_signals: Array
     output_signals: Array
     outcome: Array
+    hidden_seen: Array
 
 
 class Adam(NamedTuple):
@@ -63,11 +67,12 @@ class Moments(NamedTuple):
     output_bias_squares: Array
 
 
-def new_traces(network: Any, batch: int, figures: int) -> Traces:
+def new_traces(network: Any, batch: int, figures: int, in_time: bool = False) -> Traces:
     """Room for a batch of so many samples, with so many figures of each.
 
     ``network``, here and below, is a tuple with ``hidden_rows`` and ``output_rows``, transposed
-    weights [in, out], and ``hidden_bias`` and ``output_bias``.
+    weights [in, out], and ``hidden_bias`` and ``output_bias``. ``in_time`` says whether hidden
+    neurons learn by the first of the inputs only, see ``hidden_seen``.
     """
     inputs, hidden = network.hidden_rows.shape
     return Traces(
@@ -78,6 +83,7 @@ def new_traces(network: Any, batch: int, figures: int) -> Traces:
         np.empty((batch, hidden), np.float32),
         np.empty((batch, network.output_rows.shape[1]), np.float32),
         np.empty((batch, figures), np.float32),
+        np.empty((batch if in_time else 0, hidden), np.int32),
     )
 
 
@@ -99,7 +105,10 @@ def _learn(network, moments, traces, adam, low, high):
     signals, errors = traces.hidden_signals, traces.output_signals
     weights = network.hidden_rows, moments.hidden_means, moments.hidden_squares
     arrived = traces.inputs, traces.input_counts
-    _learn_rows(*weights, *arrived, signals, adam, low, high)
+    if len(traces.hidden_seen):
+        _learn_in_time(*weights, *arrived, signals, traces.hidden_seen, adam, low, high)
+    else:
+        _learn_rows(*weights, *arrived, signals, adam, low, high)
     inputs, hidden = network.hidden_rows.shape
     weights = network.output_rows, moments.output_means, moments.output_squares
     arrived = traces.spikes, traces.spike_counts
@@ -126,13 +135,34 @@ def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high):
         low: first input.
         high: the one after the last.
     """
-    samples, lengths = _samples_of(items, counts, low, high)
+    samples, lengths, _ = _samples_of(items, counts, low, high)
     gradient = np.empty(rows.shape[1], np.float32)
     for i in range(low, high):
         if lengths[i - low]:
             gradient[:] = 0
             add_rows(gradient, signals, samples[i - low], 0, lengths[i - low])
             _adam(rows[i], means[i], squares[i], gradient, adam)
+
+
+@njit
+def _learn_in_time(rows, means, squares, items, counts, signals, seen, adam, low, high):
+    """`_learn_rows` where neuron j learns by the first ``seen[b, j]`` inputs of sample b only."""
+    samples, lengths, places = _samples_of(items, counts, low, high)
+    gradient = np.empty(rows.shape[1], np.float32)
+    for i in range(low, high):
+        if lengths[i - low]:
+            gradient[:] = 0
+            for k in range(lengths[i - low]):
+                _add_in_time(gradient, signals, seen, samples[i - low, k], places[i - low, k])
+            _adam(rows[i], means[i], squares[i], gradient, adam)
+
+
+@njit
+def _add_in_time(total, signals, seen, b, place):
+    """Add the signals of a sample to the neurons that learn by its input at that place."""
+    zero = np.float32(0)
+    for j in range(total.shape[0]):
+        total[j] += signals[b, j] if seen[b, j] > place else zero
 
 
 @njit
@@ -145,16 +175,18 @@ def _learn_bias(bias, means, squares, signals, adam):
 
 @njit
 def _samples_of(items, counts, low, high):
-    """For each of the inputs low..high-1, the samples in which it arrived, in order; how many."""
+    """For each of the inputs low..high-1, the samples in which it arrived, in order; how many;
+    and as the how manieth there."""
     samples = np.empty((high - low, items.shape[0]), np.int32)
+    places = np.empty((high - low, items.shape[0]), np.int32)
     lengths = np.zeros(high - low, np.int32)
     for b in range(items.shape[0]):
         for k in range(counts[b]):
             i = items[b, k] - low
             if 0 <= i < high - low:
-                samples[i, lengths[i]] = b
+                samples[i, lengths[i]], places[i, lengths[i]] = b, k
                 lengths[i] += 1
-    return samples, lengths
+    return samples, lengths, places
 
 
 @njit

@@ -2,10 +2,10 @@
 
 The rule is that of `firstspike.training.rules.decision.decision_gradients`, its reference in plain
 PyTorch. It needs a sample only until its first output spike, so both layers race on one clock and
-nothing later is computed. The hidden potentials go on after a neuron has fired: what the surrogate
-gradient asks for, "the potential at the decision, had it not fired", is then there already. That,
-and spikes left out at random, is what neither `firstspike.ops.cpu.race` nor
-`firstspike.ops.cpu.clock` does. `firstspike.ops.cpu.learning` makes the update.
+nothing later is computed. The hidden potentials go on after a neuron has fired, and their highest
+values are kept: what the surrogate gradient asks for. That, and spikes left out at random, is what
+neither `firstspike.ops.cpu.race` nor `firstspike.ops.cpu.clock` does.
+`firstspike.ops.cpu.learning` makes the update.
 
 Samples are shared out to threads; each number is computed by one thread in a fixed order. Sums are
 float32 in the order of `firstspike.ops.reference`: bias, then events by time and index.
@@ -41,6 +41,7 @@ class Rule(NamedTuple):
     silence: float
     earliness: float
     sparsity: float
+    peaks: bool
 
 
 class Network(NamedTuple):
@@ -54,9 +55,15 @@ class Network(NamedTuple):
 
 
 class _Race(NamedTuple):
-    """Buffers of one sample's race; ``flags`` and ``words`` share their bytes."""
+    """Buffers of one sample's race; ``flags`` and ``words`` share their bytes.
+
+    ``peaks`` are the hidden neurons' highest potentials so far, and ``seen`` how many inputs had
+    arrived then.
+    """
 
     potential: Array
+    peaks: Array
+    seen: Array
     bars: Array
     flags: Array
     words: Array
@@ -116,6 +123,8 @@ def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):
     race = _Race(
         np.empty(hidden, np.float32),
         np.empty(hidden, np.float32),
+        np.empty(hidden, np.int32),
+        np.empty(hidden, np.float32),
         flags,
         flags.view(np.uint64),
         np.empty(hidden, np.int32),
@@ -136,6 +145,10 @@ def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):
         spoke = decision < rule.t_max
         error, signal = traces.output_signals[b], traces.hidden_signals[b]
         _output_signal(race.output, labels[b], right and spoke, decision, rule, error)
+        if rule.peaks:
+            traces.hidden_seen[b] = race.seen
+        else:
+            race.peaks[:] = race.potential
         _hidden_signal(error, network.output_columns, race, rule, signal)
 
 
@@ -148,10 +161,10 @@ def _run(events, count, noise, seed, rule, network, race):
     than most of them take.
     """
     inputs, times = events.inputs, events.arrivals
-    potential, bars, flags, words, neurons, arrivals, output = race
+    potential, peaks, seen, bars, flags, words, neurons, arrivals, output = race
     hidden_rows, output_rows = network.hidden_rows, network.output_rows
     potential[:], output[:] = network.hidden_bias, network.output_bias
-    bars[:] = rule.threshold
+    bars[:], peaks[:] = rule.threshold, -np.inf
     t_max, delay, threshold = rule.t_max, rule.delay, np.float32(rule.threshold)
     silenced = noise.silenced
     arrived = sent = fired = step = 0
@@ -165,6 +178,8 @@ def _run(events, count, noise, seed, rule, network, race):
                 _add_and_flag(potential, hidden_rows, inputs[arrived - 1], bars, flags)
             else:
                 _flag(potential, bars, flags)
+            if rule.peaks:
+                _climb(potential, arrived, peaks, seen)
             fired = _fire(
                 flags, words, bars, silenced, seed, step + delay, neurons, arrivals, fired
             )
@@ -197,6 +212,15 @@ def _flag(potential, bars, flags):
     """Which neurons are above their bars."""
     for j in range(potential.shape[0]):
         flags[j] = potential[j] > bars[j]
+
+
+@njit
+def _climb(potential, arrived, peaks, seen):
+    """Note the potentials that are higher than all before, and how many inputs have arrived."""
+    for j in range(potential.shape[0]):
+        higher = potential[j] > peaks[j]
+        peaks[j] = potential[j] if higher else peaks[j]
+        seen[j] = np.int32(arrived) if higher else seen[j]
 
 
 @njit
@@ -248,7 +272,7 @@ def _hidden_signal(error, columns, race, rule, signal):
 
     See `firstspike.training.rules.decision.decision_gradients`.
     """
-    potential, bars = race.potential, race.bars
+    peaks, bars = race.peaks, race.bars
     signal[:] = 0
     for k in range(error.shape[0]):
         scale, column = error[k], columns[k]
@@ -258,5 +282,5 @@ def _hidden_signal(error, columns, race, rule, signal):
     threshold, narrow = np.float32(rule.threshold), np.float32(1 / rule.window)
     cost = np.float32(rule.sparsity)
     for j in range(signal.shape[0]):
-        slope = max(one - abs(potential[j] - threshold) * narrow, zero)
+        slope = max(one - abs(peaks[j] - threshold) * narrow, zero)
         signal[j] = (signal[j] + (cost if bars[j] > threshold else zero)) * slope

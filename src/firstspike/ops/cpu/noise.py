@@ -24,22 +24,24 @@ class Noise(NamedTuple):
 
     Args:
         shift: the largest move of the image in pixels, each way; what comes in is black.
+        whole: whether only images that stay whole move: whose edge is black for so many pixels.
         moves: int32, steps by which a spike may move in time, all as likely; empty for none.
         silenced: share of hidden spikes that are left out, in 1/65536.
     """
 
     shift: int
+    whole: bool
     moves: NDArray[Any]
     silenced: int
 
 
-def make_noise(shift: int, jitter: float, dropout: float) -> Noise:
+def make_noise(shift: int, jitter: float, dropout: float, whole: bool = False) -> Noise:
     """Noise with moves in time of standard deviation ``jitter``: rounded normal quantiles."""
     moves = np.zeros(0, np.int32)
     if jitter:
         middles = (torch.arange(_QUANTILES, dtype=torch.float64) + 0.5) / _QUANTILES
         moves = (torch.special.ndtri(middles) * jitter).round().int().numpy()
-    return Noise(shift, moves, round(dropout * 65536))
+    return Noise(shift, whole, moves, round(dropout * 65536))
 
 
 class Events(NamedTuple):
@@ -96,7 +98,8 @@ def sort_pixels(image, codes, noise, seed, t_max, delay, events):
         The number of spikes.
     """
     inputs, arrivals, pixels, times, starts = events
-    count = _find_pixels(image, noise.shift, seed, pixels)
+    shift = 0 if noise.whole and not _has_margin(image, noise.shift) else noise.shift
+    count = _find_pixels(image, shift, seed, pixels)
     too_late = max(t_max - delay, 0)  # all that do not arrive are sorted behind the others
     starts[: too_late + 1] = 0
     mask = np.uint64(max(len(noise.moves) - 1, 0))
@@ -116,6 +119,23 @@ def sort_pixels(image, codes, noise, seed, t_max, delay, events):
         inputs[place], arrivals[place] = pixels[k], times[k] + delay
         starts[times[k]] = place + 1
     return in_time
+
+
+@njit
+def _has_margin(image, margin):
+    """Whether the image is black for so many pixels from each edge."""
+    channels, height, width = image.shape
+    ink = np.uint8(0)
+    for channel in range(channels):
+        for y in range(height):
+            row = image[channel, y]
+            if y < margin or y >= height - margin:
+                for x in range(width):
+                    ink |= row[x]
+            else:
+                for x in range(min(margin, width)):
+                    ink |= row[x] | row[width - 1 - x]
+    return ink == 0
 
 
 @njit

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,11 +19,15 @@ from torch import Tensor, nn
 from firstspike.coding import shade_times
 from firstspike.metrics import decide
 from firstspike.models import Classifier
+from firstspike.nn import FirstSpikeLinear
 from firstspike.training.config import DecisionOptions, DropoutOptions, EarlinessOptions
 from firstspike.training.noise import InputNoise
 from firstspike.training.rules.event_adam import EventAdam, rows
 from firstspike.training.rules.learner import Learner
 from firstspike.training.trainer import Stats
+
+if TYPE_CHECKING:
+    from firstspike.ops.cpu.learning import Traces
 
 
 @dataclass(frozen=True)
@@ -37,15 +42,18 @@ def decision_gradients(
 
     Temporal backpropagation tells a hidden neuron that fired to come earlier or later, and others
     nothing, so that activity dies out under losses that only ask for less. Here a neuron learns as
-    far as its potential at the decision, had it not fired, is near its threshold, with the slope
+    far as its potential, had it not fired, is near its threshold, with the slope
     ``max(0, 1 - |V - threshold| / window)`` for dV (a surrogate gradient, Neftci et al., arXiv
-    1901.09948), and from the spikes that had arrived by then.
+    1901.09948), and from the spikes that had arrived by then. Whether it has fired by the decision
+    depends on its highest potential until then, so that is the one that counts (``credit``
+    ``"peak"``); with ``"decision"`` it is that of the decision, even if it fired long ago and its
+    potential has fallen since.
 
     Args:
         model: the network, of two layers.
         layer_times: spike times of the input, the hidden and the output layer, [B, features].
         target: labels, int64 [B].
-        rule: ``window``, ``sparsity`` and what `output_signal` takes.
+        rule: ``window``, ``sparsity``, ``credit`` and what `output_signal` takes.
 
     Returns:
         dL/dw [out, in] and dL/db [out] of each layer, sums over the batch.
@@ -61,14 +69,36 @@ def decision_gradients(
     output = nn.functional.linear(arrived(hidden_times), last.weight, last.bias)
     winner = decide(output_times, output, t_max)
     error = output_signal(output, winner, decision[:, 0], target, rule, t_max, last.threshold)
-    potential = nn.functional.linear(arrived(times), first.weight, first.bias)
+    moment = decision.clamp(max=t_max - 1).expand_as(hidden_times)
+    if rule.credit == "peak":
+        potential, moment = _peaks(first, times, moment)
+    else:
+        potential = nn.functional.linear(arrived(times), first.weight, first.bias)
     slope = (1 - (potential - first.threshold).abs() / rule.window).clamp(min=0)
+    came_by_moment = (times[:, None] + delay <= moment[:, :, None]).to(times.dtype)
     fired = model.layers[0](times) <= decision.clamp(max=t_max - 1)
     signal = (error @ last.weight + rule.sparsity * fired) * slope
     return [
-        (signal.t() @ arrived(times), signal.sum(dim=0)),
+        (torch.einsum("bj,bji->ji", signal, came_by_moment), signal.sum(dim=0)),
         (error.t() @ arrived(hidden_times), error.sum(dim=0)),
     ]
+
+
+def _peaks(layer: FirstSpikeLinear, times: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+    """The highest potential of each neuron [B, out], had it not fired, and the first step at it.
+
+    Args:
+        layer: of step neurons.
+        times: spike times of its input, [B, in].
+        last: the step up to which to look, [B, out].
+    """
+    peak, step = torch.full_like(last, -torch.inf), torch.zeros_like(last)
+    for now in range(layer.t_max):
+        came = (times + layer.delay <= now).to(times.dtype)
+        potential = nn.functional.linear(came, layer.weight, layer.bias)
+        higher = (potential > peak) & (now <= last)
+        peak, step = torch.where(higher, potential, peak), step.masked_fill(higher, now)
+    return peak, step
 
 
 def output_signal(
@@ -135,7 +165,7 @@ class DecisionLearner(Learner):
         self._moments = learning.Moments(*self._adam.moments)
         self._learning, self._kernels = learning, minibatch
         self._codes = shade_times(model.t_max)
-        self._noise = make_noise(rule.shift, rule.jitter, rule.dropout)
+        self._noise = make_noise(rule.shift, rule.jitter, rule.dropout, rule.whole)
         self._rule = minibatch.Rule(
             model.t_max,
             model.delay,
@@ -145,14 +175,18 @@ class DecisionLearner(Learner):
             rule.silence,
             rule.earliness,
             rule.sparsity,
+            rule.credit == "peak",
         )
-        self._traces = learning.new_traces(self._network, 0, minibatch.FIGURES)
+        self._traces = self._room(0)
+
+    def _room(self, batch: int) -> Traces:
+        figures, in_time = self._kernels.FIGURES, self._rule.peaks
+        return self._learning.new_traces(self._network, batch, figures, in_time)
 
     def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
         seed = int(torch.randint(2**32, (), generator=rng))
         if len(images) != len(self._traces.outcome):
-            figures = self._kernels.FIGURES
-            self._traces = self._learning.new_traces(self._network, len(images), figures)
+            self._traces = self._room(len(images))
         network, traces = self._network, self._traces
         self._kernels.race(
             images.numpy(),
