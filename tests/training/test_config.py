@@ -148,6 +148,14 @@ def test_gans_are_of_ramp_neurons_unless_the_paper_is_asked_for():
     assert len({tuple(getattr(config, name) for name in shared) for config in both}) == 1
 
 
+def test_the_loss_of_step_neurons_decides_their_recipe():
+    losses = ("relativistic", "potential", "least-squares")
+    of = [kinds.find("gan").defaults({"neuron": "step", "loss": loss}) for loss in losses]
+    assert of == [GAN_RECIPES["best"], POTENTIAL_GAN, POTENTIAL_GAN]
+    chosen = {"neuron": "step", "recipe": "paper", "loss": "potential"}
+    assert kinds.find("gan").defaults(chosen) == GAN_RECIPES["paper"]
+
+
 def default_of(name: str) -> object:
     return kinds.find(name).defaults()
 

@@ -13,7 +13,7 @@ import untrained
 
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
-from firstspike.training.config import GanConfig
+from firstspike.training.config import POTENTIAL_GAN, GanConfig
 from firstspike.training.loading import build_trainer, load_run
 
 FORMER = json.loads((Path(__file__).parent / "former_options.json").read_text())
@@ -95,6 +95,17 @@ def test_the_first_ramp_classifiers_go_on_without_earliness():
 def test_options_that_ramp_neurons_ignored_are_forgotten():
     options = GanConfig().as_dict() | {"delay": 0, "look_from": 0.1, "impl": "reference"}
     assert kinds.find("gan").read(options, "old") == GanConfig()
+
+
+def test_only_the_relativistic_game_kept_its_best_snapshot_before():
+    for name in ("gan", "ann-gan"):
+        of_today = kinds.find(name).defaults().as_dict()
+        del of_today["snapshots"]
+        assert kinds.find(name).read(of_today, "old").snapshots == 10
+        assert kinds.find(name).read(first(name), "old").snapshots == 0
+    step = POTENTIAL_GAN.as_dict()
+    del step["snapshots"]
+    assert kinds.find("gan").read(step, "old").snapshots == 0
 
 
 @pytest.mark.parametrize(

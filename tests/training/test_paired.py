@@ -114,8 +114,17 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, kind, conditiona
         assert 0 < summary["generator_spikes"] <= 100 + 10 * conditional + 12 + 784
 
 
-def test_the_best_snapshot_draws(parts):
-    gan = build("gan", digit="all")
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("gan", {}),
+        ("gan", {"neuron": "step"}),
+        ("gan", {"neuron": "step", "loss": "potential"}),
+        ("ann-gan", {"loss": "cross-entropy"}),
+    ],
+)
+def test_the_best_snapshot_draws(parts, kind, options):
+    gan = build(kind, digit="all", average=0.5, **options)
     gan.watch(parts)
     gan.start_epoch(3)
     before = gan.sample(gan.preview)
@@ -130,6 +139,24 @@ def test_the_best_snapshot_draws(parts):
         for parameter in gan.average.parameters():
             parameter.zero_()
     assert torch.equal(gan.sample(gan.preview), after)
+
+
+def test_without_snapshots_the_last_average_draws(parts):
+    for kind, options in (("gan", {"recipe": "paper"}), ("ann-gan", {"snapshots": 0})):
+        gan = build(kind, **options)
+        gan.watch(parts)
+        gan.start_epoch(3)
+        assert gan.finish_epoch(epoch_generator(0, 9)) == {} and "best" not in gan.networks
+        assert gan.artist(averaged=True) is not gan.generator
+        drawn = gan.draw_average(gan.preview)
+        assert torch.equal(gan.sample(gan.preview), drawn)
+
+
+def test_snapshots_are_looked_at_in_the_last_two_thirds():
+    gan = build("gan", epochs=50)
+    looks = [epoch for epoch in range(1, 51) if gan.is_looked_at(epoch)]
+    assert looks == list(range(17, 51, 3))
+    assert [e for e in range(1, 4) if build("gan", snapshots=1).is_looked_at(e)] == [1, 3]
 
 
 @pytest.mark.parametrize("kind", KINDS)

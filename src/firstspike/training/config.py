@@ -104,8 +104,8 @@ class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
     average: float = within(0.99, 0.0, 1.0)
     """Decay of the moving average of the generator's weights."""
     snapshots: int = within(10, 0)
-    """Times in the last two thirds of the training that samples of this average are compared with
-    training images; the nearest snapshot draws. 0: the last one."""
+    """About how often, in the last two thirds of the training, samples of this average are compared
+    with training images; the nearest snapshot draws. 0: the last one."""
 
     @classmethod
     def of_today(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
