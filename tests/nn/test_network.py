@@ -243,6 +243,29 @@ def test_folding_is_exact_in_double_precision_and_leaves_the_network():
     assert all(torch.equal(one, other) for one, other in found)
 
 
+@pytest.mark.parametrize("t_max", [64, 100])
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_a_norm_that_gives_steps_is_the_norm_and_a_factor(momentum, t_max):
+    """To the last bit: values, gradients, statistics; and hooks are called."""
+    norm = window_norm(6, 2).requires_grad_()
+    norm.momentum = momentum
+    conv = FirstSpikeConv2d(1, 6, 3, norm=norm, neuron="ramp", t_max=t_max)
+    plain, calls = copy.deepcopy(conv), []
+    conv.norm.register_forward_hook(lambda *_: calls.append(1))
+    times = torch.randint(t_max + 1, (5, 1, 9, 9)).float()
+    for train in (True, True, False):
+        found = conv.train(train).drive(times)
+        potential = plain.linear(times, plain.weight / t_max)
+        expected = plain.train(train).norm(potential) * t_max
+        assert torch.equal(found, expected)
+        found.square().sum().backward()
+        expected.square().sum().backward()
+    for one, other in zip(conv.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)
+    assert all(map(torch.equal, conv.norm.buffers(), plain.norm.buffers()))
+    assert len(calls) == 3
+
+
 def test_statistics_hold_for_any_number_of_steps():
     """They are of potentials: more steps give the same values, on a finer grid."""
     torch.manual_seed(0)

@@ -61,6 +61,25 @@ def check_sizes(least: int, **sizes: Any) -> None:
             check_whole(name, side, least)
 
 
+def in_steps(norm: nn.Module, potential: Tensor, t_max: int) -> Tensor:
+    """``norm(potential) * t_max``, by batch normalisation of images itself while it learns.
+
+    Its own scale and shift take the factor, which saves two passes over memory: only where that
+    gives the same numbers (powers of 2), and in training, which no two threads share: the module
+    has other parameters during the call.
+    """
+    own = dict(norm.named_parameters())
+    plain = type(norm) is nn.BatchNorm2d and own.keys() == {"weight", "bias"}
+    if plain and norm.training and t_max & (t_max - 1) == 0:
+        scaled = {name: value * t_max for name, value in own.items()}
+        steps: Tensor = torch.func.functional_call(norm, scaled, (potential,))
+        return steps
+    normal: Tensor = norm(potential)
+    # Not even the gradient of batch normalisation needs what it gave.
+    spare = isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d))
+    return normal.mul_(t_max) if spare else normal * t_max
+
+
 class SpikingLayer(nn.Module):
     """What all layers of neurons have in common; a base for layers of one's own.
 
@@ -143,10 +162,7 @@ class SpikingLayer(nn.Module):
                 return self._earliest(self.biased(levels, self.weight, bias))
             # Statistics are kept in potentials, so that they hold for any number of steps.
             potential = self._earliest(self.linear(levels, self.weight / self.t_max))
-            normal = self.norm(potential)
-            # Not even the gradient of batch normalisation needs what it gave.
-            own = isinstance(self.norm, (nn.BatchNorm1d, nn.BatchNorm2d))
-            return normal.mul_(self.t_max) if own else normal * self.t_max
+            return in_steps(self.norm, potential, self.t_max)
 
     def biased(self, values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The map of these values with a bias; PyTorch's own adds it without another pass."""
