@@ -19,7 +19,7 @@ from firstspike.training.rules.relativistic import draw, score
 def build(**options: object) -> StepGan:
     config = dataclasses.replace(GAN_RECIPES["best"], **{"hidden": 16, "batch": 8} | options)
     config.check()
-    made = SpikingGan.make(config)
+    made = SpikingGan(config)
     assert isinstance(made, StepGan)
     return made
 
