@@ -14,6 +14,7 @@ EXAMPLES = ROOT / "examples"
 ARGUMENTS = {
     "first_spikes": (),
     "classifier": (),
+    "convolutional": ("6000",),
     "gan": ("1", "run"),
     "numpy_only": ("network.npz", "images.npy"),
     "numpy_ramp": ("ramp.npz", "images.npy"),
@@ -21,6 +22,7 @@ ARGUMENTS = {
 PRINTED = {
     "first_spikes": "neuron 3 after one step of descent",
     "classifier": "test accuracy after one epoch: 9",  # ninety percent and more
+    "convolutional": "right: 9",
     "gan": "spikes of the generator draw an image",
 }
 
