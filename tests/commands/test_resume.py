@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from firstspike.runs import checkpoint
 from firstspike.runs.directory import RunDirectory
+from firstspike.training.loading import load_gan, load_run
 
 SMALL = ("--digit", "a", "--batch", "4", "--hidden", "16", "--t-max", "16")
 
@@ -42,6 +44,46 @@ def test_an_ended_run_is_trained_on(firstspike, finished):
     assert [line["epoch"] for line in run.read_stats()] == [1, 2, 3]
     assert run.read_summary()["epochs"] == 3
     assert not (run.path / "lock").exists()
+
+
+def part_of(run):
+    """What the package keeps of a run: the network that draws."""
+    gan = load_gan(run)
+    name = gan.drawing(run)[-1]
+    checkpoint.save(run.path / "checkpoint", {name: gan.networks[name]}, {}, {"epoch": 1})
+    return name
+
+
+def test_a_run_that_cannot_go_on_stays_as_it_is(firstspike, finished):
+    name = part_of(finished)
+    code, _, said = firstspike("train", "gan", "--resume", "run", "--more-epochs", "2")
+    assert code == 2
+    assert f"saved without generator.safetensors, with {name}.safetensors alone" in said
+    assert RunDirectory.open(finished.path).options == finished.options
+    assert (finished.path / "summary.json").exists()
+
+
+def test_a_part_of_a_run_draws(firstspike, finished):
+    assert firstspike("generate", "run", "--count", "4", "--out", "whole.png")[0] == 0
+    assert set(finished.saved_networks()) == {"generator", "discriminator", "average", "best"}
+    name = part_of(finished)
+    assert finished.saved_networks() == [name]
+    code, out, _ = firstspike("generate", "run", "--count", "4", "--out", "part.png")
+    assert code == 0
+    assert "generator spikes" in out and "discriminator" not in out
+    whole, part = (
+        (finished.path.parent / f"{name}.png").read_bytes() for name in ("whole", "part")
+    )
+    assert whole == part
+    for words in (
+        ("generate", "run", "--no-averaged", "--out", "x.png"),
+        ("train", "gan", "--resume", "run"),
+    ):
+        code, _, said = firstspike(*words)
+        assert (code, said.count("\n")) == (2, 1)
+        assert "saved without" in said and "use the whole run" in said
+    with pytest.raises(ValueError, match="saved without"):
+        load_run(finished.path)
 
 
 @pytest.mark.parametrize(
