@@ -290,7 +290,11 @@ class Gan(Trainer):
         both = None if digits is None else digits.repeat(2)
         ends = self.latents(2 * count, rng, both).unflatten(0, (2, count))
         share = torch.linspace(0, 1, steps)[:, None]
-        return self.on_grid(torch.lerp(ends[0, :, None], ends[1, :, None], share)).flatten(0, 1)
+        return self.between(ends[0, :, None], ends[1, :, None], share).flatten(0, 1)
+
+    def between(self, first: Tensor, last: Tensor, share: Tensor) -> Tensor:
+        """Latents so far on the way from the first ones to the last."""
+        return self.on_grid(torch.lerp(first, last, share))
 
     def on_grid(self, latents: Tensor) -> Tensor:
         """The nearest latents that the generator takes."""
@@ -389,8 +393,7 @@ class SpikingGan(Gan):
         config = self.config
         if config.neuron != "step" or config.loss == "relativistic":
             raise ValueError(
-                "neuron must be step, and loss another than relativistic, of a SpikingGan; its "
-                "make chooses the class"
+                "neuron must be step, and loss another than relativistic, of a SpikingGan itself"
             )
         self.mark = 0, config.t_max
         sizes = config.hidden, self.labels, self.shape.pixels

@@ -42,9 +42,10 @@ class Progress:
 class _Choosing(type):
     """``SomeTrainer(config)`` makes an object of the class that these options need."""
 
-    def __call__(cls, config: Any, shape: Shape = MNIST) -> Any:
+    def __call__(cls, config: Any = None, *more: Any, **named: Any) -> Any:
         assert issubclass(cls, Trainer)
-        return type.__call__(cls.fitting(config), config, shape)
+        given = more if config is None else (config, *more)
+        return type.__call__(cls.fitting(config), *given, **named)
 
 
 class Trainer(metaclass=_Choosing):
