@@ -152,17 +152,27 @@ def _learn_in_time(rows, means, squares, items, counts, signals, seen, adam, low
     for i in range(low, high):
         if lengths[i - low]:
             gradient[:] = 0
-            for k in range(lengths[i - low]):
-                _add_in_time(gradient, signals, seen, samples[i - low, k], places[i - low, k])
+            _add_in_time(
+                gradient, signals, seen, samples[i - low], places[i - low], lengths[i - low]
+            )
             _adam(rows[i], means[i], squares[i], gradient, adam)
 
 
 @njit
-def _add_in_time(total, signals, seen, b, place):
-    """Add the signals of a sample to the neurons that learn by its input at that place."""
-    zero = np.float32(0)
-    for j in range(total.shape[0]):
-        total[j] += signals[b, j] if seen[b, j] > place else zero
+def _add_in_time(total, signals, seen, samples, places, count):
+    """Add the signals of samples, one after the other, to the neurons that learn by the input that
+    has that place there; two in a pass over ``total``."""
+    zero, k = np.float32(0), 0
+    while k + 2 <= count:
+        a, b, first, second = samples[k], samples[k + 1], places[k], places[k + 1]
+        for j in range(total.shape[0]):
+            one = total[j] + (signals[a, j] if seen[a, j] > first else zero)
+            total[j] = one + (signals[b, j] if seen[b, j] > second else zero)
+        k += 2
+    if k < count:
+        a, first = samples[k], places[k]
+        for j in range(total.shape[0]):
+            total[j] += signals[a, j] if seen[a, j] > first else zero
 
 
 @njit
