@@ -32,7 +32,12 @@ def test_gradients_are_those_of_the_trainers_rule(earliness):
     )
     # The trainer's error lacks the 1 / temperature of the softmax's gradient.
     rule = DecisionRule(
-        window=0.8, temperature=0.6, sparsity=0.0, earliness=earliness * 0.6, dropout=0.0
+        window=0.8,
+        temperature=0.6,
+        sparsity=0.0,
+        earliness=earliness * 0.6,
+        dropout=0.0,
+        credit="decision",
     )
 
     class Model:

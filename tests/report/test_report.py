@@ -145,7 +145,7 @@ def test_a_folder_that_is_not_there(tmp_path):
         (
             "gan",
             dataclasses.replace(GAN_RECIPES["paper"], bias=True, digit="7"),
-            "firstspike train gan --digit 7 --neuron step --recipe paper --bias",
+            "firstspike train gan --digit 7 --bias --neuron step --recipe paper",
         ),
         (
             "classifier",

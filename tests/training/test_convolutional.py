@@ -139,7 +139,7 @@ def test_values_are_levels_in_units_of_the_threshold(threshold, leak, t_max):
     torch.manual_seed(0)
     weight, error = torch.randn(2, 40, 30)
     found = []
-    for say in (Ramp(threshold, t_max, leak), levels):
+    for say in (Ramp(RampNeuron(threshold, leak), t_max), levels):
         inputs = torch.randn(30, 20, generator=torch.Generator().manual_seed(1)).requires_grad_()
         own = (threshold * weight).requires_grad_()
         values = say(own @ inputs / 5 + threshold / 2)

@@ -45,7 +45,7 @@ def test_options_choose_the_class(called, config, made):
 
 @pytest.mark.parametrize(
     ("kind", "chosen"),
-    [("gan", {"neuron": "step"}), ("classifier", {}), ("classifier", {"loss": "s4nn"})],
+    [("gan", {"recipe": "paper"}), ("classifier", {}), ("classifier", {"loss": "s4nn"})],
 )
 def test_weights_of_step_networks_are_stored_for_speed(kind, chosen):
     entry = kinds.find(kind)

@@ -43,7 +43,7 @@ def walk(gan: Any, ends: Any, steps: int) -> dict[str, Any]:
     inputs = gan.artist(averaged=True).layers[0].in_features
     first, last = ends = _latents(ends, inputs, gan.config.t_max)
     share = torch.linspace(0, 1, steps)[:, None]
-    moved = gan.between(first, last, share)
+    moved = gan.on_grid(torch.lerp(first, last, share))
     moments = ((torch.arange(LATENTS) + 0.5) / LATENTS).roll(LATENTS // 2)
     # The last inputs, which tell a conditional network the class, switch together halfway.
     moments = torch.cat([moments, torch.full((inputs - LATENTS,), 0.5)])

@@ -228,7 +228,9 @@ class _TransformedRamp(torch.autograd.Function):
     backward = staticmethod(_differentiate)
 
     @staticmethod
-    def forward(drive: Tensor, threshold: float, t_max: int, *slopes: float) -> Tensor:
+    def forward(  # names, for torch.compile
+        drive: Tensor, threshold: float, t_max: int, leak: float, margin: float
+    ) -> Tensor:
         return _rounded(drive, threshold, t_max)
 
 
