@@ -23,6 +23,7 @@ from firstspike.nn import (
     RampNeuron,
     SpikingNetwork,
 )
+from firstspike.nn.neurons import leaking
 from firstspike.training.paired import PairedAnnGan, PairedGan, RampGan
 from firstspike.training.rules.relativistic import deep_step
 
@@ -43,9 +44,7 @@ class Ramp(nn.Module):
         self.neuron, self.t_max = neuron, t_max
 
     def forward(self, potential: Tensor) -> Tensor:
-        values: Tensor = _Values.apply(
-            potential, self.neuron.threshold, self.t_max, self.neuron.leak
-        )
+        values: Tensor = _Values.apply(potential, self.neuron, self.t_max)
         return values
 
 
@@ -53,19 +52,21 @@ class _Values(torch.autograd.Function):
     """Potentials rounded down to steps of the threshold, and clipped; the slope is 1 inside."""
 
     @staticmethod
-    def forward(ctx: Any, potential: Tensor, threshold: float, t_max: int, leak: float) -> Tensor:
-        ctx.threshold, ctx.leak = threshold, leak
+    def forward(ctx: Any, potential: Tensor, neuron: RampNeuron, t_max: int) -> Tensor:
+        ctx.neuron = neuron
         ctx.save_for_backward(potential)
-        levels = potential.mul(t_max / threshold).floor_().clamp_(0, t_max)
-        return levels.mul_(threshold / t_max)
+        levels = potential.mul(t_max / neuron.threshold).floor_().clamp_(0, t_max)
+        return levels.mul_(neuron.threshold / t_max)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        (potential,) = ctx.saved_tensors
-        inside: Tensor = torch.ops.aten.hardtanh_backward(grads[0], potential, 0.0, ctx.threshold)
-        if ctx.leak:
-            inside = torch.lerp(inside, grads[0], ctx.leak)
-        return inside, None, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (potential,), neuron, grad = ctx.saved_tensors, ctx.neuron, grads[0]
+        reach = neuron.threshold
+        inside: Tensor = torch.ops.aten.hardtanh_backward(grad, potential, 0.0, reach)
+        if neuron.leak:
+            outside = leaking(grad - inside, potential, reach, neuron.margin)
+            inside = inside + neuron.leak * outside
+        return inside, None, None
 
 
 class ConvGan(PairedGan):
