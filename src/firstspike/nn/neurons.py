@@ -178,6 +178,20 @@ def leaking(grad: Tensor, potential: Tensor, threshold: float, margin: float) ->
     return torch.where(is_near | (grad * beyond > 0), grad, 0)
 
 
+def by_potential(
+    grad: Tensor, potential: Tensor, threshold: float, leak: float, margin: float
+) -> Tensor:
+    """Gradients by potentials, of those by values 0..threshold; see `RampNeuron`.
+
+    ``hardtanh_backward`` takes one pass over memory, and can be differentiated again, so that
+    penalties on gradients work.
+    """
+    inside: Tensor = torch.ops.aten.hardtanh_backward(grad, potential, 0.0, threshold)
+    if not leak:
+        return inside
+    return inside + leak * leaking(grad - inside, potential, threshold, margin)
+
+
 def _rounded(drive: Tensor, threshold: float, t_max: int, spent: bool = False) -> Tensor:
     """clip(floor(drive / threshold), 0, t_max), in memory of its own unless that is ``spent``."""
     if threshold != 1:
@@ -193,16 +207,10 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
-    """The derivative of `_rounded` but for the floor.
-
-    ``hardtanh_backward`` takes one pass over memory, and can be differentiated again, so that
-    penalties on gradients work.
-    """
+    """The derivative of `_rounded` but for the floor."""
     (drive,) = ctx.saved_tensors
     reach = float(ctx.threshold * ctx.t_max)
-    inside: Tensor = torch.ops.aten.hardtanh_backward(grad, drive, 0.0, reach)
-    if ctx.leak:
-        inside = inside + ctx.leak * leaking(grad - inside, drive, reach, ctx.margin)
+    inside = by_potential(grad, drive, reach, ctx.leak, ctx.margin)
     return (inside if ctx.threshold == 1 else inside / ctx.threshold), None, None, None, None
 
 

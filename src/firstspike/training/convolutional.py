@@ -23,7 +23,7 @@ from firstspike.nn import (
     RampNeuron,
     SpikingNetwork,
 )
-from firstspike.nn.neurons import leaking
+from firstspike.nn.neurons import by_potential
 from firstspike.training.paired import PairedAnnGan, PairedGan, RampGan
 from firstspike.training.rules.relativistic import deep_step
 
@@ -60,13 +60,9 @@ class _Values(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (potential,), neuron, grad = ctx.saved_tensors, ctx.neuron, grads[0]
-        reach = neuron.threshold
-        inside: Tensor = torch.ops.aten.hardtanh_backward(grad, potential, 0.0, reach)
-        if neuron.leak:
-            outside = leaking(grad - inside, potential, reach, neuron.margin)
-            inside = inside + neuron.leak * outside
-        return inside, None, None
+        (potential,), neuron = ctx.saved_tensors, ctx.neuron
+        window = neuron.threshold, neuron.leak, neuron.margin
+        return by_potential(grads[0], potential, *window), None, None
 
 
 class ConvGan(PairedGan):
