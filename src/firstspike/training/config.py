@@ -309,8 +309,8 @@ class AnnGanConfig(PenaltyOptions, GanOptions):
 _STEP = GanConfig(
     neuron="step",
     gradient="final",
-    generator_lr=2e-4,
-    discriminator_lr=1e-3,
+    generator_lr=8e-4,
+    discriminator_lr=4e-3,
     gamma=0.1,
     latent_last=0,
     latent_silent=0.5,
