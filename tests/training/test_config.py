@@ -165,6 +165,12 @@ def test_the_loss_of_step_neurons_decides_their_recipe():
     assert kinds.find("gan").defaults(chosen) == GAN_RECIPES["paper"]
 
 
+def test_all_digits_in_one_network_are_averaged_over_more_steps_by_any_neuron():
+    for chosen in ({"neuron": "step"}, {"neuron": "ramp"}):
+        assert kinds.find("gan").defaults(chosen | {"digit": "all"}).average == 0.999
+        assert kinds.find("gan").defaults(chosen).average == 0.99
+
+
 def default_of(name: str) -> object:
     return kinds.find(name).defaults()
 

@@ -382,7 +382,8 @@ def gan_defaults(chosen: Mapping[str, Any]) -> GanConfig:
     if neuron == "step":
         paired = recipe == "paper" or chosen.get("loss", "relativistic") == "relativistic"
         defaults = GAN_RECIPES[recipe] if paired else POTENTIAL_GAN
-        return dataclasses.replace(defaults, network=network)
+        of_all = _ALL_DIGITS if defaults is _STEP and chosen.get("digit") == "all" else {}
+        return dataclasses.replace(defaults, network=network, **of_all)
     return GanConfig(recipe=recipe, **_paired(chosen, _ALL_DIGITS_BY_RAMPS))
 
 
