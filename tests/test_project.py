@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from firstspike.extras import EXTRAS
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "firstspike"
 
@@ -96,6 +98,16 @@ def test_the_constraints_pin_every_dependency():
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     pinned = re.findall(r"^([\w-]+)==", constraints, re.MULTILINE)
     assert {re.split(r"[<>=\[]", item)[0] for item in wanted} <= set(pinned)
+
+
+def test_the_doctor_knows_every_extra():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {
+        name: [re.split(r"[<>=\[]", item)[0].replace("-", "_") for item in wanted]
+        for name, wanted in project["optional-dependencies"].items()
+        if name not in ("dev", "docs")
+    }
+    assert {name: [*packages] for name, packages in EXTRAS.items()} == declared
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))

@@ -17,7 +17,7 @@ OPTIONAL = ("matplotlib", "torchmetrics", "jinja2", "latex2mathml")
 OPTIONAL += ("lightning_fabric", "tensorboard", "nir", "h5py", "onnx")
 TRAINED = ("gan", "ann-gan", "classifier", "ann-classifier")
 OTHERS = ("generate", "convert", "evaluate", "export", "runs", "compare", "figures")
-OTHERS += ("reproduce", "demo")
+OTHERS += ("reproduce", "demo", "doctor", "completion")
 HELP = [[], ["train"], *(["train", kind] for kind in TRAINED), *([name] for name in OTHERS)]
 
 
@@ -62,6 +62,7 @@ def test_the_main_job_needs_no_extra(tmp_path):
         ["train", "gan", "--data", data, "--out", run + "-step", "--neuron", "step", *small],
         ["generate", run, "--count", "4", "--out", out],
         ["export", run + "-step", str(tmp_path / "network.npz"), "--part", "generator"],
+        ["doctor", "--no-self-test"],
     ]
     run_python(
         f"""

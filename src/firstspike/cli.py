@@ -17,8 +17,10 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 from firstspike._version import __version__
 from firstspike.commands import train
 from firstspike.commands.compare import Compare
+from firstspike.commands.completion import Completion
 from firstspike.commands.convert import Convert
 from firstspike.commands.demo import Demo
+from firstspike.commands.doctor import Doctor
 from firstspike.commands.evaluate import Evaluate
 from firstspike.commands.export import Export
 from firstspike.commands.figures import Figures
@@ -32,9 +34,9 @@ INTERRUPTED = 130  # by Ctrl-C; by another signal 128 and its number
 
 
 class Command(Protocol):
-    """A parsed command line, ready to run."""
+    """A parsed command line, ready to run; returns its exit code, where None is 0."""
 
-    def __call__(self) -> None: ...
+    def __call__(self) -> int | None: ...
 
 
 COMMANDS: dict[str, Any] = {
@@ -47,6 +49,8 @@ COMMANDS: dict[str, Any] = {
     "figures": Figures,
     "reproduce": Reproduce,
     "demo": Demo,
+    "doctor": Doctor,
+    "completion": Completion,
 }
 
 
@@ -54,13 +58,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0; 2 after one line on stderr if the input was wrong; 128 and the number of a signal.
+        0; 1 if the doctor found something wrong; 2 after one line on stderr if the input was
+        wrong; 128 and the number of a signal.
     """
     warnings.showwarning = _show_warning
     given = sys.argv[1:] if arguments is None else arguments
     with patient(), attentive():
         try:
-            _parse([_at_home(word) for word in given])()
+            return _parse([_at_home(word) for word in given])() or 0
         except (ValueError, OSError) as error:
             print(f"firstspike: {error}", file=sys.stderr)
             return USAGE_ERROR
@@ -68,7 +73,6 @@ def main(arguments: list[str] | None = None) -> int:
             told, code = ending(stop)
             print(f"\nfirstspike: {told}", file=sys.stderr)
             return code
-    return 0
 
 
 def _at_home(word: str) -> str:

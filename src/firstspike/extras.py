@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import importlib
 
+# By extra, as in pyproject.toml, the packages under the names by which they are imported.
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "report": ("matplotlib", "torchmetrics", "jinja2", "latex2mathml"),
+    "nir": ("nir", "h5py"),
+    "onnx": ("onnx",),
+    "log": ("lightning_fabric", "tensorboard"),
+}
+
 
 def require(extra: str, *packages: str, purpose: str) -> None:
     """Raise ValueError, with what to install, unless these packages are there.

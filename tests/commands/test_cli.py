@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import itertools
 import json
@@ -46,6 +47,15 @@ def trained(pictures, tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def completion(tmp_path_factory) -> Path:
+    """The script for bash."""
+    file = tmp_path_factory.mktemp("completion") / "firstspike"
+    with file.open("w") as stream, contextlib.redirect_stdout(stream):
+        assert cli.main(["completion", "bash"]) == 0
+    return file
+
+
 COMMANDS = (
     (),
     ("train",),
@@ -62,6 +72,8 @@ COMMANDS = (
     ("figures",),
     ("reproduce",),
     ("demo",),
+    ("doctor",),
+    ("completion",),
 )
 
 
@@ -105,6 +117,30 @@ def test_a_dry_run_prints_the_options_and_leaves_nothing(firstspike, tmp_path):
     options = json.loads(out)
     assert options["recipe"] == "paper" and options["silent"] == "zero" and options["digit"] == "7"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("firstspike eval", ["evaluate"]),
+        ("firstspike train ann-cl", ["ann-classifier"]),
+        ("firstspike train gan --neuro", ["--neuron"]),  # its help takes two lines
+        ("firstspike train gan --neuron ", ["ramp", "step"]),
+    ],
+)
+def test_bash_completes(completion, words, wanted):
+    lines = (
+        f"source '{completion}'",
+        f"COMP_WORDS=({words})",
+        "COMP_WORDS+=('')" if words.endswith(" ") else "",
+        "COMP_CWORD=$((${#COMP_WORDS[@]} - 1))",
+        "_tyro_firstspike 2>/dev/null",
+        "printf '%s\\n' \"${COMPREPLY[@]}\"",
+    )
+    command = ["bash", "-c", "\n".join(lines)]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert sorted(found.split()) == wanted
 
 
 def test_options_replace_those_of_the_recipe(firstspike):
@@ -355,8 +391,11 @@ def test_a_classifier_is_evaluated(firstspike, classifiers):
     assert figures == {
         f"{n}.png" for n in ("per-class", "deadline", "filters", "confusion", "raster")
     }
-    assert firstspike("evaluate", dense)[0] == 0
-    metrics = json.loads((dense / "evaluation-validation" / "metrics.json").read_text())
+    code, out, err = firstspike("evaluate", dense, "--json")
+    assert (code, err) == (0, "")
+    folder = dense / "evaluation-validation"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert json.loads(out) == {"folder": str(folder), **metrics}
     assert metrics["dense_macs"] == 784 * 8 + 8 * 10
 
 

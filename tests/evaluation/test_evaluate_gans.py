@@ -216,8 +216,11 @@ def test_one_run_is_evaluated_with_either_weights(sets, evaluate):
         frechet.append(found["runs"]["mean"]["frechet_distance"]["mean"])
     assert frechet[0] != frechet[1]
     first = read(run / "evaluation-test" / "metrics.json")
-    assert evaluate(run, "--split", "test")[0] == 0
+    code, printed, err = evaluate(run, "--split", "test", "--json")
+    assert (code, err.count("\n")) == (0, 1) and "Fréchet distance" in err
     assert read(run / "evaluation-test" / "metrics.json") == first
+    folder = run / "evaluation-test"
+    assert json.loads(printed) == {"folder": str(folder), **read(folder / "comparison.json")}
 
 
 def test_a_conditional_network_is_asked_for_the_classes_of_the_data(data, evaluate, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -153,6 +154,27 @@ def test_runs_are_compared(firstspike, tmp_path):
         ["spikes", "12", "17", "+5", "▁▂▃", "█"],
         ["more", "-", "1", "▁"],
     ]
+
+
+def test_scripts_read_runs_as_json(firstspike, tmp_path):
+    measured(tmp_path / "a", {"spikes": 10.0}, lr=0.1, summary={"spikes": 10.5})
+    measured(tmp_path / "b", {"spikes": 17.0, "more": 1.0}, lr=0.2)
+    (measured(tmp_path / "c", {"spikes": 1.0}).path / "stats.jsonl").write_text("rubbish\n")
+    code, out, err = firstspike("runs", tmp_path, "--json")
+    listed = json.loads(out)
+    assert (code, err) == (0, "")
+    assert [run["path"] for run in listed] == [str(tmp_path / name) for name in "abc"]
+    assert [run["state"] for run in listed] == ["finished", "resumable", "damaged"]
+    assert "stats.jsonl" in listed[2]["problem"] and listed[0]["problem"] == ""
+    assert listed[0]["figures"]["spikes"] == 10.5 and listed[1]["options"]["lr"] == 0.2
+    assert all(abs(time.time() - run["changed"]) < 600 for run in listed)
+    code, out, err = firstspike("compare", "a", "b", "--json")
+    assert (code, err) == (0, "")
+    record = json.loads(out)
+    runs = [run | {"path": name} for run, name in zip(listed, "ab", strict=False)]
+    assert record.keys() == {"runs", "options", "differences"} and record["runs"] == runs
+    assert record["options"] == {"lr": [0.1, 0.2]}
+    assert record["differences"] == {"spikes": 6.5, "seconds": -7.0}
 
 
 def test_runs_of_one_name_are_told_apart_by_their_folders(firstspike, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,16 +28,37 @@ class Compare:
     """Folder of a run."""
     second: Annotated[Positional[Path], arg(metavar="RUN")]
     """Folder of another one."""
+    json: bool = False
+    """Print a JSON object for scripts."""
 
     def __call__(self) -> None:
         pair = overview.look(self.first), overview.look(self.second)
         for run in pair:
             if run.problem:
                 raise ValueError(run.problem)
+        if self.json:
+            print(json.dumps(_record(*pair), indent=2))
+            return
         console = Console(highlight=False)
         console.print(_options(*pair))
         console.print()
         console.print(_figures(*pair))
+
+
+def _record(first: Overview, second: Overview) -> dict[str, Any]:
+    """Both runs, the options that differ, and by how much figures of both do; [first, second]."""
+    pair = first, second
+    names = dict.fromkeys([*first.options, *second.options])
+    options = {name: [run.options.get(name) for run in pair] for name in names}
+    return {
+        "runs": [run.as_dict() for run in pair],
+        "options": {name: values for name, values in options.items() if values[0] != values[1]},
+        "differences": {
+            name: second.figures[name] - value
+            for name, value in first.figures.items()
+            if name in second.figures
+        },
+    }
 
 
 def _table(first: Overview, second: Overview, *more: str) -> Table:

@@ -40,6 +40,8 @@ class Evaluate:
     """GANs: draw with the average of the generator's weights over training."""
     device: str = "cpu"
     """Where ramp networks and dense twins run: cpu, cuda, mps or the like, or auto."""
+    json: bool = False
+    """Print one JSON object for scripts: what is also written, and the folder."""
 
     def __call__(self) -> None:
         if not self.runs:

@@ -75,6 +75,9 @@ def evaluate(request: Evaluate) -> None:
     if decided is not None:
         record["fallback_accuracy"] = decided.fallback_accuracy
     files.save_json(folder / "metrics.json", record)
+    if request.json:
+        print(json.dumps({"folder": str(folder), **record}, indent=2))
+        return
     print(json.dumps({k: v for k, v in record.items() if not isinstance(v, list)}, indent=2))
     if decided is not None:
         print(decided.decided())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,7 +78,12 @@ def evaluate(request: Evaluate) -> None:
     folders, against = list(request.runs), list(request.against)
     devices.find(request.device)  # complains before work starts
     how: dict[str, Any] = {"averaged": request.averaged, "device": request.device}
-    evaluate_gans(folders, against, request.split, request.out, **how)
+    told = Console(highlight=False, stderr=request.json)
+    folder, comparison = evaluate_gans(folders, against, request.split, request.out, told, **how)
+    if request.json:
+        print(json.dumps({"folder": str(folder), **comparison}, indent=2))
+    else:
+        print(f"\n{table_of(comparison)}\nall of it, and figures: {folder}")
 
 
 def evaluate_gans(
@@ -85,30 +91,29 @@ def evaluate_gans(
     against: Sequence[Path],
     part: Part,
     out: Path | None,
+    console: Console,
     *,
     averaged: bool,
     device: str = "cpu",
-) -> None:
-    """Measure runs of GANs one by one, then all together.
+) -> tuple[Path, dict[str, Any]]:
+    """Measure runs of GANs one by one, which ``console`` tells, then all together.
 
     Each run gets ``metrics.json`` and figures of its own; ``comparison.json``, ``table.md`` and the
-    figures of several runs go to ``out``.
+    figures of several runs go to ``out``. Returns this folder and what the first of these holds.
     """
     found = [find_runs(side) for side in (folders, against) if side]
     digits = common_digits(found, part)
     place = f"evaluation-{part}{'' if averaged else '-raw'}"
-    console = Console(highlight=False)
     how = {"averaged": averaged, "device": device}
     sides = [_measured(side, digits, part, place, console, how) for side in found]
     other = sides[1] if against else None
     folder = out or folders[0] / place
     comparison = compare(sides[0], other, part)
     files.save_json(folder / RECORD, comparison)
-    table = table_of(comparison)
-    files.save(folder / TABLE, table.encode())
+    files.save(folder / TABLE, table_of(comparison).encode())
     if sum(len(side) for side in sides) * len(digits) > 1:
         save_comparison_figures(folder, sides[0], other)
-    print(f"\n{table}\nall of it, and figures: {folder}")
+    return folder, comparison
 
 
 def _measured(

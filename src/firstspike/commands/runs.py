@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +39,14 @@ class Runs:
 
     folder: Positional[Path] = Path("runs")
     """Where to look, at any depth."""
+    json: bool = False
+    """Print a JSON list for scripts, an object for each run."""
 
     def __call__(self) -> None:
         found = overview.find(self.folder)
+        if self.json:
+            print(json.dumps([run.as_dict() for run in found], indent=2))
+            return
         console = Console(highlight=False)
         if not console.is_terminal:
             console.width = PIPED

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union, get_type_hint
 
 import tyro
 
+from firstspike.commands import config_file
 from firstspike.commands.terminal import Stopped
 from firstspike.runs import files, locks, loggers
 from firstspike.runs.directory import RunDirectory, unused_path
 from firstspike.shape import in_short
 from firstspike.training import kinds
 from firstspike.training.kinds import Kind
-from firstspike.training.options import absolute
+from firstspike.training.options import Options, absolute
 from firstspike.words import counted
 
 if TYPE_CHECKING:  # the command line starts without PyTorch
@@ -33,6 +34,8 @@ SET_INDEX = "set.json"
 class Place:
     """Where a run goes."""
 
+    config: Path | None = None
+    """File with options in TOML, as --dry-run --toml writes it; options given beside it win."""
     out: Path | None = None
     """New folder for the run; a name of its own below runs/ if not given."""
     resume: Path | None = None
@@ -47,6 +50,8 @@ class Place:
     accelerator if there is one. Step networks train on the CPU."""
     dry_run: bool = False
     """Print the resolved options as JSON and stop."""
+    toml: bool = False
+    """With --dry-run: print them as a file for --config."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ class TrainKind:
         place: Any
 
     def __call__(self) -> None:
+        if self.place.toml and not self.place.dry_run:
+            raise ValueError("--toml goes with --dry-run, which prints options and trains nothing")
         if _is_set(self.place):
             from firstspike.commands import train_set
 
@@ -89,14 +96,18 @@ def commands(arguments: Sequence[str]) -> dict[str, tuple[Any, Any]]:
     """By kind, the type of its command for tyro, and its default: that of the recipe asked for.
 
     Args:
-        arguments: of the command line; those after ``train KIND`` may choose a recipe.
+        arguments: of the command line; those after ``train KIND`` may choose a recipe, and name a
+            file of options.
+
+    Raises:
+        ValueError: what the file says cannot be.
     """
     asked = arguments[1] if len(arguments) > 1 and arguments[0] == "train" else None
     found: dict[str, tuple[Any, Any]] = {}
     for kind in kinds.every():
         made = _class_of(kind)
-        chosen = _chosen(kind, arguments[2:]) if kind.name == asked else {}
-        found[kind.name] = made, made(config=kind.defaults(chosen))
+        config, place = _defaults(kind, arguments[2:] if kind.name == asked else ())
+        found[kind.name] = made, made(config=config, place=place)
     return found
 
 
@@ -123,10 +134,7 @@ def _is_set(place: Place) -> bool:
 def _class_of(kind: Kind) -> Any:
     """The class of ``firstspike train KIND``, its options and its place as fields."""
     place = SetPlace if kind.draws else Place
-    fields: list[Any] = [
-        ("config", kind.config),
-        ("place", place, field(default_factory=place)),
-    ]
+    fields: list[Any] = [("config", kind.config), ("place", place)]
     made: Any = dataclasses.make_dataclass(
         f"Train{kind.config.__name__}", fields, bases=(TrainKind,), frozen=True
     )
@@ -141,12 +149,21 @@ def _in_a_sentence(words: str) -> str:
     return words[0].lower() + words[1:] if starts_small else words
 
 
+def _defaults(kind: Kind, arguments: Sequence[str]) -> tuple[Options, Place]:
+    """What holds unless these arguments say otherwise: the recipe that they choose, their file."""
+    chosen = _chosen(kind, arguments)
+    file = chosen.pop("config", None)
+    told = {} if file is None else config_file.read(file, kind)
+    place = SetPlace(digits=told.pop("digits", None)) if kind.draws else Place()
+    choices = {name: told[name] for name in kind.choices if name in told} | chosen
+    return dataclasses.replace(kind.defaults(choices), **told), place
+
+
 def _chosen(kind: Kind, arguments: Sequence[str]) -> dict[str, Any]:
-    """The options that decide the defaults of the others, as far as they are given."""
-    if not kind.choices:
-        return {}
-    types = get_type_hints(kind.config)
-    fields = [(name, types[name] | None, field(default=None)) for name in kind.choices]
+    """As far as they are given, the options that decide the defaults of others, and the file."""
+    types = get_type_hints(kind.config) | {"config": Path}
+    names = (*kind.choices, "config")
+    fields = [(name, types[name] | None, field(default=None)) for name in names]
     choice = dataclasses.make_dataclass("Choice", fields, frozen=True)
     try:
         found: Any
@@ -167,7 +184,7 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
     run, config = _settle(kind, config, place)
     logger = None if place.log is None else loggers.find(place.log)
     if place.dry_run:
-        print(json.dumps(config.as_dict(), indent=2))
+        print(_told(kind, config, place))
         return
     import torch
 
@@ -219,6 +236,13 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
         print(f"more: firstspike evaluate {run.path}")
 
 
+def _told(kind: Kind, config: Options, place: Place) -> str:
+    """The options of a run, as JSON or for a file."""
+    if place.toml:
+        return config_file.text_of(kind, config)
+    return json.dumps(config.as_dict(), indent=2)
+
+
 def resumption(kind: Kind, path: Path) -> str:
     """The command that goes on with a run or a set."""
     return f"firstspike train {kind.name} --resume {shlex.quote(str(path))}"
@@ -231,7 +255,7 @@ def _settle(kind: Kind, config: Any, place: Place) -> tuple[RunDirectory | None,
             raise ValueError("--more-epochs goes with --resume; a new run has --epochs")
         config.check()
         return None, with_absolute_data(config)
-    if config != config.recipe_defaults() or place.out is not None:
+    if config != config.recipe_defaults() or (place.out, place.config) != (None, None):
         raise ValueError("--resume takes its options from the run; leave the others out")
     run = RunDirectory.open(place.resume)
     if run.kind != kind.name:

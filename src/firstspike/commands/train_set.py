@@ -26,6 +26,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from firstspike._version import __version__
+from firstspike.commands import config_file
 from firstspike.commands.progress import figures_of
 from firstspike.commands.terminal import Stopped
 from firstspike.commands.train import RUNS, SET_INDEX, SetPlace, resumption, with_absolute_data
@@ -132,7 +133,8 @@ def run(kind: Kind, config: Any, place: SetPlace) -> None:
     if place.more_epochs is not None:
         raise ValueError("--more-epochs goes with --resume of a single run; name one of the set")
     if place.resume is not None:
-        if config != config.recipe_defaults() or place.out is not None or place.digits is not None:
+        others = place.out, place.digits, place.config
+        if config != config.recipe_defaults() or others != (None, None, None):
             raise ValueError("--resume takes its options from the set; leave the others out")
         wanted = DigitSet.open(place.resume, kind.name)
     else:
@@ -142,7 +144,7 @@ def run(kind: Kind, config: Any, place: SetPlace) -> None:
         out = place.out or unused_path(RUNS, f"{kind.name}-digits-seed{config.seed}")
         wanted = DigitSet.plan(out, kind.name, place.digits or "", config)
     if place.dry_run:
-        print(json.dumps({"digits": wanted.digits, **wanted.options}, indent=2))
+        print(_told(kind, wanted, place))
         return
     if place.device != "cpu":
         _check_device(kind, wanted, place.device)
@@ -152,6 +154,14 @@ def run(kind: Kind, config: Any, place: SetPlace) -> None:
         train_set(wanted, place.log, place.device)
     except KeyboardInterrupt as stop:
         raise Stopped(resumption(kind, wanted.path)) from stop
+
+
+def _told(kind: Kind, wanted: DigitSet, place: SetPlace) -> str:
+    """The digits of a set and their options, as JSON or for a file."""
+    if place.toml:
+        config = kind.read(wanted.options, wanted.path)
+        return config_file.text_of(kind, config, ",".join(wanted.digits))
+    return json.dumps({"digits": wanted.digits, **wanted.options}, indent=2)
 
 
 def _check_device(kind: Kind, wanted: DigitSet, device: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,10 @@ class Overview:
     epoch: int = 0
     figures: Mapping[str, float] = field(default_factory=dict)
     curves: Mapping[str, list[float]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON values, the folder as it was named."""
+        return dataclasses.asdict(self) | {"path": str(self.path)}
 
 
 def find(folder: Path) -> list[Overview]:

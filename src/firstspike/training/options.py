@@ -27,7 +27,7 @@ class Options:
         """Raise ValueError if an option is out of its range or does nothing beside the others."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            _check_literal(field.name, value, _types(type(self))[field.name])
+            _check_literal(field.name, value, types_of(type(self))[field.name])
             if "limits" in field.metadata:
                 _check_limits(field.name, value, *field.metadata["limits"])
         self._refuse_idle(self.recipe_defaults())
@@ -54,7 +54,7 @@ class Options:
         Raises:
             ValueError: an option is unknown or of another type.
         """
-        types = _types(cls)
+        types = types_of(cls)
         try:
             options = cls.of_today(options)
         except ValueError as error:
@@ -65,7 +65,7 @@ class Options:
                 "or train again"
             )
         for name, value in options.items():
-            if not _is_of(value, types[name]):
+            if not is_of(value, types[name]):
                 raise ValueError(f"{place}: damaged: option {name!r} cannot be {value!r}")
         before = {
             field.name: field.metadata["before"]
@@ -74,7 +74,7 @@ class Options:
         }
         config = cls(**(before | dict(options)))
         defaults = config.recipe_defaults()
-        return dataclasses.replace(config, **{n: getattr(defaults, n) for n, _ in config._idle()})
+        return dataclasses.replace(config, **{n: getattr(defaults, n) for n, _ in config.idle()})
 
     @classmethod
     def of_today(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -92,7 +92,7 @@ class Options:
 
     def _refuse_idle(self, defaults: Self) -> None:
         """An option of a rule that was not chosen must be as the defaults have it."""
-        for name, rule in self._idle():
+        for name, rule in self.idle():
             if getattr(self, name) != getattr(defaults, name):
                 wanted = " and ".join(f"{k} {' or '.join(v)}" for k, v in rule.when.items())
                 chosen = ", ".join(f"{k} {getattr(self, k)}" for k in rule.when)
@@ -100,7 +100,7 @@ class Options:
                     f"{name} does nothing with {chosen}: it belongs to {wanted}; leave it out"
                 )
 
-    def _idle(self) -> list[tuple[str, type[RuleOptions]]]:
+    def idle(self) -> list[tuple[str, type[RuleOptions]]]:
         """The options that do nothing beside the others, each with the rule that it belongs to."""
         rules: list[type[RuleOptions]] = [b for b in type(self).__mro__ if "when" in vars(b)]
         names = {rule: [field.name for field in dataclasses.fields(rule)] for rule in rules}
@@ -155,17 +155,18 @@ def _check_literal(name: str, value: Any, kind: Any) -> None:
         raise ValueError(f"{name} must be one of {choices}, got {value!r}")
 
 
-def _types(cls: type[Options]) -> dict[str, Any]:
+def types_of(cls: type[Options]) -> dict[str, Any]:
+    """The type of every option, by name."""
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
-def _is_of(value: Any, kind: Any) -> bool:
+def is_of(value: Any, kind: Any) -> bool:
     """Whether a JSON value is of the type of a field."""
     if get_origin(kind) is Literal:
         return value in get_args(kind)
     if args := get_args(kind):  # a union
-        return any(_is_of(value, one) for one in args)
+        return any(is_of(value, one) for one in args)
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind is type(None):
