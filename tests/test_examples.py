@@ -16,6 +16,7 @@ ARGUMENTS = {
     "classifier": (),
     "convolutional": ("6000",),
     "gan": ("1", "run"),
+    "own_data": (),
     "numpy_only": ("network.npz", "images.npy"),
     "numpy_ramp": ("ramp.npz", "images.npy"),
 }
@@ -23,6 +24,7 @@ PRINTED = {
     "first_spikes": "neuron 3 after one step of descent",
     "classifier": "test accuracy after one epoch: 9",  # ninety percent and more
     "convolutional": "right: 9",
+    "own_data": "right: 9",
     "gan": "spikes of the generator draw an image",
 }
 

@@ -12,10 +12,10 @@ from firstspike.data import ImageSet
 
 README = Path(__file__).parents[1] / "README.md"
 USED = {"train": 6000, "test": 1000}  # images; README uses all
-LEAST = (90, 88)  # % of each example with so few images; with all of them 97.8 and 96
+LEAST = (88, 90, 88)  # % of each example with so few images; with all of them 98.3, 97.8 and 96
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_examples_learn(monkeypatch, capsys, number):
     def some(split: str) -> ImageSet:
         whole, count = load(split), USED[split]

@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from firstspike.metrics import decide, spike_stats
     from firstspike.models.conversion import convert
     from firstspike.ops.fire import fire
+    from firstspike.training.fitting import Callback, fit
     from firstspike.training.loading import load_run
 
 # Public names and where they come from. They are imported when they are first used: the command
 # line, which imports this package, must start without PyTorch.
 _HOMES = {
+    "Callback": "training.fitting",
     "convert": "models.conversion",
     "decide": "metrics",
     "decode": "coding",
     "encode": "coding",
     "encode_events": "data",
     "fire": "ops",
+    "fit": "training.fitting",
     "load_images": "data",
     "load_mnist": "data",
     "load_run": "training.loading",
@@ -34,6 +37,7 @@ _MODULES = ("coding", "data", "losses", "metrics", "models", "nn", "ops")
 
 __all__ = [
     "T_MAX",
+    "Callback",
     "__version__",
     "coding",
     "convert",
@@ -43,6 +47,7 @@ __all__ = [
     "encode",
     "encode_events",
     "fire",
+    "fit",
     "load_images",
     "load_mnist",
     "load_run",

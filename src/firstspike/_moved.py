@@ -38,7 +38,7 @@ _MOVED = {
     "onnx_io": "export.onnx",
     "overview": "runs.overview",
     "plots": "drawing.grids",
-    "progress": "commands.progress",
+    "progress": "training.progress",
     "quantize": "models.quantized",
     "run": "runs.directory",
     "train_classifier": "training.classifier",

@@ -17,9 +17,9 @@ from rich.console import Console
 
 from firstspike import cli
 from firstspike.commands import terminal
-from firstspike.commands.progress import TrainingBar
 from firstspike.commands.terminal import Patient, Stopped, patient
 from firstspike.training import loop
+from firstspike.training.progress import TrainingBar
 from firstspike.training.trainer import Progress
 
 STATS = {"train_accuracy": 0.5, "validation_set_accuracy": 0.25}

@@ -188,8 +188,8 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
         return
     import torch
 
-    from firstspike.commands.progress import TrainingBar
     from firstspike.training import devices, loop
+    from firstspike.training.progress import TrainingBar
 
     devices.find(place.device)  # complains before data are read
 

@@ -27,7 +27,6 @@ from rich.table import Table
 
 from firstspike._version import __version__
 from firstspike.commands import config_file
-from firstspike.commands.progress import figures_of
 from firstspike.commands.terminal import Stopped
 from firstspike.commands.train import RUNS, SET_INDEX, SetPlace, resumption, with_absolute_data
 from firstspike.data import ImageSet, load_images
@@ -39,6 +38,7 @@ from firstspike.shape import MNIST, Shape, in_short
 from firstspike.training import kinds
 from firstspike.training.config import GanOptions
 from firstspike.training.kinds import Kind
+from firstspike.training.progress import figures_of
 from firstspike.words import counted
 
 PICTURE = "samples.png"

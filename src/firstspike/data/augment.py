@@ -181,6 +181,40 @@ PRESETS: dict[str, tuple[Transform, ...]] = {
 }
 
 
+def compose(*transforms: Transform | str) -> Augmentation:
+    """Transforms in a row as one; names are those of presets.
+
+    Raises:
+        ValueError: there is no preset of a name, or something cannot be called.
+    """
+    row: list[Transform] = []
+    for transform in transforms:
+        if isinstance(transform, str):
+            transform = preset(transform)
+        if not callable(transform):
+            raise ValueError(f"transforms must be functions or names, got {transform!r}")
+        row += transform.transforms if isinstance(transform, Augmentation) else [transform]
+    return Augmentation(tuple(row))
+
+
+@dataclass(frozen=True)
+class Each:
+    """A transform of single images, such as torchvision's, as one of batches.
+
+    Args:
+        transform: takes an image [C, H, W] in 0..1 and gives one of the same shape. What it draws
+            from PyTorch's own generator follows the batch's.
+    """
+
+    transform: Callable[[Tensor], Tensor]
+
+    def __call__(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        seed = int(torch.randint(2**31, (), generator=rng))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return torch.stack([self.transform(image) for image in images])
+
+
 def register(name: str, *transforms: Transform) -> None:
     """Make transforms known by a name. ValueError if it is taken."""
     if name in PRESETS:

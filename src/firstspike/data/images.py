@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from firstspike.shape import Shape, in_short
 
@@ -16,8 +17,11 @@ SPLIT_SEED = 0  # every run holds out the same images, so that runs can be compa
 
 
 @dataclass(frozen=True, eq=False)
-class ImageSet:
+class ImageSet(Dataset[tuple[Tensor, int]]):
     """Labelled images, at least one. Treat the tensors as read-only: they may be shared.
+
+    A `torch.utils.data.Dataset`: ``images[3]`` is a uint8 image and its label, and a `DataLoader`
+    takes it as it is.
 
     Args:
         images: uint8, [N, height, width] in gray or [N, 3, height, width] in colour; 0 is black.
@@ -60,6 +64,10 @@ class ImageSet:
 
     def __len__(self) -> int:
         return self.labels.shape[0]
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """One image, uint8 [height, width] or [3, height, width], and its label."""
+        return self.images[index], int(self.labels[index])
 
     @property
     def shape(self) -> Shape:

@@ -40,6 +40,8 @@ FORMATS: list[Format] = [
 ]
 
 
+GIVEN = "in Python: "  # what the option ``data`` of a run starts with whose data were no files
+
 _BRIGHT = 160  # of 255, the mean of an image's border
 _CONTRAST = 64  # of ink and ground
 
@@ -93,6 +95,10 @@ def load_images(
     check_split(split)
     if path is None:
         return load_mnist(split)
+    if str(path).startswith(GIVEN):
+        raise ValueError(
+            f"data {path}: given to firstspike.fit, not as a file; measure and go on in Python"
+        )
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; give one with IDX files, CIFAR's or pictures")
@@ -129,7 +135,11 @@ def load_parts(path: str | os.PathLike[str] | None, validation: float, **reading
     Raises:
         ValueError: as for `load_images` and `split_validation`.
     """
-    images = load_images(path, "train", **reading)  # type: ignore[arg-type]
+    return divide(load_images(path, "train", **reading), validation)  # type: ignore[arg-type]
+
+
+def divide(images: ImageSet, validation: float) -> Parts:
+    """Images to train on, and those held out, if any; ``validation`` as for `load_parts`."""
     if not validation:
         return Parts(images, None)
     return Parts(*split_validation(images, validation, SPLIT_SEED))

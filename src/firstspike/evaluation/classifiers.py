@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from firstspike import metrics
 from firstspike.coding import encode
-from firstspike.data import ImageSet
+from firstspike.data import Data, ImageSet, as_image_set
 from firstspike.energy import ADD_PJ, MAC_PJ, energy
 from firstspike.nn import FirstSpikeLinear, FirstSpikeSequential
 from firstspike.times import T_MAX, check_t_max
@@ -146,7 +146,7 @@ class ClassifierReport(DecisionReport):
 
 def evaluate_classifier(
     model: FirstSpikeSequential,
-    images: ImageSet,
+    images: Data,
     t_max: int = T_MAX,
     batch: int = 1000,
     add_pj: float = ADD_PJ,
@@ -157,7 +157,7 @@ def evaluate_classifier(
     Args:
         model: takes the spike times of an image's values, in their order; one output neuron for
             each class.
-        images: at least one; labels below the number of classes.
+        images: labelled, see `firstspike.data.as_image_set`; labels below the number of classes.
         t_max: number of time steps, that of the model's layers.
         batch: images at a time; changes the memory that is used and nothing else.
         add_pj: picojoules of an addition, by default 32-bit floating point in 45 nm as in
@@ -168,6 +168,7 @@ def evaluate_classifier(
     Raises:
         ValueError: an argument does not fit.
     """
+    images = as_image_set(images, name="images")
     layers = _check_classifier(model, t_max)
     sizes = _sizes(layers)
     _check_images(images, sizes, batch)
@@ -183,14 +184,14 @@ def evaluate_classifier(
 
 
 def evaluate_ann(
-    model: nn.Sequential, images: ImageSet, batch: int = 1000, mac_pj: float = MAC_PJ
+    model: nn.Sequential, images: Data, batch: int = 1000, mac_pj: float = MAC_PJ
 ) -> dict[str, Any]:
     """Run the dense twin of a classifier on images; under the names of `ClassifierReport`.
 
     Args:
         model: takes an image's values in 0..1, in their order, and gives a score for each class, of
             which the largest decides. It is run in evaluation mode.
-        images: at least one; labels below the number of classes.
+        images: as for `evaluate_classifier`.
         batch: images at a time.
         mac_pj: picojoules of a multiplication and an addition, as for `evaluate_classifier`.
 
@@ -201,6 +202,7 @@ def evaluate_ann(
     Raises:
         ValueError: an argument does not fit.
     """
+    images = as_image_set(images, name="images")
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     if not layers:
         raise ValueError(

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from firstspike.data import ImageSet
+from firstspike.data import Data, as_image_set
 from firstspike.evaluation.features import FeatureNetwork, apply, intensities, train
 from firstspike.extras import require
 
@@ -213,7 +213,7 @@ def ink(images: Tensor) -> float:
 
 
 def classification_accuracy_score(
-    samples: Tensor, labels: Tensor, test: ImageSet, epochs: int = 10, seed: int = 0
+    samples: Tensor, labels: Tensor, test: Data, epochs: int = 10, seed: int = 0
 ) -> float:
     """Accuracy on data of a classifier that saw samples only (Ravuri & Vinyals, arXiv 1905.10887).
 
@@ -221,13 +221,14 @@ def classification_accuracy_score(
         samples: [N, height, width] or [N, channels, height, width], uint8 or floating point in
             0..1. The classifier sees them, and the data, as 28x28 pixels in gray.
         labels: the class that each was meant to show, int64 [N].
-        test: data to classify.
+        test: data to classify, see `firstspike.data.as_image_set`.
         epochs: passes over the samples.
         seed: of the classifier's weights and order.
 
     Returns:
         Share in 0..1 that a small convolutional network names right.
     """
+    test = as_image_set(test, name="test")
     classes = 1 + int(max(labels.max(), test.labels.max()))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

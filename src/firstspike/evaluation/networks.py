@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from firstspike.coding import encode
 from firstspike.counts import Counts, count
-from firstspike.data import ImageSet
+from firstspike.data import Data, ImageSet, as_image_set
 from firstspike.energy import ADD_PJ, MAC_PJ, energy
 from firstspike.evaluation.classifiers import (
     DecisionReport,
@@ -65,7 +65,7 @@ class NetworkReport(DecisionReport):
 
 def evaluate_network(
     network: SpikingNetwork,
-    images: ImageSet,
+    images: Data,
     t_max: int,
     batch: int = 100,
     *,
@@ -78,7 +78,7 @@ def evaluate_network(
 
     Args:
         network: takes spike times as `input_times` gives them; one output neuron for each class.
-        images: at least one; labels below the number of classes.
+        images: labelled, see `firstspike.data.as_image_set`; labels below the number of classes.
         t_max: number of time steps of a window, that of the network.
         batch: images at a time; changes the memory that is used, that of all their spikes in all
             layers, and nothing else.
@@ -90,6 +90,7 @@ def evaluate_network(
     Raises:
         ValueError: an argument does not fit.
     """
+    images = as_image_set(images, name="images")
     check_t_max(t_max)
     if not isinstance(network, SpikingNetwork):
         raise ValueError(f"network must be a SpikingNetwork, got {type(network).__name__}")

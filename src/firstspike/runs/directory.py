@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from firstspike._version import __version__
 from firstspike.runs import checkpoint, files, locks
@@ -61,6 +61,7 @@ class RunDirectory:
     version: str
     options: dict[str, Any]
     shape: Shape = MNIST
+    keeps: ClassVar[bool] = True  # what a `firstspike.runs.nowhere.Nowhere` does not
 
     @classmethod
     def create(

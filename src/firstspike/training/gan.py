@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from firstspike import models
 from firstspike.coding import decode, encode, noise_times, seen_until
-from firstspike.data import ImageSet, Parts
+from firstspike.data import Data, ImageSet, Parts
 from firstspike.losses import LOSSES
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.nn import FirstSpikeSequential, by_input
@@ -59,13 +59,13 @@ class Gan(Trainer):
     mark: tuple[float, float]  # inputs that tell the class: of this one, of the others
 
     @classmethod
-    def load_data(cls, config: DataOptions) -> Parts:
+    def parts_of(cls, config: DataOptions, images: Data, held_out: Data | None = None) -> Parts:
         assert isinstance(config, GanOptions)
-        parts = super().load_data(config)
+        parts = super().parts_of(config, images, held_out)
         if config.digit == "all":
             return parts
-        held_out = parts.held_out and parts.held_out.select(config.digit)
-        return Parts(parts.training.select(config.digit), held_out)
+        chosen = parts.held_out and parts.held_out.select(config.digit)
+        return Parts(parts.training.select(config.digit), chosen)
 
     @classmethod
     def load_unseen(cls, config: DataOptions, split: str) -> ImageSet:

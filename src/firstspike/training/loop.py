@@ -15,13 +15,14 @@ from firstspike.data import Parts
 from firstspike.drawing import grids
 from firstspike.runs.directory import RunDirectory, epoch_generator
 from firstspike.runs.loggers import EpochLog
+from firstspike.runs.nowhere import Nowhere
 from firstspike.training.trainer import Progress, Stats, Trainer
 
 Report = Callable[[Progress], None]
 
 
 def train(
-    run: RunDirectory,
+    run: RunDirectory | Nowhere,
     trainer: Trainer,
     parts: Parts,
     report: Report,
@@ -63,7 +64,7 @@ def train(
         trainer.warn(epoch, before, last)
         steps = -(-len(parts.training) // config.batch)
         report(Progress(epoch, steps, steps, 0, stats | last, ended=True))
-        picture = trainer.picture()
+        picture = trainer.picture() if run.keeps else None
         if picture is not None:
             grids.save_image_grid(run.sample_path(epoch), picture)
         return stats | last
@@ -84,7 +85,7 @@ def train(
 
 
 def run_epochs(
-    run: RunDirectory,
+    run: RunDirectory | Nowhere,
     trainer: Trainer,
     epochs: int,
     train_epoch: Callable[[int], Stats],

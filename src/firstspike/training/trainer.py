@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from firstspike.data import ImageSet, Parts, load_images, load_parts
+from firstspike.data import Data, ImageSet, Parts, as_image_set, divide, load_images
 from firstspike.shape import MNIST, Shape, in_short
 from firstspike.training.config import DataOptions
 
@@ -90,8 +90,25 @@ class Trainer(metaclass=_Choosing):
         Raises:
             ValueError: what is wrong with the data, or with what is asked of them.
         """
-        reading = {"size": config.size, "colour": config.colour}
-        return load_parts(config.data, config.validation, **reading)
+        reading: dict[str, Any] = {"size": config.size, "colour": config.colour}
+        return cls.parts_of(config, load_images(config.data, "train", **reading))
+
+    @classmethod
+    def parts_of(cls, config: DataOptions, images: Data, held_out: Data | None = None) -> Parts:
+        """Of labelled images, those that such a network is trained on, and those held out.
+
+        Args:
+            config: the options.
+            images: see `firstspike.data.as_image_set`.
+            held_out: a share of ``images`` if None, as the options say.
+
+        Raises:
+            ValueError: the images do not fit.
+        """
+        given = as_image_set(images)
+        if held_out is None:
+            return divide(given, config.validation)
+        return Parts(given, as_image_set(held_out, name="held_out"))
 
     @classmethod
     def load_unseen(cls, config: DataOptions, split: str) -> ImageSet:
