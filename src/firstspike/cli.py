@@ -25,7 +25,8 @@ from firstspike.commands.figures import Figures
 from firstspike.commands.generate import Generate
 from firstspike.commands.reproduce import Reproduce
 from firstspike.commands.runs import Runs
-from firstspike.commands.terminal import attentive, ending, patient
+from firstspike.commands.terminal import attentive, ending, interruption, patient, wide_enough
+from firstspike.words import in_a_line
 
 USAGE_ERROR = 2  # exit code for a user's mistake, as of tyro
 INTERRUPTED = 130  # by Ctrl-C; by another signal 128 and its number
@@ -60,15 +61,25 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     with patient(), attentive():
         try:
-            _parse([_at_home(word) for word in given])()
+            with wide_enough():
+                command = _parse([_at_home(word) for word in given])
+            command()
         except (ValueError, OSError) as error:
-            print(f"firstspike: {error}", file=sys.stderr)
+            print(f"firstspike: {in_a_line(str(error))}", file=sys.stderr)
             return USAGE_ERROR
         except KeyboardInterrupt as stop:
-            told, code = ending(stop)
-            print(f"\nfirstspike: {told}", file=sys.stderr)
-            return code
+            return _stopped(stop)
+        except Exception as error:
+            if (stop := interruption(error)) is None:
+                raise
+            return _stopped(stop)
     return 0
+
+
+def _stopped(stop: KeyboardInterrupt) -> int:
+    told, code = ending(stop)
+    print(f"\nfirstspike: {told}", file=sys.stderr)
+    return code
 
 
 def _at_home(word: str) -> str:
@@ -111,4 +122,4 @@ def _of(command: Any, path: tuple[str, ...], arguments: list[str], *default: Any
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """A warning as one line, without the place in our source."""
-    print(f"firstspike: warning: {message}", file=sys.stderr)
+    print(f"firstspike: warning: {in_a_line(str(message))}", file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
+from firstspike.runs import files
 from firstspike.words import counted
 
 if TYPE_CHECKING:  # the command line starts without PyTorch
@@ -53,6 +54,7 @@ def _generate(request: Generate) -> None:
     """Draw images, save them and tell their cost in spikes."""
     out = request.out
     _check(request, out)
+    files.check_folder(out.parent if out.suffix else out)
     import torch
 
     from firstspike.training import devices
@@ -134,7 +136,6 @@ def _check(request: Generate, out: Path) -> None:
 
 def _save(out: Path, images: torch.Tensor, latents: torch.Tensor, steps: int | None) -> None:
     from firstspike.drawing import grids
-    from firstspike.runs import files
 
     suffix = out.suffix.lower()
     if suffix == ".gif":

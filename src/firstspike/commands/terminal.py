@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -18,6 +19,8 @@ from typing import Any, TextIO
 # Their default is to end a process at once: no cleaning up, no word. A batch system sends the first
 # and the last, a terminal that is closed the second; not every system has all.
 ENDING = ("SIGTERM", "SIGHUP", "SIGXCPU")
+
+NARROWEST = 20  # columns for which help is set; Rich does not come to an end below 5
 
 
 class Killed(KeyboardInterrupt):
@@ -46,6 +49,16 @@ def ending(stop: KeyboardInterrupt) -> tuple[str, int]:
     return f"stopped{by}{goes_on}", 128 + number
 
 
+def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
+    """What interrupted the code that raised this error, if anything did.
+
+    C code turns interruptions into errors of its own: a class that is made, a package on import.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 @contextlib.contextmanager
 def attentive() -> Iterator[None]:
     """Raise `Killed` meanwhile when a signal of `ENDING` comes; let crashes say where they happen.
@@ -56,7 +69,7 @@ def attentive() -> Iterator[None]:
     def end(number: int, _: Any) -> None:
         raise Killed(number)
 
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # there may be no such stream
+    with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # no such stream
         if not faulthandler.is_enabled():
             faulthandler.enable(sys.__stderr__)  # type: ignore[arg-type]
     numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
@@ -69,6 +82,23 @@ def attentive() -> Iterator[None]:
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def wide_enough() -> Iterator[None]:
+    """Let a terminal have `NARROWEST` columns meanwhile, as far as what writes there can tell."""
+    if shutil.get_terminal_size().columns >= NARROWEST:
+        yield
+        return
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(NARROWEST)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
 
 
 class Patient:
@@ -117,12 +147,12 @@ class Patient:
 def patient() -> Iterator[None]:
     """Make standard output and standard error `Patient` meanwhile."""
     before = sys.stdout, sys.stderr
-    streams: list[Any] = [stream and Patient(stream) for stream in before]
-    sys.stdout, sys.stderr = streams
-    try:
-        yield
-    finally:
-        for stream in streams:
-            if stream is not None:
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # in place of streams that are closed
+        streams: list[Any] = [Patient(stream or nowhere) for stream in before]
+        sys.stdout, sys.stderr = streams
+        try:
+            yield
+        finally:
+            for stream in streams:
                 stream.flush()
-        sys.stdout, sys.stderr = before
+            sys.stdout, sys.stderr = before

@@ -146,6 +146,10 @@ class RunDirectory:
             return
         for name in (_OPTIONS, _STATS, locks.NAME):
             (self.path / name).unlink(missing_ok=True)
+        for picture in self.path.glob("samples/epoch-*.png"):
+            picture.unlink()
+        with contextlib.suppress(OSError):
+            (self.path / "samples").rmdir()
         with contextlib.suppress(OSError):  # something of somebody else's is in it
             self.path.rmdir()
 
