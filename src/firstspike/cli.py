@@ -59,20 +59,22 @@ def main(arguments: list[str] | None = None) -> int:
     """
     warnings.showwarning = _show_warning
     given = sys.argv[1:] if arguments is None else arguments
-    with patient(), attentive():
+    with patient(), attentive() as interrupted:
         try:
             with wide_enough():
                 command = _parse([_at_home(word) for word in given])
             command()
-        except (ValueError, OSError) as error:
-            print(f"firstspike: {in_a_line(str(error))}", file=sys.stderr)
-            return USAGE_ERROR
         except KeyboardInterrupt as stop:
             return _stopped(stop)
         except Exception as error:
-            if (stop := interruption(error)) is None:
+            # An interruption in the midst of an import may leave a package that fails later.
+            stop = interruption(error) or (KeyboardInterrupt() if interrupted else None)
+            if stop is not None:
+                return _stopped(stop)
+            if not isinstance(error, (ValueError, OSError)):
                 raise
-            return _stopped(stop)
+            print(f"firstspike: {in_a_line(str(error))}", file=sys.stderr)
+            return USAGE_ERROR
     return 0
 
 

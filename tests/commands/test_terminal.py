@@ -283,6 +283,25 @@ def test_an_interruption_that_became_another_error(firstspike, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="os.kill as of POSIX")
+def test_an_interruption_that_an_import_swallowed(firstspike, monkeypatch):
+    def stop(_):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            pass
+        raise ValueError("too many values to unpack")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(cli.Runs, "__call__", stop)
+    try:
+        assert firstspike("runs") == (cli.INTERRUPTED, "", "\nfirstspike: stopped\n")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="os.kill as of POSIX")
 def test_an_interruption_while_the_command_line_is_imported(tmp_path):
     (tmp_path / "tyro.py").write_text(
         "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise RuntimeError('too late')\n"

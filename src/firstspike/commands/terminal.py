@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any, TextIO
 
 # Their default is to end a process at once: no cleaning up, no word. A batch system sends the first
@@ -60,13 +61,18 @@ def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
 
 
 @contextlib.contextmanager
-def attentive() -> Iterator[None]:
+def attentive() -> Iterator[list[int]]:
     """Raise `Killed` meanwhile when a signal of `ENDING` comes; let crashes say where they happen.
 
     A signal that is ignored, as ``nohup`` has it, or does something else already is left alone.
+    Gives a list of the signals that have come, Ctrl-C's among them.
     """
+    came: list[int] = []
 
-    def end(number: int, _: Any) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if number == signal.SIGINT:
+            signal.default_int_handler(number, frame)
         raise Killed(number)
 
     with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # no such stream
@@ -74,14 +80,15 @@ def attentive() -> Iterator[None]:
             faulthandler.enable(sys.__stderr__)  # type: ignore[arg-type]
     numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
     mine = threading.current_thread() is threading.main_thread()  # others cannot
-    taken = [n for n in numbers if mine and signal.getsignal(n) == signal.SIG_DFL]
+    usual = {signal.SIGINT: signal.default_int_handler} | dict.fromkeys(numbers, signal.SIG_DFL)
+    taken = {n: does for n, does in usual.items() if mine and signal.getsignal(n) == does}
     try:
         for number in taken:
             signal.signal(number, end)
-        yield
+        yield came
     finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+        for number, does in taken.items():
+            signal.signal(number, does)
 
 
 @contextlib.contextmanager
