@@ -27,7 +27,8 @@ from firstspike.commands.figures import Figures
 from firstspike.commands.generate import Generate
 from firstspike.commands.reproduce import Reproduce
 from firstspike.commands.runs import Runs
-from firstspike.commands.terminal import attentive, ending, patient
+from firstspike.commands.terminal import attentive, ending, interruption, patient, wide_enough
+from firstspike.words import in_a_line
 
 USAGE_ERROR = 2  # exit code for a user's mistake, as of tyro
 INTERRUPTED = 130  # by Ctrl-C; by another signal 128 and its number
@@ -63,16 +64,28 @@ def main(arguments: list[str] | None = None) -> int:
     """
     warnings.showwarning = _show_warning
     given = sys.argv[1:] if arguments is None else arguments
-    with patient(), attentive():
+    with patient(), attentive() as interrupted:
         try:
-            return _parse([_at_home(word) for word in given])() or 0
-        except (ValueError, OSError) as error:
-            print(f"firstspike: {error}", file=sys.stderr)
-            return USAGE_ERROR
+            with wide_enough():
+                command = _parse([_at_home(word) for word in given])
+            return command() or 0
         except KeyboardInterrupt as stop:
-            told, code = ending(stop)
-            print(f"\nfirstspike: {told}", file=sys.stderr)
-            return code
+            return _stopped(stop)
+        except Exception as error:
+            # An interruption in the midst of an import may leave a package that fails later.
+            stop = interruption(error) or (KeyboardInterrupt() if interrupted else None)
+            if stop is not None:
+                return _stopped(stop)
+            if not isinstance(error, (ValueError, OSError)):
+                raise
+            print(f"firstspike: {in_a_line(str(error))}", file=sys.stderr)
+            return USAGE_ERROR
+
+
+def _stopped(stop: KeyboardInterrupt) -> int:
+    told, code = ending(stop)
+    print(f"\nfirstspike: {told}", file=sys.stderr)
+    return code
 
 
 def _at_home(word: str) -> str:
@@ -115,4 +128,4 @@ def _of(command: Any, path: tuple[str, ...], arguments: list[str], *default: Any
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """A warning as one line, without the place in our source."""
-    print(f"firstspike: warning: {message}", file=sys.stderr)
+    print(f"firstspike: warning: {in_a_line(str(message))}", file=sys.stderr)

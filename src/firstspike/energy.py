@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 ADD_PJ, MAC_PJ = 0.9, 4.6  # picojoules of an addition and of a multiply-add, see `energy`
@@ -64,11 +65,11 @@ def energy(
         ("update_pj", update_pj),
         ("access_pj", access_pj),
     ):
-        if not value >= 0:
-            raise ValueError(f"{name} must not be negative, got {value}")
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{name} must not be negative or infinite, got {value}")
     for name, value in (("macs", macs), ("mac_pj", mac_pj)):
-        if not value > 0:
-            raise ValueError(f"{name} must be positive, got {value}")
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name} must be positive and finite, got {value}")
     return Energy(
         synaptic_operations * add_pj + updates * update_pj + accesses * access_pj,
         macs * (mac_pj + MAC_ACCESSES * access_pj),

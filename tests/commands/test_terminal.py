@@ -18,9 +18,10 @@ from rich.console import Console
 from firstspike import cli
 from firstspike.commands import terminal
 from firstspike.commands.terminal import Patient, Stopped, patient
+from firstspike.report import reproduction
 from firstspike.training import loop
 from firstspike.training.progress import TrainingBar
-from firstspike.training.trainer import Progress
+from firstspike.training.trainer import Progress, Trainer
 
 STATS = {"train_accuracy": 0.5, "validation_set_accuracy": 0.25}
 
@@ -120,6 +121,30 @@ def test_an_interruption_names_the_command_that_goes_on(firstspike, monkeypatch,
     assert not (tmp_path / "a run" / "lock").exists()
 
 
+@pytest.mark.parametrize(
+    ("more", "extra"), [(("--log", "csv"), " --log csv"), (("--device", "auto"), " --device auto")]
+)
+def test_the_command_goes_on_in_the_same_way(firstspike, monkeypatch, more, extra):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "train", stop)
+    small = "--digit", "3", "--epochs", "1", "--out", "run"
+    _, _, said = firstspike("train", "ann-gan", *small, *more)
+    assert said.strip().endswith(f"firstspike train ann-gan --resume run{extra}")
+
+
+def test_an_interrupted_reproduction_names_its_command(firstspike, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproduction, "reproduce", stop)
+    for words in ("reproduce", "reproduce --quick --out a", "reproduce --out b --from c"):
+        code, _, said = firstspike(*words.split())
+        assert code == cli.INTERRUPTED
+        assert said.strip() == f"firstspike: stopped; it goes on with: firstspike {words}"
+
+
 SIGNALS = [name for name in terminal.ENDING if hasattr(signal, name)]
 
 
@@ -185,6 +210,25 @@ def test_an_interruption_of_anything_else(firstspike, monkeypatch):
     assert terminal.__doc__
 
 
+@pytest.mark.parametrize("width", ["1", "4"])
+def test_help_and_mistakes_end_in_any_width(firstspike, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", width)
+    assert firstspike("export", "--help")[0] == 0
+    assert firstspike("export", "--no-such")[0] == cli.USAGE_ERROR
+    assert os.environ["COLUMNS"] == width
+
+
+def test_names_of_files_do_not_move_the_cursor(firstspike, tmp_path):
+    code, _, said = firstspike("train", "gan", "--data", "a\x1b[2J\nb")
+    assert (code, said.count("\n")) == (cli.USAGE_ERROR, 1)
+    assert r"a\x1b[2J\nb: no such folder" in said
+    untrained.run(tmp_path / "runs" / "\x1b[2J", "ann-gan")
+    (tmp_path / "runs" / "\x1b[2J" / "stats.jsonl").write_text("rubbish\n")
+    code, out, said = firstspike("runs")
+    assert (code, said) == (0, "")
+    assert "\x1b" not in out and out.count(r"\x1b[2J") == 2
+
+
 def test_home_is_expanded_everywhere(firstspike, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
@@ -215,3 +259,77 @@ def test_what_a_failed_start_made_goes(firstspike, tmp_path):
         assert said.count("\n") == 1
     assert sorted(it.name for it in tmp_path.iterdir()) == ["broken.py", "kept"]
     assert not list(Path(tmp_path / "kept").iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closed streams as of POSIX")
+@pytest.mark.parametrize("words", ["--help", "runs ."])
+def test_a_process_without_any_stream(tmp_path, words):
+    untrained.run(tmp_path / "run", "ann-gan")
+    command = [sys.executable, "-m", "firstspike", *words.split()]
+    closed = 'exec "$@" <&- >&- 2>&-'
+    done = subprocess.run(["sh", "-c", closed, "sh", *command], cwd=tmp_path, check=False)
+    assert done.returncode == 0
+
+
+def test_an_interruption_that_became_another_error(firstspike, monkeypatch):
+    def stop(_):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__") from error
+
+    monkeypatch.setattr(cli.Runs, "__call__", stop)
+    assert firstspike("runs") == (cli.INTERRUPTED, "", "\nfirstspike: stopped\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="os.kill as of POSIX")
+def test_an_interruption_that_an_import_swallowed(firstspike, monkeypatch):
+    def stop(_):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            pass
+        raise ValueError("too many values to unpack")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(cli.Runs, "__call__", stop)
+    try:
+        assert firstspike("runs") == (cli.INTERRUPTED, "", "\nfirstspike: stopped\n")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="os.kill as of POSIX")
+def test_an_interruption_while_the_command_line_is_imported(tmp_path):
+    (tmp_path / "tyro.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise RuntimeError('too late')\n"
+    )
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        f"sys.path.insert(0, {str(tmp_path)!r}); from firstspike.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (cli.INTERRUPTED, "\nfirstspike: stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("evaluate run --add-pj -1", "add_pj must not be negative"),
+        ("evaluate run --mac-pj inf", "mac_pj must be positive"),
+        ("evaluate run --out file/x", "cannot be a folder"),
+        ("generate run --out file/x.png", "cannot be a folder"),
+        ("export run file/x.nir --part generator", "cannot be a folder"),
+    ],
+)
+def test_what_can_be_known_is_said_before_work_starts(
+    firstspike, monkeypatch, tmp_path, words, wanted
+):
+    untrained.run(tmp_path / "run", "gan")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(Trainer, "restored", lambda *_: pytest.fail("works"))
+    code, _, said = firstspike(*words.split())
+    assert code == cli.USAGE_ERROR and said.count("\n") == 1
+    assert wanted in said

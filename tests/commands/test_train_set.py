@@ -16,6 +16,7 @@ from firstspike import cli
 from firstspike.commands import train_set
 from firstspike.commands.train_set import DigitSet, parse_digits
 from firstspike.data import load_mnist
+from firstspike.runs import jobs
 from firstspike.runs.directory import RunDirectory
 from firstspike.runs.jobs import Outcome
 from firstspike.training.config import AnnGanConfig, GanConfig
@@ -83,6 +84,16 @@ def test_a_set_is_begun_with_its_options(firstspike, data, monkeypatch, tmp_path
     run = resumed.run_of("0")
     assert run.kind == "ann-gan" and run.options["digit"] == "0" and run.options["seed"] == 5
     assert RunDirectory.open(run.path) == resumed.run_of("0")
+
+
+def test_the_second_process_at_a_set_is_told(firstspike, data, tmp_path):
+    of = DigitSet(tmp_path / "set", "ann-gan", ["0"], ANN_CONFIG.as_dict() | {"data": data})
+    of.begin()
+    with jobs.locked(of.path):
+        code, _, said = firstspike("train", "ann-gan", "--resume", "set")
+    assert code == cli.USAGE_ERROR
+    assert said == ("firstspike: set: another process is writing there; wait until it has ended\n")
+    assert sorted(it.name for it in of.path.iterdir()) == ["set.json"]
 
 
 def test_a_dry_run_begins_nothing(firstspike, data, tmp_path):

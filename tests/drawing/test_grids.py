@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
+from firstspike.drawing import grids
 from firstspike.drawing.grids import (
     image_grid,
     read_image_grid,
@@ -231,3 +233,28 @@ def test_pictures_that_a_kill_left_are_cleared(tmp_path):
     (files.beside(tmp_path / "out") / "0000.png").write_text("half")
     save_images(tmp_path / "out", IMAGES[:1])
     assert content(tmp_path) == ["out", "out/0000.png"]
+
+
+def test_an_animation_that_does_not_fit_memory_is_refused(tmp_path, monkeypatch):
+    images = np.tile(np.arange(256, dtype=np.uint8), (4, 4, 1))
+    frames = 49
+    for room, fits in ((frames * (2 * 4 * 3 + 2) * (2 * 256 * 3 + 2), True), (10**6, False)):
+        monkeypatch.setattr(grids, "_MOST_MOVING", room)
+        if fits:
+            grids.save_spikes(tmp_path / "x.gif", images)
+        else:
+            with pytest.raises(ValueError, match=f"{frames} frames of 1538x26 pixels"):
+                grids.save_spikes(tmp_path / "y.gif", images)
+    assert [it.name for it in tmp_path.iterdir()] == ["x.gif"]
+
+
+def test_rounding_takes_little_room():
+    images = np.random.default_rng(0).random((4001, 28, 28), dtype=np.float32)
+    tracemalloc.start()
+    try:
+        pixels = grids.as_pixels(images)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (pixels == np.rint(images.astype(np.float64) * 255)).all()
+    assert peak < 10 * pixels.nbytes

@@ -7,6 +7,7 @@ import os
 import threading
 
 import pytest
+from idx import write_digits
 from processes import run_python
 
 from firstspike.runs import files, locks, overview
@@ -148,3 +149,25 @@ def test_systems_without_locks_forks_syncs_and_affinity(tmp_path):
         "assert jobs.cores() >= 1\n"
         "assert sorted(it.name for it in place.iterdir()) == ['run']\n"
     )
+
+
+def test_a_training_where_only_what_every_system_has_is_there(tmp_path):
+    write_digits(tmp_path, digits=2, train=10, test=3)
+    run_python(
+        "import os, signal, sys, torch\n"
+        "sys.modules['fcntl'] = sys.modules['resource'] = sys.modules['termios'] = None\n"
+        "gone = ('register_at_fork', 'fork', 'fsync', 'link', 'sched_getaffinity', 'getuid')\n"
+        "for module, names in ((os, gone), (signal, ('SIGHUP', 'SIGXCPU', 'SIGKILL'))):\n"
+        "    for name in names:\n"
+        "        if hasattr(module, name): delattr(module, name)\n"
+        f"os.chdir({str(tmp_path)!r})\n"
+        "from firstspike import cli\n"
+        "train = ['train', 'classifier', '--data', '.', '--hidden', '8', '--epochs', '1']\n"
+        "assert cli.main([*train, '--validation', '0.2', '--out', 'run']) == 0\n"
+        "again = ['train', 'classifier', '--resume', 'run', '--more-epochs', '1']\n"
+        "assert cli.main(again) == 0\n"
+        "assert cli.main(['evaluate', 'run', '--split', 'test']) == 0\n"
+        "assert cli.main(['runs', '.']) == 0\n"
+        "assert not os.path.exists('run/lock')\n"
+    )
+    assert (tmp_path / "run" / "evaluation-test" / "metrics.json").is_file()

@@ -244,3 +244,17 @@ def test_a_set_that_was_changed(tmp_path):
     file = tmp_path / "set.json"
     file.write_text(json.dumps(files.sealed(record)).replace('"seed": 0', '"seed": 1'))
     assert "not what its checksum says" in error_of(DigitSet.open, tmp_path, "gan")
+
+
+def test_statistics_that_lack_epochs(run, firstspike):
+    for epoch in (1, 2):
+        run.append_stats({"epoch": epoch})
+    save(run, 2)
+    file = run.path / "stats.jsonl"
+    file.write_bytes(file.read_bytes()[:-3])
+    assert f"{file}: damaged: tells of 1 of 2 epochs" in error_of(run.truncate_stats, 2)
+    code, out, said = firstspike("runs", ".")
+    assert (code, said) == (0, "") and "tells of 1 of 2 epochs" in out
+    file.unlink()  # on purpose
+    run.truncate_stats(2)
+    assert not file.exists()

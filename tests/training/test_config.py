@@ -54,6 +54,18 @@ def test_an_option_out_of_range_is_named(option, value):
         dataclasses.replace(GanConfig(), **{option: value}).check()
 
 
+@pytest.mark.parametrize("name", ["gan", "ann-gan", "classifier", "ann-classifier"])
+def test_every_number_has_limits(name):
+    kind = kinds.find(name)
+    for choices in ({}, {"neuron": "step"}, {"neuron": "ramp"}, {"recipe": "paper"}):
+        config = kind.defaults({k: v for k, v in choices.items() if k in kind.choices})
+        for field, given in config.as_dict().items():
+            if type(given) in (int, float):
+                for absurd in (-(10**30), 10**30, float("nan"), float("inf"), -float("inf")):
+                    with pytest.raises(ValueError, match=field):
+                        dataclasses.replace(config, **{field: absurd}).check()
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [

@@ -95,7 +95,7 @@ def test_there_is_nothing_to_truncate():
     gan = build()
     latents = gan.latents(4)
     assert torch.equal(gan.truncated(latents, 1.0), latents)
-    with pytest.raises(ValueError, match="share must be 1"):
+    with pytest.raises(ValueError, match="share of truncation must be 1"):
         gan.truncated(latents, 0.5)
 
 

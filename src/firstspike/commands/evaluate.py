@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from firstspike.energy import ADD_PJ, MAC_PJ
+from firstspike.energy import ADD_PJ, MAC_PJ, energy
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
@@ -46,6 +46,9 @@ class Evaluate:
     def __call__(self) -> None:
         if not self.runs:
             raise ValueError("name at least one run")
+        energy(0, 1, add_pj=self.add_pj, mac_pj=self.mac_pj)  # complains before work starts
+        if self.out is not None:
+            files.check_folder(self.out)
         kind = _kind_of(self.runs[0])
         if kind.evaluate is None:
             raise ValueError(f"{self.runs[0]}: there is nothing to measure of a {kind.name} run")

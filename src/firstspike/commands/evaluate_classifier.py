@@ -46,7 +46,6 @@ def evaluate(request: Evaluate) -> None:
     devices.find(request.device)  # complains before work starts
     trainer = devices.moved(load_trainer(run), request.device)
     model = trainer.result()
-    images = _unseen(trainer, run, request.split)
     name = f"evaluation-{request.split}{'-int8' if request.quantized else ''}"
     if request.t_max is not None:
         model = _at_t_max(model, run, request.t_max)
@@ -54,15 +53,15 @@ def evaluate(request: Evaluate) -> None:
     folder = request.out or run.path / name
     if request.quantized:
         model = _quantized(model, run)
+    rival = _rival(model, request)
+    images = _unseen(trainer, run, request.split)
     record: dict[str, Any]
     decided: DecisionReport | None = None
     if isinstance(model, models.Classifier):
         decided = report = _measure(model, images, request)
-        _draw(folder, report, model, images, request)
+        _draw(folder, report, model, images, request, rival)
         record = report.as_dict()
     elif isinstance(model, SpikingNetwork):
-        if request.against:
-            raise ValueError("--against is for networks of step neurons; leave it out")
         decided = found = evaluate_network(
             model, images, model.t_max, add_pj=request.add_pj, mac_pj=request.mac_pj
         )
@@ -123,15 +122,12 @@ def _draw(
     model: models.Classifier,
     images: ImageSet,
     request: Evaluate,
+    rival: models.Classifier | None,
 ) -> None:
     """Figures of a classifier, beside another one's if that is asked for."""
-    if not request.against:
+    if rival is None:
         save_classifier_figures(folder, report, model, images)
         return
-    [against] = request.against
-    rival = load_classifier(RunDirectory.open(against))
-    if not isinstance(rival, models.Classifier):
-        raise ValueError(f"--against {against}: does not spike; give a spiking classifier")
     beside: dict[str, Any] = _measure(rival, images, request).as_dict()
     save_classifier_figures(
         folder,
@@ -140,8 +136,21 @@ def _draw(
         images,
         beside,
         compare_weight=rival.layers[0].weight,
-        names=(request.runs[0].name, against.name),
+        names=(request.runs[0].name, request.against[0].name),
     )
+
+
+def _rival(model: nn.Module, request: Evaluate) -> models.Classifier | None:
+    """The network that another one is shown beside. ValueError if that is not possible."""
+    if not request.against:
+        return None
+    if not isinstance(model, models.Classifier):
+        raise ValueError("--against is for networks of step neurons; leave it out")
+    [against] = request.against
+    rival = load_classifier(RunDirectory.open(against))
+    if not isinstance(rival, models.Classifier):
+        raise ValueError(f"--against {against}: does not spike; give a spiking classifier")
+    return rival
 
 
 def _unseen(trainer: Trainer, run: RunDirectory, split: str) -> ImageSet:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from tyro.conf import Positional, arg
 
+from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 
@@ -43,6 +44,7 @@ class Export:
             )
         if self.portable and kind != "nir":
             raise ValueError(f"--portable is for --format nir, got {kind}; leave it out")
+        files.check_folder(self.out.parent)
         from firstspike.export import nir, npz, onnx
 
         model, facts = _network(RunDirectory.open(self.run), self.part)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
+from firstspike.runs import files
 from firstspike.words import counted
 
 if TYPE_CHECKING:  # the command line starts without PyTorch
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # the command line starts without PyTorch
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif")
 MOST = 1_000_000  # images at once
+MOST_MOVING = 1000  # that appear in one animation: fifty frames of all of them
 AT_ONCE = 1000  # images whose spikes are held in memory
 
 
@@ -53,6 +55,7 @@ def _generate(request: Generate) -> None:
     """Draw images, save them and tell their cost in spikes."""
     out = request.out
     _check(request, out)
+    files.check_folder(out.parent if out.suffix else out)
     import torch
 
     from firstspike.training import devices
@@ -105,13 +108,17 @@ def _draw(gan: Any, latents: torch.Tensor, *, averaged: bool) -> tuple[torch.Ten
     """Images, and mean figures of their spikes, some at a time: layers need more room than they."""
     import torch
 
-    images, figures = [], Counter[str]()
-    for part in latents.split(AT_ONCE):
-        images.append(gan.sample(part, averaged=averaged))
+    figures, images = Counter[str](), torch.empty(0)
+    for start in range(0, len(latents), AT_ONCE):
+        part = latents[start : start + AT_ONCE]
+        drawn = gan.sample(part, averaged=averaged)
+        if not start:
+            images = drawn.new_empty(len(latents), *drawn.shape[1:])  # all of them, once
+        images[start : start + AT_ONCE] = drawn
         share = len(part) / len(latents)
         spikes = gan.spikes(part, averaged=averaged)
         figures.update({name: share * figure for name, figure in spikes.items()})
-    return torch.cat(images), figures
+    return images, figures
 
 
 def _check(request: Generate, out: Path) -> None:
@@ -128,13 +135,17 @@ def _check(request: Generate, out: Path) -> None:
         raise ValueError(f"{out}: no format has this suffix; give {known}, or none for a folder")
     if not 0 <= request.truncation <= 1:
         raise ValueError(f"truncation must be between 0 and 1, got {request.truncation}")
+    frames = MOST if suffix != ".gif" else MOST_MOVING
+    if request.interpolate is None and request.count > frames:
+        raise ValueError(
+            f"count must be at most {frames} for {out}, which holds them in each frame"
+        )
     if request.run is None and not request.averaged:
         raise ValueError("averaged: the package holds averaged weights only; name a run")
 
 
 def _save(out: Path, images: torch.Tensor, latents: torch.Tensor, steps: int | None) -> None:
     from firstspike.drawing import grids
-    from firstspike.runs import files
 
     suffix = out.suffix.lower()
     if suffix == ".gif":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from firstspike.commands.terminal import Stopped
 from firstspike.extras import require
 
 
@@ -28,4 +30,13 @@ class Reproduce:
         require("report", *needed, purpose="reproduce")
         from firstspike.report.reproduction import reproduce
 
-        reproduce(self.out, self.from_, quick=self.quick)
+        try:
+            reproduce(self.out, self.from_, quick=self.quick)
+        except KeyboardInterrupt as stop:
+            raise Stopped(self._again()) from stop
+
+    def _again(self) -> str:
+        """The command that goes on."""
+        places = ("--out", self.out), ("--from", self.from_)
+        given = [word for name, place in places if place for word in (name, str(place))]
+        return shlex.join(["firstspike", "reproduce", *(["--quick"] * self.quick), *given])

@@ -16,6 +16,7 @@ from tyro.conf import Positional
 from firstspike.runs import overview
 from firstspike.runs.overview import Overview
 from firstspike.training import kinds
+from firstspike.words import in_a_line
 
 WIDE = 120  # columns from which each run takes a line
 PIPED = 160  # columns where there is no terminal to fit
@@ -54,7 +55,7 @@ class Runs:
         console.print(table(found, self.folder))
         for run in found:
             if run.problem:
-                console.print(run.problem, soft_wrap=True, markup=False)
+                console.print(in_a_line(run.problem), soft_wrap=True, markup=False)
 
 
 def _narrow_table(found: list[Overview], folder: Path) -> Table:
@@ -65,13 +66,17 @@ def _narrow_table(found: list[Overview], folder: Path) -> Table:
         table.add_column(heading, no_wrap=True)
     now = time.time()
     for run in found:
-        name = str(run.path.relative_to(folder)) if run.path != folder else str(run.path)
+        name = _name(run, folder)
         about = f"{run.kind} on {_data(run)}: {_what(run)}"
         lines = [name, *(f"  {line}" for line in (about, _headline(run)) if line)]
         done = f"{run.epoch}/{run.options.get('epochs', '?')}"
         cells = (Text("\n".join(lines)), done, _age(now - run.changed))
         table.add_row(*cells, Text(run.state, COLORS[run.state]))
     return table
+
+
+def _name(run: Overview, folder: Path) -> str:
+    return in_a_line(str(run.path if run.path == folder else run.path.relative_to(folder)))
 
 
 def _data(run: Overview) -> str:
@@ -85,7 +90,7 @@ def _table(found: list[Overview], folder: Path) -> Table:
     now = time.time()
     for run in found:
         cells = (
-            str(run.path.relative_to(folder)) if run.path != folder else str(run.path),
+            _name(run, folder),
             run.kind,
             _data(run),
             _what(run),

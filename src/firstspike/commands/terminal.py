@@ -9,15 +9,19 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
+import shutil
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any, TextIO
 
 # Their default is to end a process at once: no cleaning up, no word. A batch system sends the first
 # and the last, a terminal that is closed the second; not every system has all.
 ENDING = ("SIGTERM", "SIGHUP", "SIGXCPU")
+
+NARROWEST = 20  # columns for which help is set; Rich does not come to an end below 5
 
 
 class Killed(KeyboardInterrupt):
@@ -46,29 +50,62 @@ def ending(stop: KeyboardInterrupt) -> tuple[str, int]:
     return f"stopped{by}{goes_on}", 128 + number
 
 
+def interruption(error: BaseException | None) -> KeyboardInterrupt | None:
+    """What interrupted the code that raised this error, if anything did.
+
+    C code turns interruptions into errors of its own: a class that is made, a package on import.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 @contextlib.contextmanager
-def attentive() -> Iterator[None]:
+def attentive() -> Iterator[list[int]]:
     """Raise `Killed` meanwhile when a signal of `ENDING` comes; let crashes say where they happen.
 
     A signal that is ignored, as ``nohup`` has it, or does something else already is left alone.
+    Gives a list of the signals that have come, Ctrl-C's among them.
     """
+    came: list[int] = []
 
-    def end(number: int, _: Any) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if number == signal.SIGINT:
+            signal.default_int_handler(number, frame)
         raise Killed(number)
 
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # there may be no such stream
+    with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # no such stream
         if not faulthandler.is_enabled():
             faulthandler.enable(sys.__stderr__)  # type: ignore[arg-type]
     numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
     mine = threading.current_thread() is threading.main_thread()  # others cannot
-    taken = [n for n in numbers if mine and signal.getsignal(n) == signal.SIG_DFL]
+    usual = {signal.SIGINT: signal.default_int_handler} | dict.fromkeys(numbers, signal.SIG_DFL)
+    taken = {n: does for n, does in usual.items() if mine and signal.getsignal(n) == does}
     try:
         for number in taken:
             signal.signal(number, end)
+        yield came
+    finally:
+        for number, does in taken.items():
+            signal.signal(number, does)
+
+
+@contextlib.contextmanager
+def wide_enough() -> Iterator[None]:
+    """Let a terminal have `NARROWEST` columns meanwhile, as far as what writes there can tell."""
+    if shutil.get_terminal_size().columns >= NARROWEST:
+        yield
+        return
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(NARROWEST)
+    try:
         yield
     finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
 
 
 class Patient:
@@ -117,12 +154,12 @@ class Patient:
 def patient() -> Iterator[None]:
     """Make standard output and standard error `Patient` meanwhile."""
     before = sys.stdout, sys.stderr
-    streams: list[Any] = [stream and Patient(stream) for stream in before]
-    sys.stdout, sys.stderr = streams
-    try:
-        yield
-    finally:
-        for stream in streams:
-            if stream is not None:
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # in place of streams that are closed
+        streams: list[Any] = [Patient(stream or nowhere) for stream in before]
+        sys.stdout, sys.stderr = streams
+        try:
+            yield
+        finally:
+            for stream in streams:
                 stream.flush()
-        sys.stdout, sys.stderr = before
+            sys.stdout, sys.stderr = before

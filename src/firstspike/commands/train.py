@@ -222,7 +222,7 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
             with TrainingBar(trainer.config.epochs) as bar, loggers.following(run, logger) as log:
                 summary = loop.train(run, trainer, parts, bar, log)
         except KeyboardInterrupt as stop:
-            raise Stopped(resumption(kind, run.path)) from stop
+            raise Stopped(resumption(kind, run.path, place)) from stop
         except Exception:
             if is_new and not run.has_checkpoint():
                 run.discard()
@@ -243,9 +243,14 @@ def _told(kind: Kind, config: Options, place: Place) -> str:
     return json.dumps(config.as_dict(), indent=2)
 
 
-def resumption(kind: Kind, path: Path) -> str:
-    """The command that goes on with a run or a set."""
-    return f"firstspike train {kind.name} --resume {shlex.quote(str(path))}"
+def resumption(kind: Kind, path: Path, place: Place) -> str:
+    """The command that goes on with a run or a set in the same way: logger, device."""
+    words = ["firstspike", "train", kind.name, "--resume", str(path)]
+    for name in ("log", "device"):
+        value = getattr(place, name)
+        if value != getattr(Place, name):
+            words += [f"--{name}", value]
+    return shlex.join(words)
 
 
 def _settle(kind: Kind, config: Any, place: Place) -> tuple[RunDirectory | None, Any]:

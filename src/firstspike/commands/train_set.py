@@ -153,7 +153,7 @@ def run(kind: Kind, config: Any, place: SetPlace) -> None:
     try:
         train_set(wanted, place.log, place.device)
     except KeyboardInterrupt as stop:
-        raise Stopped(resumption(kind, wanted.path)) from stop
+        raise Stopped(resumption(kind, wanted.path, place)) from stop
 
 
 def _told(kind: Kind, wanted: DigitSet, place: SetPlace) -> str:
@@ -221,7 +221,7 @@ def train_set(of: DigitSet, log: str | None = None, device: str = "cpu") -> None
     console = Console(highlight=False)
     digits = counted(len(of.digits), "digit")
     console.print(f"{of.path}: {of.kind} of {digits}, {jobs.cores()} at a time")
-    with jobs.locked(of.path, lambda: console.print(f"{of.path}: waiting for another process")):
+    with jobs.locked(of.path):
         runs = [of.run_of(digit) for digit in of.digits]
         extra = ["--device", device, *(() if log is None else ("--log", log))]
         wanted = [

@@ -26,6 +26,8 @@ ImageLike = Tensor | NDArray[Any]
 
 _WALKING, _RESTING = 80, 2000  # milliseconds of a frame, and of the last one
 _FRAMES = 48  # in which spikes come, at most
+_MOST_MOVING = 1 << 29  # pixels of all frames of an animation, which Pillow holds at once
+_AT_ONCE = 1000  # images that are rounded
 _GROUND = 96  # gray between the images of a grid, 0..255
 _NOTE = "firstspike-grid"  # the PNG text that tells the layout
 _REMEDY = "make room there or choose another place"
@@ -150,7 +152,7 @@ def save_spikes(path: str | os.PathLike[str], images: ImageLike) -> None:
         images: as for `image_grid`.
 
     Raises:
-        ValueError: as for `image_grid`, or the file cannot be written.
+        ValueError: as for `image_grid`, there are too many, or the file cannot be written.
     """
     pixels = as_pixels(images)
     levels = np.unique(pixels[pixels > 0])[::-1]
@@ -163,13 +165,19 @@ def save_spikes(path: str | os.PathLike[str], images: ImageLike) -> None:
 
 def _save_frames(path: Path, frames: list[NDArray[np.uint8]], milliseconds: list[int]) -> None:
     """Write grids of pixels as a GIF that goes round; how long each is shown."""
-    first, *others = [_draw(frame, _lay_out(frame, None, 3, 2)) for frame in frames]
+    layout = _lay_out(frames[0], None, 3, 2)
+    needed = math.prod(layout.size) * len(frames)
+    if needed > _MOST_MOVING:
+        raise ValueError(
+            f"images must be fewer for an animation: {len(frames)} frames of "
+            f"{layout.size[0]}x{layout.size[1]} pixels, more than {_MOST_MOVING} in all"
+        )
+    drawn = (_draw(frame, layout) for frame in frames)
+    first = next(drawn)
     with files.explained(path, _REMEDY):
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(path) as temporary:
-            first.save(
-                temporary, save_all=True, append_images=others, duration=milliseconds, loop=0
-            )
+            first.save(temporary, save_all=True, append_images=drawn, duration=milliseconds, loop=0)
 
 
 def save_images(folder: str | os.PathLike[str], images: ImageLike) -> None:
@@ -223,9 +231,15 @@ def as_pixels(images: ImageLike) -> NDArray[np.uint8]:
         return array
     if not np.issubdtype(array.dtype, np.floating):
         raise ValueError(f"images must be uint8 or floating point in 0..1, got {array.dtype}")
-    if not ((array >= 0) & (array <= 1)).all():
-        raise ValueError("images must lie in 0..1, but some are NaN or outside; scale them")
-    return np.asarray(np.rint(array.astype(np.float64) * 255), np.uint8)
+    pixels = np.empty(array.shape, np.uint8)
+    for start in range(
+        0, len(array), _AT_ONCE
+    ):  # exact in float64, which takes eight times as much
+        part = array[start : start + _AT_ONCE]
+        if not ((part >= 0) & (part <= 1)).all():
+            raise ValueError("images must lie in 0..1, but some are NaN or outside; scale them")
+        pixels[start : start + _AT_ONCE] = np.rint(part.astype(np.float64) * 255)
+    return pixels
 
 
 def tile(images: NDArray[Any], columns: int, gap: int, ground: float) -> NDArray[Any]:

@@ -128,8 +128,9 @@ class RampNeuron:
     windowed = True
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.threshold) and self.threshold > 0):
-            raise ValueError(f"threshold must be positive, got {self.threshold}")
+        limits = torch.finfo(torch.float32)
+        if not limits.tiny <= self.threshold <= limits.max:
+            raise ValueError(f"threshold must be positive in float32, got {self.threshold}")
         if not 0 <= self.leak <= 1:
             raise ValueError(f"leak must lie in 0..1, got {self.leak}")
         if not self.margin >= 0:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from firstspike._version import __version__
 from firstspike.runs import checkpoint, files, locks
 from firstspike.shape import MNIST, Shape
+from firstspike.words import counted
 
 if TYPE_CHECKING:  # listing runs needs no PyTorch, which takes seconds to import
     import torch
@@ -147,6 +148,10 @@ class RunDirectory:
             return
         for name in (_OPTIONS, _STATS, locks.NAME):
             (self.path / name).unlink(missing_ok=True)
+        for picture in self.path.glob("samples/epoch-*.png"):
+            picture.unlink()
+        with contextlib.suppress(OSError):
+            (self.path / "samples").rmdir()
         with contextlib.suppress(OSError):  # something of somebody else's is in it
             self.path.rmdir()
 
@@ -174,9 +179,13 @@ class RunDirectory:
 
     def truncate_stats(self, epoch: int) -> None:
         """Drop the lines with a later ``"epoch"``, and a last one that a kill cut off."""
-        kept = [line for line, record in self._stats() if record.get("epoch", epoch) <= epoch]
+        kept = [line for line, _ in self._stats_until(epoch)]
         if (self.path / _STATS).exists():
             self._replace(self.path / _STATS, b"".join(kept))
+
+    def stats_until(self, epoch: int) -> list[dict[str, Any]]:
+        """The lines up to that of an epoch. ValueError if some are lost; none at all may be."""
+        return [record for _, record in self._stats_until(epoch)]
 
     def save_checkpoint(
         self,
@@ -249,6 +258,15 @@ class RunDirectory:
         with self._explained(folder):
             folder.mkdir(exist_ok=True)
         return folder / f"epoch-{epoch:03d}.png"
+
+    def _stats_until(self, epoch: int) -> list[tuple[bytes, dict[str, Any]]]:
+        kept = [pair for pair in self._stats() if pair[1].get("epoch", epoch) <= epoch]
+        if len(kept) < epoch and (file := self.path / _STATS).exists():
+            raise ValueError(
+                f"{file}: damaged: tells of {len(kept)} of {counted(epoch, 'epoch')}; restore it "
+                "from a copy, or remove it to go on without"
+            )
+        return kept
 
     def _stats(self) -> list[tuple[bytes, dict[str, Any]]]:
         """The complete lines of ``stats.jsonl`` with their content."""

@@ -156,6 +156,16 @@ def missing(folder: Path) -> list[Path]:
     return list(itertools.takewhile(lambda place: not os.path.lexists(place), places))
 
 
+def check_folder(folder: Path) -> None:
+    """ValueError if there can be no folder at a path, as far as can be told without making it."""
+    made = missing(folder)
+    there = made[-1].parent if made else folder
+    if not there.is_dir():
+        raise ValueError(f"{folder}: cannot be a folder: {there} is a file; choose another place")
+    if not os.access(there, os.W_OK):
+        raise ValueError(f"{folder}: cannot be written: {there} is read-only; choose another place")
+
+
 def remove_empty(folders: Iterable[Path]) -> None:
     """Remove folders, the deepest first, as long as nothing is in them."""
     with contextlib.suppress(OSError):

@@ -78,11 +78,13 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def locked(folder: Path, wait: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
+def locked(
+    folder: Path, wait: Callable[[], None] | None = None
+) -> contextlib.AbstractContextManager[None]:
     """Keep a second process out of the folder as long as this one or one of its jobs lives.
 
     Jobs inherit the lock: those of a process that was killed end before the next one starts.
-    ``wait`` is called if that takes time.
+    ``wait`` is called if that takes time; without it, the second one raises ValueError.
     """
     return locks.held(folder, wait, inherit=True)
 

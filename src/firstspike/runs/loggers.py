@@ -54,7 +54,7 @@ def find(name: str) -> Factory:
     module, _, attribute = name.rpartition(".")
     try:
         factory: Factory = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"log {name}: {reason}; give tensorboard, csv or the dotted path of a function"

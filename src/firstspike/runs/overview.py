@@ -88,7 +88,7 @@ def _read(run: RunDirectory, changed: float) -> Overview:
     known: dict[str, Any] = {"path": run.path, "kind": run.kind, "options": run.options}
     try:
         epoch = run.check_checkpoint().get("epoch", 0) if run.has_checkpoint() else 0
-        lines = [line for line in run.read_stats() if line.get("epoch", 0) <= epoch]
+        lines = run.stats_until(epoch)
         summary = run.read_summary() if (run.path / "summary.json").exists() else {}
         figures = _numbers(lines[-1] if lines else {}) | _numbers(summary) | _evaluations(run.path)
     except ValueError as error:

@@ -12,13 +12,22 @@ from typing import Any, ClassVar, Literal, Self
 
 from firstspike.times import LARGEST_T_MAX, T_MAX, check_t_max
 from firstspike.training import former
-from firstspike.training.options import LARGEST_SEED, Options, RuleOptions, above, added, within
+from firstspike.training.options import (
+    LARGEST_SEED,
+    MOST,
+    Options,
+    RuleOptions,
+    above,
+    added,
+    within,
+)
 
 Recipe = Literal["best", "paper"]
 Decay = Literal["none", "generator", "both"]
 Gradient = Literal["decision", "temporal", "online", "exact"]
 Norm = Literal["none", "l1", "l2"]
 WIDEST = 1 << 17  # neurons of a layer: with MNIST's images, weights of 400 MB
+FASTEST = 1000.0  # learning rate, far beyond any that learns
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class TimeOptions:
 
     t_max: int = T_MAX
     """Time steps of the simulation."""
-    delay: int = within(1, 0)
+    delay: int = within(1, 0, LARGEST_T_MAX)
     """Time steps from a spike to its effect."""
 
     def check_clock(self) -> None:
@@ -87,15 +96,15 @@ class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
     """Class to draw, by name, or 'all' for every class in one network."""
     conditional: bool = False
     """Tell both networks the class; with --digit all, and then any class can be asked for."""
-    epochs: int = within(50, 1)
+    epochs: int = within(50, 1, MOST)
     """Passes over the training images."""
-    batch: int = within(32, 1)
+    batch: int = within(32, 1, MOST)
     """Images, and as many samples, in one step of training."""
     network: Literal["dense", "conv"] = added("dense", before="dense")
     """The paper's two dense layers each (dense), or convolutions (conv; relativistic loss)."""
-    generator_lr: float = within(8e-4, 0.0)
+    generator_lr: float = within(8e-4, 0.0, FASTEST)
     """Learning rate of the generator."""
-    discriminator_lr: float = within(4e-4, 0.0)
+    discriminator_lr: float = within(4e-4, 0.0, FASTEST)
     """Learning rate of the discriminator."""
     decay: Decay = "none"
     """Whose learning rates fall to 0 over the second half of the epochs."""
@@ -103,7 +112,7 @@ class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
     """Adam: decay of the mean gradient."""
     average: float = within(0.99, 0.0, 1.0)
     """Decay of the moving average of the generator's weights."""
-    snapshots: int = within(10, 0)
+    snapshots: int = within(10, 0, MOST)
     """About how often, in the last two thirds of the training, samples of this average are compared
     with training images; the nearest snapshot draws. 0: the last one."""
 
@@ -179,7 +188,7 @@ class StepGanOptions(RuleOptions):
 
     when: ClassVar = {"neuron": ("step",)}
 
-    delay: int = within(1, 0)
+    delay: int = within(1, 0, LARGEST_T_MAX)
     """Step: time steps from a spike to its effect."""
     bias: bool = True
     """Step: trained potentials at step 0, below the thresholds."""
@@ -422,14 +431,14 @@ class ClassifierOptions(DenseOptions, DataOptions):
     """Share of the training images that is held out to choose by; 0 for a final run on all."""
     seed: int = within(0, 0, LARGEST_SEED)
     """Of weights, order and noise."""
-    epochs: int = within(60, 1)
+    epochs: int = within(60, 1, MOST)
     """Passes over the training images."""
-    batch: int = within(100, 1)
+    batch: int = within(100, 1, MOST)
     """Images in one step of training."""
     network: str = added("dense", before="dense")
     """Layers: dense, one of as many neurons as hidden says; cnn; or a line of your own such
     as 784-400-10 or 24c3p2-48c3 (see docs/networks.md)."""
-    lr: float = above(1e-3)
+    lr: float = above(1e-3, high=FASTEST)
     """Largest learning rate; it falls to 0 along a cosine."""
     shift: int = within(1, 0, 512)
     """Pixels by which images move at random in training."""
@@ -463,7 +472,7 @@ class ExactOptions(LoopOptions):
 
     window: float = above(1.0)
     """Exact gradient: standard deviations of a potential between silence and the threshold."""
-    start: float = added(-0.5, before=-0.5)
+    start: float = within(-0.5, -10.0, 10.0, before=-0.5)
     """Exact gradient: mean potential at the start, in standard deviations; lower is sparser."""
     earliness: float = within(0.0, 0.0)
     """Exact gradient: price of the lateness of desired output spikes, in windows."""
@@ -566,7 +575,7 @@ class OnlineOptions(RuleOptions):
 
     when: ClassVar = {"gradient": ("online",)}
 
-    output_lr: float = within(0.24, 0.0)
+    output_lr: float = within(0.24, 0.0, FASTEST)
     """Online: learning rate of the output layer; that of the hidden layer is lr."""
     normalize: Norm = "l2"
     """Online: norm by which each layer's error is divided (section 2.5)."""

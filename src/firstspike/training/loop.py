@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -50,17 +52,19 @@ def train(
         before = last or measure()
         rng = epoch_generator(config.seed, epoch)
         trainer.start_epoch(epoch)
-        stats = pass_over(
-            len(parts.training),
-            config.batch,
-            rng,
-            lambda chosen: trainer.step(*(tensor[chosen] for tensor in data), rng),
-            lambda step, steps, count, means: report(
-                Progress(epoch, step, steps, count, before | means)
-            ),
-        )
-        stats |= trainer.finish_epoch(rng) or {}
+        with _numbers_kept(trainer, epoch):
+            stats = pass_over(
+                len(parts.training),
+                config.batch,
+                rng,
+                lambda chosen: trainer.step(*(tensor[chosen] for tensor in data), rng),
+                lambda step, steps, count, means: report(
+                    Progress(epoch, step, steps, count, before | means)
+                ),
+            )
+            stats |= trainer.finish_epoch(rng) or {}
         last = measure()
+        _check_figures(stats | last, epoch)
         trainer.warn(epoch, before, last)
         steps = -(-len(parts.training) // config.batch)
         report(Progress(epoch, steps, steps, 0, stats | last, ended=True))
@@ -82,6 +86,37 @@ def train(
     }
     run.write_summary(summary)
     return summary
+
+
+@contextlib.contextmanager
+def _numbers_kept(trainer: Trainer, epoch: int) -> Iterator[None]:
+    """Raise ValueError if weights are no longer finite after this, also in place of another one."""
+    try:
+        yield
+    except ValueError:
+        _check_weights(trainer, epoch)
+        raise
+    _check_weights(trainer, epoch)
+
+
+def _check_weights(trainer: Trainer, epoch: int) -> None:
+    for name, network in trainer.networks.items():
+        for part, tensor in network.state_dict().items():
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise _lost(epoch, f"{part} of the {name}") from None
+
+
+def _check_figures(stats: Stats, epoch: int) -> None:
+    for name, figure in stats.items():
+        if not math.isfinite(figure):
+            raise _lost(epoch, name)
+
+
+def _lost(epoch: int, what: str) -> ValueError:
+    return ValueError(
+        f"epoch {epoch}: {what} is no longer finite, so that nothing can be learned any more; "
+        "train anew with a smaller learning rate"
+    )
 
 
 def run_epochs(

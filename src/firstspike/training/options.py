@@ -17,6 +17,9 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin, 
 RuleT = TypeVar("RuleT", bound="RuleOptions")
 
 LARGEST_SEED = 2**63 - 1  # what PyTorch's generators take
+LARGEST = 10**9  # of options that have no reason for a limit of their own
+SMALLEST = 1e-12  # of options that must be above 0: what is less divides like 0
+MOST = 10**6  # epochs, or samples at a time
 
 
 @dataclass(frozen=True)
@@ -124,14 +127,14 @@ class RuleOptions:
         return all(getattr(options, name) in values for name, values in cls.when.items())
 
 
-def within(default: Any, low: float, high: float = float("inf"), **more: Any) -> Any:
+def within(default: Any, low: float, high: float = LARGEST, **more: Any) -> Any:
     """A field whose value must lie in low..high; ``before``: its value in runs that lack it."""
     return dataclasses.field(default=default, metadata={"limits": (low, high), **more})
 
 
-def above(default: float, low: float = 0.0) -> Any:
-    """A field whose value must be larger than ``low``."""
-    return dataclasses.field(default=default, metadata={"limits": (low, float("inf"), True)})
+def above(default: float, low: float = 0.0, high: float = LARGEST) -> Any:
+    """A field whose value must be larger than ``low``, and at most ``high``."""
+    return dataclasses.field(default=default, metadata={"limits": (low, high, True)})
 
 
 def added(default: Any, before: Any) -> Any:
@@ -142,11 +145,12 @@ def added(default: Any, before: Any) -> Any:
 def _check_limits(name: str, value: Any, low: float, high: float, open_end: bool = False) -> None:
     if value is None:
         return
-    if (low < value if open_end else low <= value) and value <= high:
+    if (low + SMALLEST < value if open_end else low <= value) and value <= high:
         return
-    if high == float("inf"):
-        raise ValueError(f"{name} must be {'above' if open_end else 'at least'} {low}, got {value}")
-    raise ValueError(f"{name} must be between {low} and {high}, got {value}")
+    if not open_end and high not in (MOST, LARGEST):
+        raise ValueError(f"{name} must be between {low} and {high}, got {value}")
+    bound = f"at most {high}" if value > high else f"{'above' if open_end else 'at least'} {low}"
+    raise ValueError(f"{name} must be {bound}, got {value}")
 
 
 def _check_literal(name: str, value: Any, kind: Any) -> None:

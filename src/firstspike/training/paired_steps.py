@@ -60,7 +60,7 @@ class StepGan(PairedGan, SpikingGan):
 
     def truncated(self, latents: Tensor, share: float) -> Tensor:
         if share != 1:
-            raise ValueError("share must be 1: latents that spike or do not have no middle")
+            raise ValueError("share of truncation must be 1: such latents have no middle")
         return latents
 
     def facts(self, name: str) -> dict[str, Any]:
