@@ -73,9 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
             return _stopped(stop)
         except Exception as error:
             # An interruption in the midst of an import may leave a package that fails later.
-            stop = interruption(error) or (KeyboardInterrupt() if interrupted else None)
-            if stop is not None:
-                return _stopped(stop)
+            behind = interruption(error) or (KeyboardInterrupt() if interrupted else None)
+            if behind is not None:
+                return _stopped(behind)
             if not isinstance(error, (ValueError, OSError)):
                 raise
             print(f"firstspike: {in_a_line(str(error))}", file=sys.stderr)
