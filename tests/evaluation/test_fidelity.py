@@ -232,3 +232,9 @@ def test_classification_accuracy_score_takes_any_classes_and_sizes():
     test = AnyImages((images[:60] * 255).byte(), labels[:60], tuple("abcdefghijkl"))
     score = fidelity.classification_accuracy_score(images, labels, test, epochs=10)
     assert score > 0.5
+
+
+def test_frechet_distance_is_never_negative():
+    few = torch.rand(5, 64, generator=torch.Generator().manual_seed(0))
+    assert 0 <= fidelity.frechet_distance(few, few) < 1e-5
+    assert fidelity.frechet_distance(few.new_ones(5, 8), few.new_ones(5, 8)) == 0

@@ -193,3 +193,22 @@ def test_the_paper_recipe_is_its_rule_to_the_letter():
     assert (paper.loss, paper.normalize, paper.optimizer) == ("least-squares", "l1", "sgd")
     assert (paper.gradient, paper.look_from, paper.look_to) == ("temporal", 1.0, 1.0)
     assert (paper.latent_last, paper.latent_silent) == (None, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("config", "change"),
+    [
+        (ClassifierConfig(), {"hidden": 10**9}),
+        (ClassifierConfig(), {"hidden": -3}),
+        (ClassifierConfig(), {"epochs": 10**15}),
+        (ClassifierConfig(), {"lr": -1.0}),
+        (ClassifierConfig(), {"t_max": 10**9}),
+        (ClassifierConfig(), {"delay": 256}),
+        (ClassifierConfig(), {"seed": 2**70}),
+        (GanConfig(), {"generator_threshold": 0.0}),
+        (AnnGanConfig(), {"size": 10**9}),
+    ],
+)
+def test_options_of_a_run_are_in_their_ranges(config, change):
+    with pytest.raises(ValueError, match=f"^x: {next(iter(change))} must be"):
+        type(config).from_dict(config.as_dict() | change, "x")

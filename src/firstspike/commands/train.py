@@ -20,7 +20,7 @@ from firstspike.runs.directory import RunDirectory, unused_path
 from firstspike.shape import in_short
 from firstspike.training import kinds
 from firstspike.training.kinds import Kind
-from firstspike.training.options import Options, absolute
+from firstspike.training.options import MOST, Options, absolute
 from firstspike.words import counted
 
 if TYPE_CHECKING:  # the command line starts without PyTorch
@@ -269,8 +269,9 @@ def _settle(kind: Kind, config: Any, place: Place) -> tuple[RunDirectory | None,
         raise ValueError(f"--resume {run.path}: {reason}; use and measure it, or train anew")
     config = kind.read(run.options, run.path)
     if place.more_epochs is not None:
-        if place.more_epochs < 1:
-            raise ValueError(f"--more-epochs must be at least 1, got {place.more_epochs}")
+        if not 1 <= place.more_epochs <= MOST:
+            bound = "at least 1" if place.more_epochs < 1 else f"at most {MOST}"
+            raise ValueError(f"--more-epochs must be {bound}, got {place.more_epochs}")
         config = dataclasses.replace(config, epochs=config.epochs + place.more_epochs)
     return run, config
 

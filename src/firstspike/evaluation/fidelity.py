@@ -85,7 +85,8 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     first, second = map(torch.atleast_2d, covariances)
     root = torch.linalg.eigvals(first @ second).sqrt().real.sum()  # of the product's, its trace
     means = (real.mean(dim=0) - fake.mean(dim=0)).square().sum()
-    return float(means + first.trace() + second.trace() - 2 * root)
+    squared = float(means + first.trace() + second.trace() - 2 * root)
+    return max(0.0, squared)  # rounding may leave it below
 
 
 def kernel_distance(real: Tensor, fake: Tensor, seed: int = 0) -> KernelDistance:

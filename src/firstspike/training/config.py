@@ -266,9 +266,12 @@ class GanConfig(
         names = ("neuron", "recipe", "network", "loss", "digit")
         return gan_defaults({name: getattr(self, name) for name in names})  # type: ignore[return-value]
 
+    def check_ranges(self) -> None:
+        super().check_ranges()
+        self.check_clock()
+
     def check(self) -> None:
         super().check()
-        self.check_clock()
         if self.latent_last is not None and not 0 <= self.latent_last <= self.t_max:
             raise ValueError(f"latent_last must lie in 0..{self.t_max}, got {self.latent_last}")
         if self.neuron == "ramp" and self.recipe == "paper":
@@ -628,9 +631,12 @@ class ClassifierConfig(
         chosen = {name: getattr(self, name) for name in names}
         return classifier_defaults(chosen)  # type: ignore[return-value]
 
+    def check_ranges(self) -> None:
+        super().check_ranges()
+        self.check_clock()
+
     def check(self) -> None:
         super().check()
-        self.check_clock()
         if (self.neuron == "ramp") != (self.gradient == "exact"):
             wanted = "exact" if self.neuron == "ramp" else "decision, temporal or online"
             raise ValueError(f"gradient must be {wanted} with neuron {self.neuron}")

@@ -28,12 +28,16 @@ class Options:
 
     def check(self) -> None:
         """Raise ValueError if an option is out of its range or does nothing beside the others."""
+        self.check_ranges()
+        self._refuse_idle(self.recipe_defaults())
+
+    def check_ranges(self) -> None:
+        """Raise ValueError if an option is out of its range, whatever the others are."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             _check_literal(field.name, value, types_of(type(self))[field.name])
             if "limits" in field.metadata:
                 _check_limits(field.name, value, *field.metadata["limits"])
-        self._refuse_idle(self.recipe_defaults())
 
     def recipe_defaults(self) -> Self:
         """The defaults that hold beside the choices that these options make."""
@@ -55,7 +59,7 @@ class Options:
         field's ``before``, or its default.
 
         Raises:
-            ValueError: an option is unknown or of another type.
+            ValueError: an option is unknown, of another type or out of its range.
         """
         types = types_of(cls)
         try:
@@ -77,7 +81,12 @@ class Options:
         }
         config = cls(**(before | dict(options)))
         defaults = config.recipe_defaults()
-        return dataclasses.replace(config, **{n: getattr(defaults, n) for n, _ in config.idle()})
+        config = dataclasses.replace(config, **{n: getattr(defaults, n) for n, _ in config.idle()})
+        try:
+            config.check_ranges()
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+        return config
 
     @classmethod
     def of_today(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
