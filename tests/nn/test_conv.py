@@ -177,6 +177,9 @@ def test_dropout_leaves_out_spikes_in_training_only():
     assert 0.45 < (left == 8).float().mean() < 0.55
     levels = drop.levels(8 - times)
     assert ((levels == 0) | (levels == 2 * (8 - times))).all()
+    few = SpikeDropout(0.1, 8, rescale=False).levels(torch.full((10_000,), 8.0))
+    assert set(few.tolist()) == {0.0, 8.0}
+    assert (few == 0).double().mean().item() == pytest.approx(0.1, abs=0.02)
     plain = SpikeDropout(0.5, 8, rescale=False).levels(8 - times)
     assert ((plain == 0) | (plain == 8 - times)).all()
     drop.eval()
