@@ -2,7 +2,7 @@
 
     python simulate.py NAME FILE.nir SPIKES.npz imported|adjusted
 
-Prints JSON. ``adjusted`` changes what was imported, as `ADJUSTED` in check_nir_peers.py says.
+Prints JSON. ``adjusted`` changes what was imported, as `ADJUSTED` in check_exports.py says.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BATCH = 50
+BATCH = 250
 
 Spikes = Callable[[Tensor], Tensor]  # raster [B, T, in] -> spikes [B, T, out]
 
@@ -84,7 +84,8 @@ def _by_steps(make: Callable[[], Any]) -> Spikes:
 
 @torch.no_grad()
 def compare(run: Spikes, inputs: Tensor, outputs: Tensor, t_max: int, late: int) -> dict[str, int]:
-    """Images whose output neurons all have our first spikes; the most spikes of one of them.
+    """Images whose output neurons all have our first spikes, and those with our class, which the
+    first of them tells; the most spikes of one of them.
 
     Args:
         run: the simulator, in which a spike passes all layers within a step.
@@ -93,15 +94,16 @@ def compare(run: Spikes, inputs: Tensor, outputs: Tensor, t_max: int, late: int)
         t_max: silent.
         late: steps by which our delays make the outputs later.
     """
-    same = most = 0
+    same = right = most = 0
     for given, wanted in zip(inputs.split(BATCH), outputs.split(BATCH), strict=True):
         raster = (given[:, None] == torch.arange(t_max)[:, None]).float()
         spikes = run(raster) > 0
         first = spikes.float().argmax(dim=1) + late
         first = torch.where(spikes.any(dim=1) & (first < t_max), first, t_max)
         same += int((first == wanted).all(dim=1).sum())
+        right += int((first.argmin(dim=1) == wanted.argmin(dim=1)).sum())
         most = max(most, int(spikes.sum(dim=1).max()))
-    return {"images": len(inputs), "same": same, "most": most}
+    return {"images": len(inputs), "same": same, "class": right, "most": most}
 
 
 def main() -> None:
