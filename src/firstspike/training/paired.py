@@ -136,7 +136,8 @@ class RampGan(PairedGan):
         return levels.sub_(1e-3).ceil_().mul_(2 / self.config.t_max).sub_(1)
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        return noise_times(count, LATENTS, self.config.t_max, generator=rng).float()
+        last = self.config.t_max
+        return torch.randint(last + 1, (count, LATENTS), dtype=torch.float32, generator=rng)
 
     def latents(
         self, count: int, rng: torch.Generator | None = None, digits: Tensor | None = None
@@ -147,9 +148,8 @@ class RampGan(PairedGan):
         return torch.cat([told[:, :LATENTS], self.config.t_max * (1 - marks / MARK)], dim=1)
 
     def centred(self, latents: Tensor) -> Tensor:
-        noise, marks = latents[:, :LATENTS], latents[:, LATENTS:]
-        t_max = self.config.t_max
-        return torch.cat([(1 - 2 / t_max * noise) * SPREAD, marks], dim=1)
+        noise = torch.rsub(latents[:, :LATENTS], 1, alpha=2 / self.config.t_max).mul_(SPREAD)
+        return torch.cat([noise, latents[:, LATENTS:]], dim=1) if self.labels else noise
 
     def on_grid(self, latents: Tensor) -> Tensor:
         return latents.round()
