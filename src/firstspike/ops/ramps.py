@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def values(
-    potential: Tensor, threshold: float, t_max: int, low: float, high: float
+    potential: Tensor, threshold: float, t_max: int, low: float, high: float, *, spent: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Potentials 0..threshold rounded down to t_max steps, as values low..high, and the slope.
 
@@ -24,6 +24,7 @@ def values(
         t_max: number of time steps.
         low: value of a silent neuron.
         high: value of a neuron that spikes at once.
+        spent: whether nobody needs the potentials any more: values may then take their memory.
 
     Returns:
         Values, and their derivative by the potentials but for the rounding: ``(high - low) /

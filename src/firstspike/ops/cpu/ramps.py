@@ -15,11 +15,13 @@ from firstspike.ops.cpu.events import njit
 
 
 def values(
-    potential: Tensor, threshold: float, t_max: int, low: float, high: float
+    potential: Tensor, threshold: float, t_max: int, low: float, high: float, *, spent: bool = False
 ) -> tuple[Tensor, Tensor]:
     """`firstspike.ops.ramps.values` of contiguous float32 or float64."""
-    says, slope = torch.empty_like(potential), torch.empty_like(potential)
-    _values(potential.detach().numpy(), says.numpy(), slope.numpy(), threshold, t_max, low, high)
+    potential = potential.detach()
+    says = potential if spent else torch.empty_like(potential)
+    slope = torch.empty_like(potential)
+    _values(potential.numpy(), says.numpy(), slope.numpy(), threshold, t_max, low, high)
     return says, slope
 
 
@@ -40,11 +42,12 @@ def _values(potential, says, slope, threshold, t_max, low, high):
     zero, last, low, end = typed(0), typed(t_max), typed(low), typed(threshold)
     potential, says, slope = potential.ravel(), says.ravel(), slope.ravel()
     for i in range(potential.size):
-        level = np.floor(potential[i] * scale)
+        here = potential[i]  # before the value may take its place
+        level = np.floor(here * scale)
         level = zero if level < zero else level
         level = last if level > last else level
         says[i] = level * step + low
-        is_outside = (potential[i] <= zero) | (potential[i] >= end)
+        is_outside = (here <= zero) | (here >= end)
         slope[i] = zero if is_outside else inside
 
 
@@ -56,9 +59,9 @@ def _by_potential(grad, potential, threshold, leak, margin, slope):
     middle, reach = typed(threshold / 2), typed((0.5 + margin) * threshold)
     grad, potential = grad.ravel(), potential.ravel()
     for i in range(grad.size):
-        whole, weak = grad[i], grad[i] * leak
-        beyond = potential[i] - middle
+        whole, weak, here = grad[i], grad[i] * leak, potential[i]
+        beyond = here - middle
         leaks = (abs(beyond) < reach) | (whole * beyond > zero)
-        is_outside = (potential[i] <= zero) | (potential[i] >= end)
+        is_outside = (here <= zero) | (here >= end)
         outside = weak if leaks else zero
         grad[i] = (outside if is_outside else whole) * slope

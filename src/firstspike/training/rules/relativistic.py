@@ -49,11 +49,14 @@ class Neurons:
     bias_limit: ClassVar[float] = math.inf
 
     def hidden(self, network: str, potential: Tensor) -> tuple[Tensor, Tensor]:
-        """Values of hidden neurons, and the derivative by their potentials (0 or 1)."""
+        """Values of hidden neurons, and the derivative by their potentials (0 or 1).
+
+        Values may take the potentials' memory.
+        """
         if not self.t_max:
             return potential.clamp(min=0), ramps.inside(potential, math.inf)
-        threshold = getattr(self, network)
-        return ramps.kernels(potential.device.type).values(potential, threshold, self.t_max, 0.0, threshold)
+        window = getattr(self, network), self.t_max, 0.0, getattr(self, network)
+        return ramps.kernels(potential.device.type).values(potential, *window, spent=True)
 
     def pixels(self, potential: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels in -1..1 of the generator, and the derivative by their potentials."""
@@ -66,7 +69,8 @@ class Neurons:
         """Gradient by the potentials of pixels, of that by pixels and of their derivative."""
         if not self.leak or not self.t_max:
             return signal.mul_(slope)
-        return ramps.kernels(signal.device.type).by_potential_(signal, potential, 1.0, self.leak, self.margin, slope=2.0)
+        window = 1.0, self.leak, self.margin, 2.0
+        return ramps.kernels(signal.device.type).by_potential_(signal, potential, *window)
 
 
 @dataclass(frozen=True)
