@@ -14,9 +14,15 @@ from torch import Tensor
 
 
 def values(
-    potential: Tensor, threshold: float, t_max: int, low: float, high: float, *, spent: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Potentials 0..threshold rounded down to t_max steps, as values low..high, and the slope.
+    potential: Tensor,
+    threshold: float,
+    t_max: int,
+    low: float,
+    high: float,
+    *,
+    slopes: bool = True,
+) -> tuple[Tensor, Tensor | None]:
+    """Potentials 0..threshold rounded down to t_max steps, as values low..high, and their slope.
 
     Args:
         potential: of any shape; those outside of the window are clipped.
@@ -24,7 +30,7 @@ def values(
         t_max: number of time steps.
         low: value of a silent neuron.
         high: value of a neuron that spikes at once.
-        spent: whether nobody needs the potentials any more: values may then take their memory.
+        slopes: whether slopes are asked for.
 
     Returns:
         Values, and their derivative by the potentials but for the rounding: ``(high - low) /
@@ -32,7 +38,7 @@ def values(
     """
     levels = potential.mul(t_max / threshold).floor_().clamp_(0, t_max)
     says = levels.mul_((high - low) / t_max).add_(low)
-    return says, inside(potential, threshold, (high - low) / threshold)
+    return says, inside(potential, threshold, (high - low) / threshold) if slopes else None
 
 
 def inside(potential: Tensor, end: float, slope: float = 1.0) -> Tensor:

@@ -49,28 +49,28 @@ class Neurons:
     bias_limit: ClassVar[float] = math.inf
 
     def hidden(self, network: str, potential: Tensor) -> tuple[Tensor, Tensor]:
-        """Values of hidden neurons, and the derivative by their potentials (0 or 1).
-
-        Values may take the potentials' memory.
-        """
+        """Values of hidden neurons, and the derivative by their potentials (0 or 1)."""
         if not self.t_max:
             return potential.clamp(min=0), ramps.inside(potential, math.inf)
-        window = getattr(self, network), self.t_max, 0.0, getattr(self, network)
-        return ramps.kernels(potential.device.type).values(potential, *window, spent=True)
+        threshold = getattr(self, network)
+        values, slope = _kernels(potential).values(potential, threshold, self.t_max, 0.0, threshold)
+        return values, slope
 
-    def pixels(self, potential: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels in -1..1 of the generator, and the derivative by their potentials."""
+    def pixels(self, potential: Tensor) -> Tensor:
+        """Pixels in -1..1 of the generator."""
         if not self.t_max:
-            pixels = potential.tanh()
-            return pixels, 1 - pixels * pixels
-        return ramps.kernels(potential.device.type).values(potential, 1.0, self.t_max, -1.0, 1.0)
+            return potential.tanh()
+        pixels: Tensor
+        pixels, _ = _kernels(potential).values(potential, 1.0, self.t_max, -1.0, 1.0, slopes=False)
+        return pixels
 
-    def error(self, signal: Tensor, potential: Tensor, slope: Tensor) -> Tensor:
-        """Gradient by the potentials of pixels, of that by pixels and of their derivative."""
-        if not self.leak or not self.t_max:
-            return signal.mul_(slope)
-        window = 1.0, self.leak, self.margin, 2.0
-        return ramps.kernels(signal.device.type).by_potential_(signal, potential, *window)
+    def error(self, signal: Tensor, potential: Tensor, pixels: Tensor) -> Tensor:
+        """Gradient by the potentials of pixels, of that by pixels, whose memory it takes."""
+        if not self.t_max:
+            return signal.mul_(1 - pixels * pixels)
+        window = 1.0, self.leak, self.margin, 2.0  # pixels reach from -1 to 1
+        error: Tensor = _kernels(signal).by_potential_(signal, potential, *window)
+        return error
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,21 @@ class Steps:
 
     def hidden(self, network: str, potential: Tensor) -> tuple[Tensor, Tensor]:
         """Whether neurons spike, 0 or 1, and the surrogate of the derivative."""
+        return self.pixels(potential), self.surrogate(potential)
+
+    def pixels(self, potential: Tensor) -> Tensor:
+        """Pixels 0 or 1 of the generator."""
+        return (potential > 1).to(potential.dtype)
+
+    def error(self, signal: Tensor, potential: Tensor, pixels: Tensor) -> Tensor:
+        """Gradient by the potentials of pixels, of that by pixels, whose memory it takes."""
+        return signal.mul_(self.surrogate(potential))
+
+    def surrogate(self, potential: Tensor) -> Tensor:
+        """What stands for the derivative of spikes by potentials."""
         margin = potential - 1
         near = (1 - (margin * (0.5 / self.window)).square_()).clamp_(min=0).square_()
-        return (margin > 0).to(potential.dtype), near.square_()
-
-    def pixels(self, potential: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels 0 or 1 of the generator, and the surrogate of the derivative."""
-        return self.hidden("generator", potential)
-
-    def error(self, signal: Tensor, potential: Tensor, slope: Tensor) -> Tensor:
-        """Gradient by the potentials of pixels, of that by pixels and of their derivative."""
-        return signal.mul_(slope)
+        return near.square_()
 
 
 class Game(NamedTuple):
@@ -119,6 +123,10 @@ class Game(NamedTuple):
     neurons: Neurons | Steps
     pixels: int
     classes: int = 1
+
+
+def _kernels(like: Tensor) -> Any:
+    return ramps.kernels(like.device.type)
 
 
 def signs(outputs: int, like: Tensor) -> Tensor:
@@ -153,7 +161,7 @@ def draw(game: Game, latents: Tensor) -> Tensor:
     """Samples, in -1..1 unless neurons are steps, of latents as the hidden layer takes them."""
     hidden, output = linear_layers(game.generator)
     values, _ = game.neurons.hidden("generator", potentials(hidden, latents))
-    return game.neurons.pixels(potentials(output, values))[0]
+    return game.neurons.pixels(potentials(output, values))
 
 
 def score(game: Game, seen: Tensor) -> Tensor:
@@ -194,7 +202,7 @@ def paired_step(
 
     drawn, g_inside = neurons.hidden("generator", potentials(g_hidden, latents))
     drive = potentials(g_output, drawn)
-    pixels, g_slope = neurons.pixels(drive)
+    pixels = neurons.pixels(drive)
     seen = torch.cat([real[:, : game.pixels], pixels])
     values, inside = neurons.hidden("discriminator", potentials(d_hidden, seen))
     scores = (potentials(d_output, values) * both).sum(dim=1)
@@ -218,7 +226,7 @@ def paired_step(
     again = (potentials(d_output, values) * vote).sum(dim=1)
     error = (-torch.sigmoid(of_real - again) / count)[:, None] * vote
     signal = (error @ d_output.weight).mul_(inside)
-    signal = neurons.error(signal @ d_hidden.weight, drive, g_slope)
+    signal = neurons.error(signal @ d_hidden.weight, drive, pixels)
     below = (signal @ g_output.weight).mul_(g_inside)
     grads = _gradients(game.generator, (below, latents), (signal, drawn))
     _descend(optimizers["generator"], game.generator, neurons.bias_limit)
