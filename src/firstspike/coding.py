@@ -125,7 +125,7 @@ def noise_times(
     if not 0 <= silent <= 1:
         raise ValueError(f"silent must lie in 0..1, got {silent}")
     how: dict[str, Any] = {"generator": generator, "device": "cpu"}
-    times = torch.randint(last + 1, (count, features), **how).to(dtype)
+    times = torch.randint(last + 1, (count, features), dtype=dtype, **how)
     if not silent:
         return times
     left_out = torch.rand(times.shape, dtype=torch.float32, **how) < silent

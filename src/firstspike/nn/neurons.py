@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from firstspike.ops import fire
+from firstspike.ops.ramps import by_potential
 from firstspike.times import check_t_max, check_times
 from firstspike.torch_private import is_plain
 
@@ -163,34 +164,6 @@ class RampNeuron:
         ramp = _Ramp if plain else _TransformedRamp
         levels: Tensor = ramp.apply(drive, self.threshold, t_max, self.leak, self.margin)
         return levels
-
-
-def leaking(grad: Tensor, potential: Tensor, threshold: float, margin: float) -> Tensor:
-    """The part of gradients outside of the window that leaks; see `RampNeuron`.
-
-    Args:
-        grad: by potentials, 0 inside the window.
-        potential: of the same shape.
-        threshold: up to which the window reaches.
-        margin: in thresholds.
-    """
-    beyond = potential - threshold / 2
-    is_near = beyond.abs() < (0.5 + margin) * threshold
-    return torch.where(is_near | (grad * beyond > 0), grad, 0)
-
-
-def by_potential(
-    grad: Tensor, potential: Tensor, threshold: float, leak: float, margin: float
-) -> Tensor:
-    """Gradients by potentials, of those by values 0..threshold; see `RampNeuron`.
-
-    ``hardtanh_backward`` takes one pass over memory, and can be differentiated again, so that
-    penalties on gradients work.
-    """
-    inside: Tensor = torch.ops.aten.hardtanh_backward(grad, potential, 0.0, threshold)
-    if not leak:
-        return inside
-    return inside + leak * leaking(grad - inside, potential, threshold, margin)
 
 
 def _rounded(drive: Tensor, threshold: float, t_max: int, spent: bool = False) -> Tensor:

@@ -23,7 +23,7 @@ from firstspike.nn import (
     RampNeuron,
     SpikingNetwork,
 )
-from firstspike.nn.neurons import by_potential
+from firstspike.ops.ramps import by_potential
 from firstspike.training.paired import PairedAnnGan, PairedGan, RampGan
 from firstspike.training.rules.relativistic import deep_step
 

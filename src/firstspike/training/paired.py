@@ -7,6 +7,7 @@ spikes are the same numbers with these shifts and scales moved into weights and 
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -125,7 +126,7 @@ class RampGan(PairedGan):
 
     outputs = 2
 
-    @property
+    @functools.cached_property
     def neurons(self) -> Neurons:
         config = self.config
         thresholds = config.generator_threshold, config.discriminator_threshold
@@ -136,7 +137,8 @@ class RampGan(PairedGan):
         return levels.sub_(1e-3).ceil_().mul_(2 / self.config.t_max).sub_(1)
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        return noise_times(count, LATENTS, self.config.t_max, generator=rng).float()
+        last = self.config.t_max
+        return torch.randint(last + 1, (count, LATENTS), dtype=torch.float32, generator=rng)
 
     def latents(
         self, count: int, rng: torch.Generator | None = None, digits: Tensor | None = None
@@ -147,9 +149,15 @@ class RampGan(PairedGan):
         return torch.cat([told[:, :LATENTS], self.config.t_max * (1 - marks / MARK)], dim=1)
 
     def centred(self, latents: Tensor) -> Tensor:
-        noise, marks = latents[:, :LATENTS], latents[:, LATENTS:]
-        t_max = self.config.t_max
-        return torch.cat([(1 - 2 / t_max * noise) * SPREAD, marks], dim=1)
+        start, step, spread = (row.to(latents.device) for row in self._centring)
+        return torch.addcmul(start, latents, step).mul_(spread)
+
+    @functools.cached_property
+    def _centring(self) -> list[Tensor]:
+        """What turns latents u into ``(start + u * step) * spread``; marks stay as they are."""
+        noise, mark = (1.0, -2 / self.config.t_max, SPREAD), (0.0, 1.0, 1.0)
+        rows = zip(noise, mark, strict=True)
+        return [torch.tensor([one] * LATENTS + [other] * self.labels) for one, other in rows]
 
     def on_grid(self, latents: Tensor) -> Tensor:
         return latents.round()

@@ -15,6 +15,7 @@ steps of T / t_max; a step neuron 0 or 1.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from firstspike.nn import FirstSpikeLinear, RampNeuron
-from firstspike.nn.neurons import leaking
+from firstspike.ops import ramps
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,27 @@ class Neurons:
 
     def hidden(self, network: str, potential: Tensor) -> tuple[Tensor, Tensor]:
         """Values of hidden neurons, and the derivative by their potentials (0 or 1)."""
-        return hidden_of(potential, getattr(self, network), self.t_max)
+        if not self.t_max:
+            return potential.clamp(min=0), ramps.inside(potential, math.inf)
+        threshold = getattr(self, network)
+        values, slope = _kernels(potential).values(potential, threshold, self.t_max, 0.0, threshold)
+        return values, slope
 
-    def pixels(self, potential: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels in -1..1 of the generator, and the derivative by their potentials."""
-        return pixels_of(potential, self)
+    def pixels(self, potential: Tensor) -> Tensor:
+        """Pixels in -1..1 of the generator."""
+        if not self.t_max:
+            return potential.tanh()
+        pixels: Tensor
+        pixels, _ = _kernels(potential).values(potential, 1.0, self.t_max, -1.0, 1.0, slopes=False)
+        return pixels
 
-    def error(self, signal: Tensor, potential: Tensor, slope: Tensor) -> Tensor:
-        """Gradient by the potentials of pixels, of that by pixels and of their derivative."""
-        if not self.leak or not self.t_max:
-            return signal.mul_(slope)
-        outside = leaking(signal.masked_fill(slope > 0, 0), potential, 1.0, self.margin)
-        return signal.mul_(slope).add_(outside, alpha=2 * self.leak)
+    def error(self, signal: Tensor, potential: Tensor, pixels: Tensor) -> Tensor:
+        """Gradient by the potentials of pixels, of that by pixels, whose memory it takes."""
+        if not self.t_max:
+            return signal.mul_(1 - pixels * pixels)
+        window = 1.0, self.leak, self.margin, 2.0  # pixels reach from -1 to 1
+        error: Tensor = _kernels(signal).by_potential_(signal, potential, *window)
+        return error
 
 
 @dataclass(frozen=True)
@@ -78,17 +88,21 @@ class Steps:
 
     def hidden(self, network: str, potential: Tensor) -> tuple[Tensor, Tensor]:
         """Whether neurons spike, 0 or 1, and the surrogate of the derivative."""
+        return self.pixels(potential), self.surrogate(potential)
+
+    def pixels(self, potential: Tensor) -> Tensor:
+        """Pixels 0 or 1 of the generator."""
+        return (potential > 1).to(potential.dtype)
+
+    def error(self, signal: Tensor, potential: Tensor, pixels: Tensor) -> Tensor:
+        """Gradient by the potentials of pixels, of that by pixels, whose memory it takes."""
+        return signal.mul_(self.surrogate(potential))
+
+    def surrogate(self, potential: Tensor) -> Tensor:
+        """What stands for the derivative of spikes by potentials."""
         margin = potential - 1
         near = (1 - (margin * (0.5 / self.window)).square_()).clamp_(min=0).square_()
-        return (margin > 0).to(potential.dtype), near.square_()
-
-    def pixels(self, potential: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels 0 or 1 of the generator, and the surrogate of the derivative."""
-        return self.hidden("generator", potential)
-
-    def error(self, signal: Tensor, potential: Tensor, slope: Tensor) -> Tensor:
-        """Gradient by the potentials of pixels, of that by pixels and of their derivative."""
-        return signal.mul_(slope)
+        return near.square_()
 
 
 class Game(NamedTuple):
@@ -111,36 +125,18 @@ class Game(NamedTuple):
     classes: int = 1
 
 
-def hidden_of(potential: Tensor, threshold: float, t_max: int) -> tuple[Tensor, Tensor]:
-    """Values of hidden neurons, and the derivative by their potentials (0 or 1)."""
-    if not t_max:
-        return potential.clamp(min=0), _inside(potential, math.inf)
-    values = potential.mul(t_max / threshold).floor_().clamp_(0, t_max).mul_(threshold / t_max)
-    return values, _inside(potential, threshold)
-
-
-def pixels_of(potential: Tensor, neurons: Neurons) -> tuple[Tensor, Tensor]:
-    """Pixels in -1..1 of the generator's output neurons, and the derivative by their potentials."""
-    if not neurons.t_max:
-        pixels = potential.tanh()
-        return pixels, 1 - pixels * pixels
-    levels = potential.mul(neurons.t_max).floor_().clamp_(0, neurons.t_max)
-    return levels.mul_(2 / neurons.t_max).sub_(1), _inside(potential, 1.0, 2.0)
-
-
-def _inside(potential: Tensor, end: float, slope: float = 1.0) -> Tensor:
-    """The slope of neurons whose potentials lie between 0 and an end, 0 of others.
-
-    One pass over memory, where two comparisons, their conjunction and its numbers take four.
-    """
-    slopes = potential.new_full((), slope).expand_as(potential)
-    inside: Tensor = torch.ops.aten.hardtanh_backward(slopes, potential, 0.0, end)
-    return inside
+def _kernels(like: Tensor) -> Any:
+    return ramps.kernels(like.device.type)
 
 
 def signs(outputs: int, like: Tensor) -> Tensor:
     """How the outputs make a score: half of real minus fake, or the only one."""
-    return like.new_tensor([-0.5, 0.5]) if outputs == 2 else like.new_ones(1)
+    return _signs(outputs, like.dtype, like.device)
+
+
+@functools.cache
+def _signs(outputs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor([-0.5, 0.5] if outputs == 2 else [1.0], dtype=dtype, device=device)
 
 
 def votes(game: Game, seen: Tensor) -> Tensor:
@@ -165,7 +161,7 @@ def draw(game: Game, latents: Tensor) -> Tensor:
     """Samples, in -1..1 unless neurons are steps, of latents as the hidden layer takes them."""
     hidden, output = linear_layers(game.generator)
     values, _ = game.neurons.hidden("generator", potentials(hidden, latents))
-    return game.neurons.pixels(potentials(output, values))[0]
+    return game.neurons.pixels(potentials(output, values))
 
 
 def score(game: Game, seen: Tensor) -> Tensor:
@@ -206,7 +202,7 @@ def paired_step(
 
     drawn, g_inside = neurons.hidden("generator", potentials(g_hidden, latents))
     drive = potentials(g_output, drawn)
-    pixels, g_slope = neurons.pixels(drive)
+    pixels = neurons.pixels(drive)
     seen = torch.cat([real[:, : game.pixels], pixels])
     values, inside = neurons.hidden("discriminator", potentials(d_hidden, seen))
     scores = (potentials(d_output, values) * both).sum(dim=1)
@@ -215,25 +211,25 @@ def paired_step(
     push = torch.sigmoid(of_fake - of_real) / count  # dL/ds of samples, and minus that of images
     error = torch.cat([-push, push])[:, None] * both
     signal = (error @ d_output.weight).mul_(inside)
-    grads = [signal.t() @ seen, signal.sum(dim=0), error.t() @ values, error.sum(dim=0)]
+    grads = _gradients(game.discriminator, (signal, seen), (error, values))
     if gamma:
         # The gradient of a score by its image is (inside * w) @ hidden, w the output weights.
         reach = inside * (both @ d_output.weight)
         slopes = (reach @ d_hidden.weight).mul_(gamma / count)
-        grads[0] += reach.t() @ slopes
+        grads[0].addmm_(reach.t(), slopes)
         bent = (slopes @ d_hidden.weight.t()).mul_(inside)
         grads[2] += both.t() @ (bent.sum(dim=0, keepdim=True) if len(both) == 1 else bent)
-    _descend(optimizers["discriminator"], game.discriminator, grads, neurons.bias_limit)
+    _descend(optimizers["discriminator"], game.discriminator, neurons.bias_limit)
 
     # The generator answers to the discriminator that has just learned; images keep their scores.
     values, inside = neurons.hidden("discriminator", potentials(d_hidden, pixels))
     again = (potentials(d_output, values) * vote).sum(dim=1)
     error = (-torch.sigmoid(of_real - again) / count)[:, None] * vote
     signal = (error @ d_output.weight).mul_(inside)
-    signal = neurons.error(signal @ d_hidden.weight, drive, g_slope)
+    signal = neurons.error(signal @ d_hidden.weight, drive, pixels)
     below = (signal @ g_output.weight).mul_(g_inside)
-    grads = [below.t() @ latents, below.sum(dim=0), signal.t() @ drawn, signal.sum(dim=0)]
-    _descend(optimizers["generator"], game.generator, grads, neurons.bias_limit)
+    grads = _gradients(game.generator, (below, latents), (signal, drawn))
+    _descend(optimizers["generator"], game.generator, neurons.bias_limit)
 
     middle = scores.mean()
     losses = functional.softplus(of_fake - of_real), functional.softplus(of_real - again)
@@ -382,15 +378,34 @@ def potentials(layer: nn.Linear | FirstSpikeLinear, values: Tensor) -> Tensor:
     return functional.linear(values, layer.weight, layer.bias)
 
 
-def _descend(
-    optimizer: torch.optim.Optimizer, network: nn.Sequential, grads: list[Tensor], limit: float
-) -> None:
+def _gradients(network: nn.Sequential, *layers: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """Gradients by the parameters of linear layers, in memory that later steps use again.
+
+    New memory for so many numbers comes from the system page by page, which can take longer than
+    the product that fills it.
+
+    Args:
+        network: the layers.
+        layers: of each, the gradients by its potentials, [N, out], and its inputs, [N, in].
+    """
+    grads = []
+    for layer, (signal, inputs) in zip(linear_layers(network), layers, strict=True):
+        torch.mm(signal.t(), inputs, out=_grad_of(layer.weight))
+        torch.sum(signal, dim=0, out=_grad_of(layer.bias))
+        grads += [layer.weight.grad, layer.bias.grad]
+    return grads
+
+
+def _grad_of(parameter: Any) -> Tensor:
+    if parameter.grad is None:
+        parameter.grad = torch.empty_like(parameter)
+    grad: Tensor = parameter.grad
+    return grad
+
+
+def _descend(optimizer: torch.optim.Optimizer, network: nn.Sequential, limit: float) -> None:
     """Descend the gradient; biases stay below ``limit``."""
-    layers = linear_layers(network)
-    parameters: list[Any] = [p for layer in layers for p in (layer.weight, layer.bias)]
-    for parameter, grad in zip(parameters, grads, strict=True):
-        parameter.grad = grad
     optimizer.step()
     if limit < math.inf:
-        for bias in parameters[1::2]:
-            bias.clamp_(max=limit)
+        for layer in linear_layers(network):
+            layer.bias.clamp_(max=limit)
