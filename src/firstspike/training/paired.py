@@ -137,8 +137,7 @@ class RampGan(PairedGan):
         return levels.sub_(1e-3).ceil_().mul_(2 / self.config.t_max).sub_(1)
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        last = self.config.t_max
-        return torch.randint(last + 1, (count, LATENTS), dtype=torch.float32, generator=rng)
+        return noise_times(count, LATENTS, self.config.t_max, generator=rng).float()
 
     def latents(
         self, count: int, rng: torch.Generator | None = None, digits: Tensor | None = None
@@ -155,9 +154,10 @@ class RampGan(PairedGan):
     @functools.cached_property
     def _centring(self) -> list[Tensor]:
         """What turns latents u into ``(start + u * step) * spread``; marks stay as they are."""
-        noise, mark = (1.0, -2 / self.config.t_max, SPREAD), (0.0, 1.0, 1.0)
-        rows = zip(noise, mark, strict=True)
-        return [torch.tensor([one] * LATENTS + [other] * self.labels) for one, other in rows]
+        noise, marks = (1.0, -2 / self.config.t_max, SPREAD), (0.0, 1.0, 1.0)
+        rows = zip(noise, marks, strict=True)
+        how: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+        return [torch.tensor([one] * LATENTS + [mark] * self.labels, **how) for one, mark in rows]
 
     def on_grid(self, latents: Tensor) -> Tensor:
         return latents.round()
