@@ -38,6 +38,7 @@ ORDER = (
     "evaluation",
     "export",
     "report",
+    "hub",
     "demo",
     "commands",
     "cli",
