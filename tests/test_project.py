@@ -40,6 +40,7 @@ ORDER = (
     "evaluation",
     "export",
     "report",
+    "hub",
     "demo",
     "commands",
     "cli",

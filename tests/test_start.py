@@ -14,9 +14,9 @@ from firstspike import cli
 
 # What only figures, distances, the report, other formats and loggers need.
 OPTIONAL = ("matplotlib", "torchmetrics", "jinja2", "latex2mathml")
-OPTIONAL += ("lightning_fabric", "tensorboard", "nir", "h5py", "onnx")
+OPTIONAL += ("lightning_fabric", "tensorboard", "nir", "h5py", "onnx", "huggingface_hub")
 TRAINED = ("gan", "ann-gan", "classifier", "ann-classifier")
-OTHERS = ("generate", "convert", "evaluate", "export", "runs", "compare", "figures")
+OTHERS = ("generate", "models", "convert", "evaluate", "export", "runs", "compare", "figures")
 OTHERS += ("reproduce", "demo", "doctor", "completion")
 HELP = [[], ["train"], *(["train", kind] for kind in TRAINED), *([name] for name in OTHERS)]
 

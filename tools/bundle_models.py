@@ -3,7 +3,7 @@
     python tools/bundle_models.py RUN [RUN ...] [--remove NAME ...]
 
 A RUN is the directory of a finished ``train classifier`` or ``train gan`` on the bundled MNIST, or
-a folder with several. Of each, what playing it needs goes to src/firstspike/demo/_models/NAME, in
+a folder with several. Of each, what playing it needs goes to src/firstspike/hub/_models/NAME, in
 place of what was there:
 
     options.json       as the run has it
@@ -29,9 +29,10 @@ from typing import Any
 import torch
 
 from firstspike.data import load_mnist
-from firstspike.demo.networks import BUNDLED, PROVENANCE, given, load
+from firstspike.demo.networks import given, load
 from firstspike.evaluation.classifiers import evaluate_classifier
 from firstspike.evaluation.features import digit_probabilities
+from firstspike.hub.bundled import BUNDLED, PROVENANCE
 from firstspike.metrics import spike_stats
 from firstspike.models import Classifier
 from firstspike.report.gather import command_of

@@ -34,9 +34,9 @@ import torch
 from torch import Tensor
 
 import firstspike as fs
-from firstspike.demo import networks
 from firstspike.export import nir as nir_io
 from firstspike.export import onnx as onnx_io
+from firstspike.hub import bundled
 from firstspike.models import Classifier
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.loading import load_classifier
@@ -87,7 +87,7 @@ def _options() -> argparse.Namespace:
 
 def _models(paths: list[Path]) -> dict[str, Any]:
     """Classifiers by name: those of runs, or the bundled one."""
-    runs = [RunDirectory.open(path) for path in paths] or [networks.bundled_run("classifier")]
+    runs = [RunDirectory.open(path) for path in paths] or [bundled.find("classifier")]
     return {run.path.name: load_classifier(run) for run in runs}
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from firstspike import coding, data, losses, metrics, models, nn, ops
     from firstspike.coding import decode, encode
     from firstspike.data import encode_events, load_images, load_mnist
+    from firstspike.hub.loading import load
+    from firstspike.hub.network_file import save
     from firstspike.metrics import decide, spike_stats
     from firstspike.models.conversion import convert
     from firstspike.ops.fire import fire
@@ -28,9 +30,11 @@ _HOMES = {
     "encode_events": "data",
     "fire": "ops",
     "fit": "training.fitting",
+    "load": "hub.loading",
     "load_images": "data",
     "load_mnist": "data",
     "load_run": "training.loading",
+    "save": "hub.network_file",
     "spike_stats": "metrics",
 }
 _MODULES = ("coding", "data", "losses", "metrics", "models", "nn", "ops")
@@ -48,6 +52,7 @@ __all__ = [
     "encode_events",
     "fire",
     "fit",
+    "load",
     "load_images",
     "load_mnist",
     "load_run",
@@ -56,6 +61,7 @@ __all__ = [
     "models",
     "nn",
     "ops",
+    "save",
     "spike_stats",
 ]
 

@@ -25,6 +25,7 @@ from firstspike.commands.evaluate import Evaluate
 from firstspike.commands.export import Export
 from firstspike.commands.figures import Figures
 from firstspike.commands.generate import Generate
+from firstspike.commands.models import Models
 from firstspike.commands.reproduce import Reproduce
 from firstspike.commands.runs import Runs
 from firstspike.commands.terminal import attentive, ending, interruption, patient, wide_enough
@@ -42,6 +43,7 @@ class Command(Protocol):
 
 COMMANDS: dict[str, Any] = {
     "generate": Generate,
+    "models": Models,
     "convert": Convert,
     "evaluate": Evaluate,
     "export": Export,

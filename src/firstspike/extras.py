@@ -9,6 +9,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "report": ("matplotlib", "torchmetrics", "jinja2", "latex2mathml"),
     "nir": ("nir", "h5py"),
     "onnx": ("onnx",),
+    "hub": ("huggingface_hub", "jinja2"),
     "log": ("lightning_fabric", "tensorboard"),
 }
 

@@ -18,6 +18,7 @@ import firstspike as fs
 from firstspike.demo import drawing, networks, picture
 from firstspike.demo.race import race
 from firstspike.evaluation.classifiers import evaluate_classifier
+from firstspike.hub import bundled as hub
 from firstspike.models import LATENTS, Classifier, classifier
 from firstspike.training.gan import Gan
 from firstspike.training.loading import build_trainer
@@ -281,7 +282,7 @@ def test_a_bundled_network_outlives_options_of_training(name, tmp_path, monkeypa
     record["options"]["no_longer_there"] = 1
     record.pop("checksum", None)  # changed on purpose
     file.write_text(json.dumps(record))
-    monkeypatch.setattr(networks, "BUNDLED", tmp_path)
+    monkeypatch.setattr(hub, "BUNDLED", tmp_path)
     for offer in networks.bundled():
         networks.load(offer.run)
 
@@ -302,7 +303,7 @@ def test_bundling_keeps_what_playing_needs_and_says_where_it_comes_from(
     target = tmp_path / "bundle"
     for _ in range(2):  # the second time in place of the first
         bundle(monkeypatch, capsys, tmp_path / "runs", "--out", target)
-    monkeypatch.setattr(networks, "BUNDLED", target)
+    monkeypatch.setattr(hub, "BUNDLED", target)
     offers = networks.bundled()
     assert [o.name for o in offers] == ["classifier-aggressive-12, bundled", "gan-3, bundled"]
     for run, offer in zip(runs, offers, strict=True):
@@ -334,15 +335,15 @@ def test_one_generator_takes_the_place_of_others_in_one_step(tmp_path, monkeypat
     assert [folder.name for folder in target.iterdir()] == ["gan-all"]
     weights = [file.name for file in (target / "gan-all" / "checkpoint").glob("*.safetensors")]
     assert weights == ["best.safetensors"]  # the snapshot that draws
-    monkeypatch.setattr(networks, "BUNDLED", target)
-    drawn = networks.load(networks.bundled_run("gan"))
+    monkeypatch.setattr(hub, "BUNDLED", target)
+    drawn = networks.load(hub.find("gan"))
     latents = drawn.latents(6, torch.Generator().manual_seed(1))
     assert torch.equal(drawn.sample(latents), trainer.sample(latents))
     with pytest.raises(SystemExit):
         bundle(monkeypatch, capsys, told.path, "--remove", "gan-9", "--out", target)
     assert "--remove gan-9: no network of this name" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="no network of kind classifier comes with"):
-        networks.bundled_run("classifier")
+    with pytest.raises(ValueError, match=r"network classifier: none of this name"):
+        hub.find("classifier")
 
 
 def test_what_is_not_bundled(tmp_path, monkeypatch, capsys):

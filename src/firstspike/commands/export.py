@@ -25,7 +25,7 @@ class Export:
     """Write a trained network as NIR, ONNX or NumPy arrays, for other programs."""
 
     run: Annotated[Positional[Path], arg(metavar="RUN")]
-    """Folder of the run."""
+    """Folder of the run, or the name of a network that comes with the package."""
     out: Annotated[Positional[Path], arg(metavar="FILE")]
     """File to write."""
     format: Format | None = None
@@ -46,8 +46,9 @@ class Export:
             raise ValueError(f"--portable is for --format nir, got {kind}; leave it out")
         files.check_folder(self.out.parent)
         from firstspike.export import nir, npz, onnx
+        from firstspike.hub import bundled
 
-        model, facts = _network(RunDirectory.open(self.run), self.part)
+        model, facts = _network(bundled.find_run(self.run), self.part)
         out = self.out
         if kind == "nir":
             nir.save(out, model, portable=self.portable, facts=facts)

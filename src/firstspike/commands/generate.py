@@ -26,7 +26,8 @@ class Generate:
     """Draw images with a trained generator."""
 
     run: Positional[Path | None] = None
-    """Folder of the run; the network that comes with the package if not given."""
+    """Folder of the run, or the name of a network in the package (see `firstspike models`); the
+    first of these that draws if not given."""
     out: Path = Path("samples.png")
     """One grid (.png, .jpg), an animation (.gif) of walks or, without --interpolate, of samples
     that appear in the order of their spikes, arrays (.npz), or a folder of single pictures (a name
@@ -85,16 +86,11 @@ def _generate(request: Generate) -> None:
 
 def _load(request: Generate) -> tuple[Any, bool]:
     """The networks of the run, and whether there are more of them than draw."""
-    from firstspike.runs.directory import RunDirectory
+    from firstspike.hub import bundled
     from firstspike.training import kinds
     from firstspike.training.loading import load_artist, load_gan
 
-    if request.run is None:
-        from firstspike.demo import networks
-
-        run = networks.bundled_run("gan")
-    else:
-        run = RunDirectory.open(request.run)
+    run = bundled.find("gan") if request.run is None else bundled.find_run(request.run)
     gan, is_whole = load_artist(run) if request.averaged else (load_gan(run), True)
     is_walk = request.interpolate is not None
     if request.out.suffix.lower() == ".gif" and not (is_walk or kinds.find(run.kind).spikes):

@@ -1,7 +1,6 @@
 """The networks on offer: those that come with the package and those of the runs that are given.
 
-Each is a run directory. The bundled ones, made by ``tools/bundle_models.py``, have in addition
-``provenance.json``: the command that trained it, and what was measured of the weights as bundled.
+Each is a run directory; for the bundled ones see `firstspike.hub.bundled`.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from firstspike.data import ImageSet, idx
+from firstspike.hub import bundled as bundle
 from firstspike.models import Classifier
 from firstspike.models.networks import NetworkClassifier
 from firstspike.runs import files
@@ -26,9 +26,6 @@ from firstspike.training.loading import build_trainer
 from firstspike.training.trainer import Trainer
 
 Network = Classifier | NetworkClassifier | Gan
-
-BUNDLED = Path(__file__).parent / "_models"
-PROVENANCE = "provenance.json"
 
 
 @dataclass(frozen=True)
@@ -167,16 +164,10 @@ def _images(kind: str, options: Any) -> ImageSet:
 
 def bundled() -> list[Offer]:
     """The networks that come with the package."""
-    folders = sorted(file.parent for file in BUNDLED.glob(f"*/{PROVENANCE}"))
-    return [_bundled(folder) for folder in folders]
-
-
-def bundled_run(kind: str) -> RunDirectory:
-    """The first network of a kind that comes with the package. ValueError if there is none."""
-    for offer in bundled():
-        if offer.run.kind == kind:
-            return offer.run
-    raise ValueError(f"kind: no network of kind {kind} comes with the package; name a run")
+    return [
+        Offer(bundle.open_run(name), f"{name}, bundled", bundle.provenance(name))
+        for name in bundle.names()
+    ]
 
 
 def given(paths: Iterable[Path]) -> tuple[list[Offer], list[str]]:
@@ -207,17 +198,6 @@ def given(paths: Iterable[Path]) -> tuple[list[Offer], list[str]]:
             except ValueError as error:
                 left_out.append(str(error))
     return offers, left_out
-
-
-def _bundled(folder: Path) -> Offer:
-    """A bundled network; it outlives changes of the options that only training has."""
-    provenance = files.from_json(files.read(folder / PROVENANCE), folder / PROVENANCE)
-    run = RunDirectory.open(folder)
-    kind = kinds.find(run.kind, folder)
-    known = {field.name for field in dataclasses.fields(kind.config)}
-    kept = {name: value for name, value in run.options.items() if name in known}
-    run = dataclasses.replace(run, options=kind.read(kept, folder).as_dict())
-    return Offer(run, f"{folder.name}, bundled", provenance)
 
 
 def _given(path: Path) -> Offer:

@@ -104,8 +104,7 @@ def load(
     slots = {f"{name}.optimizer.pt": optimizer for name, optimizer in optimizers.items()}
     found, state, contents = _read([*weights, *slots], folder)
     tensors = {
-        name: _unpack_weights(found / name, contents[name], model)
-        for name, model in weights.items()
+        name: unpack_weights(found / name, contents[name], model) for name, model in weights.items()
     }
     states = {
         name: _unpack_slots(found / name, contents[name], optimizer)
@@ -211,7 +210,7 @@ def _pack_weights(file: Path, model: nn.Module) -> bytes:
     return safetensors.torch.save(tensors)
 
 
-def _unpack_weights(file: Path, content: bytes, model: nn.Module) -> dict[str, Tensor]:
+def unpack_weights(file: Path, content: bytes, model: nn.Module) -> dict[str, Tensor]:
     """The tensors of a file, checked to have the names, shapes and types of the network's."""
     import safetensors.torch
     from safetensors import SafetensorError
