@@ -118,8 +118,8 @@ class MeanPool2d(nn.Module):
 class _Means(torch.autograd.Function):
     """Means of blocks side by side, rounded down, for plain tensors.
 
-    One function instead of two, and a gradient that is spread by repeating it, which takes half the
-    time of average pooling's own backward pass.
+    One function instead of two, and a gradient that is spread by repeating it, which takes less
+    time than average pooling's own backward pass.
     """
 
     @staticmethod
