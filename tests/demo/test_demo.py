@@ -342,7 +342,7 @@ def test_one_generator_takes_the_place_of_others_in_one_step(tmp_path, monkeypat
     with pytest.raises(SystemExit):
         bundle(monkeypatch, capsys, told.path, "--remove", "gan-9", "--out", target)
     assert "--remove gan-9: no network of this name" in capsys.readouterr().err
-    with pytest.raises(ValueError, match=r"network classifier: none of this name"):
+    with pytest.raises(ValueError, match=r"classifier: no run here, nor a file"):
         hub.find("classifier")
 
 

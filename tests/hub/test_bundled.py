@@ -36,7 +36,7 @@ def test_what_is_on_disk_goes_before_a_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("gun", "network gun: none of this name comes with the package .*gan-all"),
+        ("gun", "gun: no run here, nor .* comes with the package .*gan-all"),
         ("runs/gun", "no run here"),
         ("notes.txt", "no network; give a file of fs.save, a .nir file or a run"),
     ],
@@ -73,7 +73,7 @@ def test_models_lists_them(firstspike):
     [card] = json.loads(out)
     assert card == bundled.card("classifier").as_dict()
     code, _, said = firstspike("models", "x")
-    assert code == 2 and "network x: none of this name" in said
+    assert code == 2 and "x: no run here, nor a file, nor a network of this name" in said
 
 
 def test_models_starts_without_pytorch():
@@ -93,7 +93,7 @@ def test_commands_take_a_name(firstspike, tmp_path, monkeypatch):
     code, _, said = firstspike("generate", "classifier")
     assert code == 2 and "does not draw" in said
     code, _, said = firstspike("generate", "painter")
-    assert code == 2 and "network painter: none of this name comes with the package" in said
+    assert code == 2 and "painter: no run here, nor a file, nor a network of this name" in said
 
 
 def test_a_run_loads_whole_or_in_part(tmp_path):

@@ -73,8 +73,8 @@ def find(name: str) -> RunDirectory:
     known = {open_run(found).kind: found for found in known} | known
     if name not in known:
         raise ValueError(
-            f"network {name}: none of this name comes with the package ({', '.join(names())}), and "
-            "no run or file is there"
+            f"{name}: no run here, nor a file, nor a network of this name that comes with the "
+            f"package ({', '.join(names())})"
         )
     return open_run(known[name])
 
