@@ -19,8 +19,8 @@ LARGEST = 20_000_000  # bytes; MNIST has 11 million
 HELD = (
     "firstspike/data/_files/mnist.npz",
     "firstspike/data/_files/LICENSE-MNIST.md",
-    "firstspike/hub/_models/gan-all/checkpoint/best.safetensors",
-    "firstspike/hub/_models/classifier-aggressive-400/checkpoint/model.safetensors",
+    "firstspike/demo/_models/gan-all/checkpoint/best.safetensors",
+    "firstspike/demo/_models/classifier-aggressive-400/checkpoint/model.safetensors",
     "firstspike/demo/page/index.html",
     "firstspike/evaluation/_files/feature-network.safetensors",
     "firstspike/py.typed",

@@ -17,7 +17,7 @@ from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 
-BUNDLED = Path(__file__).parent / "_models"
+BUNDLED = Path(__file__).parents[1] / "demo" / "_models"
 PROVENANCE = "provenance.json"
 LICENCE = "Apache-2.0; trained on MNIST, CC BY-SA 3.0"
 _SPIKES = ("spikes", "total_spikes")  # of what was measured
