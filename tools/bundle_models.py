@@ -3,7 +3,7 @@
     python tools/bundle_models.py RUN [RUN ...] [--remove NAME ...]
 
 A RUN is the directory of a finished ``train classifier`` or ``train gan`` on the bundled MNIST, or
-a folder with several. Of each, what playing it needs goes to src/firstspike/hub/_models/NAME, in
+a folder with several. Of each, what playing it needs goes to src/firstspike/demo/_models/NAME, in
 place of what was there:
 
     options.json       as the run has it
