@@ -232,9 +232,7 @@ def as_pixels(images: ImageLike) -> NDArray[np.uint8]:
     if not np.issubdtype(array.dtype, np.floating):
         raise ValueError(f"images must be uint8 or floating point in 0..1, got {array.dtype}")
     pixels = np.empty(array.shape, np.uint8)
-    for start in range(
-        0, len(array), _AT_ONCE
-    ):  # exact in float64, which takes eight times as much
+    for start in range(0, len(array), _AT_ONCE):  # float64 is exact, and eight times as large
         part = array[start : start + _AT_ONCE]
         if not ((part >= 0) & (part <= 1)).all():
             raise ValueError("images must lie in 0..1, but some are NaN or outside; scale them")

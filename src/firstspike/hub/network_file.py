@@ -121,7 +121,7 @@ def _described(network: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
             "part": part,
         }
         return of_gan, _tensors(network.networks[part])
-    if type(network).__name__ not in _CLASSES or type(network) not in _CLASSES.values():
+    if type(network) not in _CLASSES.values():
         raise ValueError(
             f"network must be a SpikingNetwork, Classifier or GAN, got {type(network).__name__}"
         )

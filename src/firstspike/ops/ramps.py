@@ -37,7 +37,9 @@ def values(
         threshold`` inside the window, 0 elsewhere.
     """
     levels = potential.mul(t_max / threshold).floor_().clamp_(0, t_max)
-    says = levels.mul_((high - low) / t_max).add_(low)
+    says = levels.mul_((high - low) / t_max)
+    if low:  # a pass over memory less
+        says.add_(low)
     return says, inside(potential, threshold, (high - low) / threshold) if slopes else None
 
 

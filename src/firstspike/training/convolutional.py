@@ -23,7 +23,7 @@ from firstspike.nn import (
     RampNeuron,
     SpikingNetwork,
 )
-from firstspike.ops.ramps import by_potential
+from firstspike.ops import ramps
 from firstspike.training.paired import PairedAnnGan, PairedGan, RampGan
 from firstspike.training.rules.relativistic import deep_step
 
@@ -55,14 +55,16 @@ class _Values(torch.autograd.Function):
     def forward(ctx: Any, potential: Tensor, neuron: RampNeuron, t_max: int) -> Tensor:
         ctx.neuron = neuron
         ctx.save_for_backward(potential)
-        levels = potential.mul(t_max / neuron.threshold).floor_().clamp_(0, t_max)
-        return levels.mul_(neuron.threshold / t_max)
+        values, _ = ramps.values(
+            potential, neuron.threshold, t_max, 0.0, neuron.threshold, slopes=False
+        )
+        return values
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (potential,), neuron = ctx.saved_tensors, ctx.neuron
         window = neuron.threshold, neuron.leak, neuron.margin
-        return by_potential(grads[0], potential, *window), None, None
+        return ramps.by_potential(grads[0], potential, *window), None, None
 
 
 class ConvGan(PairedGan):
