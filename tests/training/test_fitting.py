@@ -130,6 +130,26 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
         fs.fit("classifier", (some().images, some().labels), **options)
 
 
+def test_what_fails_before_its_first_checkpoint_leaves_nothing(tmp_path):
+    class Fail(fs.Callback):
+        def __init__(self, epoch):
+            self.epoch = epoch
+
+        def on_epoch_end(self, trainer, epoch, stats):
+            if epoch == self.epoch:
+                raise RuntimeError("enough")
+
+        def on_fit_start(self, trainer, parts):
+            self.on_epoch_end(trainer, 0, {})
+
+    for epoch, kept in ((0, False), (2, True)):
+        with pytest.raises(RuntimeError, match="enough"):
+            run = tmp_path / "new" / "run"
+            fs.fit("ann-classifier", some(), run=run, callbacks=[Fail(epoch)], **SMALL)
+        assert (tmp_path / "new").exists() == kept
+    assert RunDirectory.open(run).has_checkpoint()
+
+
 def test_commands_say_that_data_were_given_in_python(tmp_path, firstspike):
     fs.fit("ann-classifier", some(), run=tmp_path / "run", **SMALL)
     code, _, said = firstspike("train", "ann-classifier", "--resume", str(tmp_path / "run"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -186,28 +187,24 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
     if place.dry_run:
         print(_told(kind, config, place))
         return
-    import torch
-
     from firstspike.training import devices, loop
     from firstspike.training.progress import TrainingBar
 
     devices.find(place.device)  # complains before data are read
 
-    if kind.draws:
-        # A step is so small that a second thread gains nothing on idle cores and, on busy ones,
-        # makes every operation wait for both.
-        torch.set_num_threads(1)
     trainer_class: type[Trainer] = kinds.load(kind.trainer)
     parts = trainer_class.load_data(config)
     images = parts.training
     trainer = trainer_class(config, images.shape if run is None else run.shape)
     devices.moved(trainer, place.device)
     trainer.check(images)
-    is_new, made = run is None, []
+    is_new = run is None
+    beginning: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if run is None:
         out = unused_path(RUNS, kind.name_of_run(config)) if place.out is None else place.out
         made = files.missing(out)
         run = RunDirectory.create(out, kind.name, config.as_dict(), images.shape)
+        beginning = run.beginning(made)
     abandoned = not is_new and locks.is_left(run.path)
     with run.writing():
         if abandoned:
@@ -219,15 +216,15 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
         try:
             print(f"{run.path}: {kind.name} on {counted(len(images), 'image')} of {images.name}")
             print(f"classes: {in_short(images.present)}")
-            with TrainingBar(trainer.config.epochs) as bar, loggers.following(run, logger) as log:
+            with (
+                beginning,
+                loop.few_threads(kind),
+                TrainingBar(trainer.config.epochs) as bar,
+                loggers.following(run, logger) as log,
+            ):
                 summary = loop.train(run, trainer, parts, bar, log)
         except KeyboardInterrupt as stop:
             raise Stopped(resumption(kind, run.path, place)) from stop
-        except Exception:
-            if is_new and not run.has_checkpoint():
-                run.discard()
-                files.remove_empty(made)
-            raise
     print(json.dumps(summary, indent=2))
     if kind.draws:
         print(f"pictures: {run.sample_path(trainer.config.epochs)}")

@@ -20,7 +20,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -206,6 +206,20 @@ class RunDirectory:
         folder = self.path / "checkpoint"
         with self._explained(folder):
             checkpoint.save(folder, models, optimizers, state)
+
+    @contextlib.contextmanager
+    def beginning(self, made: Iterable[Path]) -> Iterator[None]:
+        """Leave nothing of a new run if this fails before there is a checkpoint.
+
+        Args:
+            made: folders that were made for it, see `firstspike.runs.files.missing`.
+        """
+        try:
+            yield
+        except Exception:
+            self.discard()
+            files.remove_empty(made)
+            raise
 
     def has_checkpoint(self) -> bool:
         """Whether there is a complete checkpoint."""

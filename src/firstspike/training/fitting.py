@@ -16,6 +16,7 @@ from firstspike.data import Data, ImageSet, Parts, as_image_set, load_images, lo
 from firstspike.data.sets import GIVEN
 from firstspike.models.networks import NetworkClassifier
 from firstspike.nn import FirstSpikeLinear, SpikingNetwork
+from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.runs.nowhere import Nowhere
 from firstspike.shape import Shape
@@ -123,8 +124,13 @@ def fit(
     trainer = devices.moved(_trainer(network, kind, config, shape), device)
     for images in filter(None, parts):
         trainer.check(images)
-    place = _place(run, network, kind, config, shape)
-    with place.writing(), _threads(kind), _shown(progress, config.epochs) as report:
+    place, beginning = _place(run, network, kind, config, shape)
+    with (
+        place.writing(),
+        beginning,
+        loop.few_threads(kind),
+        _shown(progress, config.epochs) as report,
+    ):
         for callback in callbacks:
             callback.on_fit_start(trainer, parts)
 
@@ -204,10 +210,13 @@ def _trainer(network: str | SpikingNetwork, kind: Kind, config: Any, shape: Shap
 
 def _place(
     run: Place | None, network: Any, kind: Kind, config: Options, shape: Shape
-) -> RunDirectory | Nowhere:
-    """Where statistics and checkpoints go: a new run, or one of these options, which goes on."""
+) -> tuple[RunDirectory | Nowhere, contextlib.AbstractContextManager[None]]:
+    """Where statistics and checkpoints go: a new run, or one of these options, which goes on.
+
+    With it, what takes a new one away again if it fails at once.
+    """
     if run is None:
-        return Nowhere(kind.name)
+        return Nowhere(kind.name), contextlib.nullcontext()
     if not isinstance(network, str):
         raise ValueError(
             "run: its options cannot say how a network of your own is made; leave it out, and keep "
@@ -215,26 +224,16 @@ def _place(
         )
     path = Path(run).expanduser()
     if not (path / "options.json").exists():
-        return RunDirectory.create(path, kind.name, config.as_dict(), shape)
+        made = files.missing(path)
+        created = RunDirectory.create(path, kind.name, config.as_dict(), shape)
+        return created, created.beginning(made)
     found = RunDirectory.open(path)
     asked = kind.name, config, shape
     if (found.kind, kind.read(found.options, path), found.shape) != asked:
         raise ValueError(
             f"run {path}: holds a run of other options or data; give the same, or another folder"
         )
-    return found
-
-
-@contextlib.contextmanager
-def _threads(kind: Kind) -> Iterator[None]:
-    """One thread for networks that draw: their steps are so small that a second one gains nothing,
-    and on busy cores makes every operation wait for both."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if kind.draws else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return found, contextlib.nullcontext()
 
 
 @contextlib.contextmanager

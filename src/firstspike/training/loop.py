@@ -18,6 +18,7 @@ from firstspike.drawing import grids
 from firstspike.runs.directory import RunDirectory, epoch_generator
 from firstspike.runs.loggers import EpochLog
 from firstspike.runs.nowhere import Nowhere
+from firstspike.training.kinds import Kind
 from firstspike.training.trainer import Progress, Stats, Trainer
 
 Report = Callable[[Progress], None]
@@ -86,6 +87,18 @@ def train(
     }
     run.write_summary(summary)
     return summary
+
+
+@contextlib.contextmanager
+def few_threads(kind: Kind) -> Iterator[None]:
+    """One thread of PyTorch's for networks that draw: a step is so small that a second one gains
+    nothing on idle cores and, on busy ones, makes every operation wait for both."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if kind.draws else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager
