@@ -45,6 +45,19 @@ def test_values_and_slopes_are_those_of_pytorch(threshold, low, high, t_max, dty
     assert torch.equal(potential, before)
 
 
+def test_tensors_may_lie_channels_last():
+    potential = torch.randn(3, 4, 5, 6).to(memory_format=torch.channels_last)
+    window = 0.5, 8, 0.0, 0.5
+    pairs = zip(kernels.values(potential, *window), ramps.values(potential, *window), strict=True)
+    for ours, wanted in pairs:
+        assert torch.equal(ours, wanted)
+        assert ours.stride() == potential.stride()
+    grad, window = torch.randn_like(potential), (0.5, 0.1, 1.0, 1.0)
+    wanted = ramps.by_potential_(grad.clone(), potential, *window)
+    assert torch.equal(kernels.by_potential_(grad, potential, *window), wanted)
+    assert torch.equal(grad, wanted)  # in its own memory
+
+
 def test_what_is_no_number_stays_so():
     potential = torch.full((40,), math.nan)
     assert kernels.values(potential, 1.0, 8, 0.0, 1.0)[0].isnan().all()

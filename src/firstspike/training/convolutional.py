@@ -55,16 +55,20 @@ class _Values(torch.autograd.Function):
     def forward(ctx: Any, potential: Tensor, neuron: RampNeuron, t_max: int) -> Tensor:
         ctx.neuron = neuron
         ctx.save_for_backward(potential)
-        values, _ = ramps.values(
-            potential, neuron.threshold, t_max, 0.0, neuron.threshold, slopes=False
-        )
+        end = neuron.threshold
+        values: Tensor
+        kernels = ramps.kernels(potential.device.type)
+        values, _ = kernels.values(potential, end, t_max, 0.0, end, slopes=False)
         return values
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (potential,), neuron = ctx.saved_tensors, ctx.neuron
+        (potential,), (grad,), neuron = ctx.saved_tensors, grads, ctx.neuron
         window = neuron.threshold, neuron.leak, neuron.margin
-        return ramps.by_potential(grads[0], potential, *window), None, None
+        if not neuron.leak or torch.is_grad_enabled() or grad.stride() != potential.stride():
+            return ramps.by_potential(grad, potential, *window), None, None
+        kernels = ramps.kernels(grad.device.type)
+        return kernels.by_potential_(grad.clone(), potential, *window, 1.0), None, None
 
 
 class ConvGan(PairedGan):

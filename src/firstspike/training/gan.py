@@ -233,7 +233,8 @@ class Gan(Trainer):
     def latents_for(self, real: Tensor, rng: torch.Generator) -> Tensor:
         """Latents of the class of each prepared image."""
         noise = self.noise(len(real), rng).to(real.device)
-        return torch.cat([noise, real[:, self.shape.pixels :]], dim=1)
+        told = real[:, self.shape.pixels :]
+        return torch.cat([noise, told], dim=1) if self.labels else noise
 
     def draw(self, latents: Tensor) -> Tensor:
         """Samples as the discriminator sees them, which is told the class as well."""

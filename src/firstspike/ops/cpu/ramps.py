@@ -23,7 +23,7 @@ def values(
     *,
     slopes: bool = True,
 ) -> tuple[Tensor, Tensor | None]:
-    """`firstspike.ops.ramps.values` of contiguous float32 or float64."""
+    """`firstspike.ops.ramps.values` of float32 or float64 without gaps in memory."""
     potential = potential.detach()
     says = torch.empty_like(potential)
     slope = torch.empty_like(potential) if slopes else None
@@ -35,14 +35,14 @@ def values(
 def by_potential_(
     grad: Tensor, potential: Tensor, threshold: float, leak: float, margin: float, slope: float
 ) -> Tensor:
-    """`firstspike.ops.ramps.by_potential_` of contiguous float32 or float64."""
+    """`firstspike.ops.ramps.by_potential_` of float32 or float64 in one order without gaps."""
     _by_potential(_flat(grad), _flat(potential.detach()), threshold, leak, margin, slope)
     return grad
 
 
 def _flat(tensor: Tensor) -> Array:
-    """The numbers of a contiguous tensor, as a view."""
-    flat: Array = tensor.numpy().ravel()
+    """The numbers of a tensor in the order of memory, as a view if there are no gaps."""
+    flat: Array = tensor.numpy().ravel(order="K")
     return flat
 
 

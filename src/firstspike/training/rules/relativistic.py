@@ -166,10 +166,28 @@ def draw(game: Game, latents: Tensor) -> Tensor:
 
 def score(game: Game, seen: Tensor) -> Tensor:
     """How real the discriminator takes images for, [N]; ``seen`` as for `votes`."""
+    scores, *_ = _judged(game, seen[:, : game.pixels], votes(game, seen))
+    return scores
+
+
+def _judged(game: Game, images: Tensor, vote: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The discriminator on images [N, pixels], with `votes` for each of them or one for all.
+
+    Outputs are never computed one by one: what counts is their difference, in which a pair of
+    neurons costs no more than one.
+
+    Returns:
+        Scores [N]; of the hidden neurons, [N, hidden] each, values, their derivative by
+        potentials, and the gradient of each score by potentials.
+    """
     hidden, output = linear_layers(game.discriminator)
-    potential = potentials(hidden, seen[:, : game.pixels])
-    values, _ = game.neurons.hidden("discriminator", potential)
-    return (potentials(output, values) * votes(game, seen)).sum(dim=1)
+    values, inside = game.neurons.hidden("discriminator", potentials(hidden, images))
+    toward, bias = vote @ output.weight, vote @ output.bias
+    if len(vote) == 1:
+        scores = torch.addmv(bias, values, toward[0])
+    else:
+        scores = (values * toward).sum(dim=1).add_(bias)
+    return scores, values, inside, inside * toward
 
 
 @torch.no_grad()
@@ -196,7 +214,7 @@ def paired_step(
     """
     neurons, count = game.neurons, len(real)
     g_hidden, g_output = linear_layers(game.generator)
-    d_hidden, d_output = linear_layers(game.discriminator)
+    d_hidden, _ = linear_layers(game.discriminator)
     vote = votes(game, real)
     both = vote if len(vote) == 1 else vote.repeat(2, 1)
 
@@ -204,17 +222,14 @@ def paired_step(
     drive = potentials(g_output, drawn)
     pixels = neurons.pixels(drive)
     seen = torch.cat([real[:, : game.pixels], pixels])
-    values, inside = neurons.hidden("discriminator", potentials(d_hidden, seen))
-    scores = (potentials(d_output, values) * both).sum(dim=1)
+    scores, values, inside, reach = _judged(game, seen, both)
     of_real, of_fake = scores[:count], scores[count:]
 
     push = torch.sigmoid(of_fake - of_real) / count  # dL/ds of samples, and minus that of images
-    error = torch.cat([-push, push])[:, None] * both
-    signal = (error @ d_output.weight).mul_(inside)
-    grads = _gradients(game.discriminator, (signal, seen), (error, values))
+    push = torch.cat([-push, push])[:, None]
+    grads = _gradients(game.discriminator, (push * reach, seen), (push * both, values))
     if gamma:
-        # The gradient of a score by its image is (inside * w) @ hidden, w the output weights.
-        reach = inside * (both @ d_output.weight)
+        # The gradient of a score by its image is reach @ hidden.
         slopes = (reach @ d_hidden.weight).mul_(gamma / count)
         grads[0].addmm_(reach.t(), slopes)
         bent = (slopes @ d_hidden.weight.t()).mul_(inside)
@@ -222,11 +237,9 @@ def paired_step(
     _descend(optimizers["discriminator"], game.discriminator, neurons.bias_limit)
 
     # The generator answers to the discriminator that has just learned; images keep their scores.
-    values, inside = neurons.hidden("discriminator", potentials(d_hidden, pixels))
-    again = (potentials(d_output, values) * vote).sum(dim=1)
-    error = (-torch.sigmoid(of_real - again) / count)[:, None] * vote
-    signal = (error @ d_output.weight).mul_(inside)
-    signal = neurons.error(signal @ d_hidden.weight, drive, pixels)
+    again, *_, reach = _judged(game, pixels, vote)
+    push = torch.sigmoid(of_real - again).mul_(-1 / count)[:, None]
+    signal = neurons.error(reach.mul_(push) @ d_hidden.weight, drive, pixels)
     below = (signal @ g_output.weight).mul_(g_inside)
     grads = _gradients(game.generator, (below, latents), (signal, drawn))
     _descend(optimizers["generator"], game.generator, neurons.bias_limit)
