@@ -312,6 +312,7 @@ def broken(tmp_path, trained) -> dict[str, Path]:
         (("generate", "{corrupt}"), "average.safetensors"),
         (("generate", "{trained}", "--count", "0"), "count must be at least 1"),
         (("generate", "{trained}", "--interpolate", "0"), "interpolate must be"),
+        (("generate", "gan", "--to-digit", "8"), "to_digit: only walks end elsewhere"),
         (("generate", "--count", "1001", "--out", "x.gif"), "count must be at most 1000 for x.gif"),
     ],
     ids=lambda value: "-".join(value[1:]) if isinstance(value, tuple) else "",

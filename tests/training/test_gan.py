@@ -123,6 +123,16 @@ def test_a_walk_of_a_conditional_network_keeps_the_class():
     assert gan.walk(4, 2, None, torch.tensor([5, 6]))[:, 105].eq(0).sum() == 4
 
 
+def test_a_walk_may_end_in_another_class():
+    gan = build("potential", digit="all", conditional=True)
+    walked = gan.walk(3, 2, None, torch.tensor([5, 6]), torch.tensor([8, 6]))
+    told = walked[:, 100:].eq(0).unflatten(0, (2, 3))
+    assert told[:, 0].nonzero()[:, 1].tolist() == [5, 6]
+    assert told[:, -1].nonzero()[:, 1].tolist() == [8, 6]
+    with pytest.raises(ValueError, match="to: this network cannot be asked for a class"):
+        build("potential").walk(3, 1, to=torch.tensor([3]))
+
+
 @pytest.mark.parametrize("kind", ["potential", "ann-gan"])
 def test_a_step_changes_both_networks_and_the_average(kind):
     gan = build(kind, average=0.5)

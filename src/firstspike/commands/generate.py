@@ -40,6 +40,8 @@ class Generate:
     """Of the latents."""
     interpolate: int | None = None
     """Walk from one random latent to another in this many images; one walk a row."""
+    to_digit: str | None = None
+    """With --interpolate: class to which the walks go, from that of --digit or from each."""
     truncation: float = 1.0
     """Pull latents to the middle, to this share of their distance: below 1 samples are less varied
     (docs/tutorial-gan.md says what it costs)."""
@@ -68,13 +70,15 @@ def _generate(request: Generate) -> None:
     count, steps = request.count, request.interpolate
     if steps is not None:
         count = -(-count // steps)  # walks
-    digits = None
-    if request.digit is not None:
-        digits = torch.full((count,), gan.shape.label(request.digit))
+
+    def classes(name: str | None) -> torch.Tensor | None:
+        return None if name is None else torch.full((count,), gan.shape.label(name))
+
+    digits = classes(request.digit)
     if steps is None:
         latents = gan.latents(count, rng, digits)
     else:
-        latents = gan.walk(steps, count, rng, digits)
+        latents = gan.walk(steps, count, rng, digits, classes(request.to_digit))
     latents = gan.truncated(latents, request.truncation)
     images, figures = _draw(gan, latents, averaged=request.averaged)
     _save(out, images, latents, steps)
@@ -131,6 +135,8 @@ def _check(request: Generate, out: Path) -> None:
         raise ValueError(f"{out}: no format has this suffix; give {known}, or none for a folder")
     if not 0 <= request.truncation <= 1:
         raise ValueError(f"truncation must be between 0 and 1, got {request.truncation}")
+    if request.to_digit is not None and request.interpolate is None:
+        raise ValueError("to_digit: only walks end elsewhere; give --interpolate as well")
     frames = MOST if suffix != ".gif" else MOST_MOVING
     if request.interpolate is None and request.count > frames:
         raise ValueError(

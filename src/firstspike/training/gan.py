@@ -281,14 +281,18 @@ class Gan(Trainer):
         count: int,
         rng: torch.Generator | None = None,
         digits: Tensor | None = None,
+        to: Tensor | None = None,
     ) -> Tensor:
         """Latents on ``count`` straight lines between two random ones: [count * steps, 100].
 
-        ``digits`` [count] are the classes of the lines, as for `latents`.
+        ``digits`` [count] are the classes of the lines, as for `latents`, and ``to`` those where
+        they end, if these are others. ValueError if the network cannot be asked for them.
         """
         if digits is None and self.config.conditional:
             digits = self.in_turn(count)
-        both = None if digits is None else digits.repeat(2)
+        if digits is None and to is not None:
+            raise ValueError("to: this network cannot be asked for a class; leave it out")
+        both = None if digits is None else torch.cat([digits, digits if to is None else to])
         ends = self.latents(2 * count, rng, both).unflatten(0, (2, count))
         share = torch.linspace(0, 1, steps)[:, None]
         return self.between(ends[0, :, None], ends[1, :, None], share).flatten(0, 1)
