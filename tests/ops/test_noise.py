@@ -8,7 +8,14 @@ import torch
 
 import firstspike as fs
 from firstspike.coding import shade_times
-from firstspike.ops.cpu.noise import is_silenced, make_noise, new_events, sort_pixels
+from firstspike.ops.cpu.noise import (
+    is_framed,
+    is_silenced,
+    make_noise,
+    new_events,
+    silenced_share,
+    sort_pixels,
+)
 
 T_MAX = 256
 CODES = shade_times()
@@ -17,13 +24,24 @@ IMAGES = fs.load_mnist("train").images[:30].numpy()
 
 def spikes(image: np.ndarray, delay: int = 1, seed: int = 0, **noise: float) -> dict[int, int]:
     """Arrival of each input spike of an image in gray or colour, checked to be sorted."""
-    settings = {"shift": 0, "jitter": 0.0, "dropout": 0.0} | noise
+    settings = {"shift": 0, "jitter": 0.0} | noise
     events = new_events(image.size, T_MAX)
     channels = image.reshape(-1, *image.shape[-2:])
     count = sort_pixels(channels, CODES, make_noise(**settings), seed, T_MAX, delay, events)
     pairs = list(zip(events[1][:count].tolist(), events[0][:count].tolist(), strict=True))
     assert pairs == sorted(pairs)
     return {pixel: arrival for arrival, pixel in pairs}
+
+
+def test_images_that_fill_their_frame_are_told():
+    noise = make_noise(2, 0.0, whole=True)
+    image = np.zeros((1, 6, 7), np.uint8)
+    image[0, 2:4, 2:5] = 200
+    assert not is_framed(image, noise)
+    assert not is_framed(image, make_noise(0, 0.0, whole=True))  # none is to be moved
+    image[0, 3, 5] = 1
+    assert is_framed(image, noise)
+    assert not is_framed(image, make_noise(2, 0.0))
 
 
 @pytest.mark.parametrize("delay", [0, 1, 100])
@@ -93,6 +111,6 @@ def test_jitter_is_normal_and_leaves_black_pixels_alone():
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_the_share_of_silenced_spikes(share):
-    silenced = make_noise(0, 0.0, share).silenced
+    silenced = silenced_share(share)
     draws = [is_silenced(seed, j, silenced) for seed in range(40) for j in range(50)]
     assert np.mean(draws) == pytest.approx(share, abs=0.04)

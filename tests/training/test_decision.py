@@ -121,6 +121,39 @@ def test_a_silent_leader_learns_to_fire_if_silence_is_a_rival():
     assert signal[0, 0] == pytest.approx(share - 1)
 
 
+def test_images_that_fill_their_frame_are_learned_by_a_rule_of_their_own():
+    model = network()
+    images = IMAGES.clone()
+    images[::2, 0, 0] = 255
+    rule = dataclasses.replace(
+        QUIET, shift=1, whole=True, framed_earliness=2.0, framed_silence=1.5, framed_dropout=0.0
+    )
+    framed = rule.framed
+    assert (framed.earliness, framed.silence, framed.dropout) == (2.0, 1.5, 0.0)
+    only = images[::2], LABELS[::2]
+    with torch.no_grad():
+        layer_times = model.layer_times(fs.encode(only[0].flatten(1)))
+        layers = decision_gradients(model, layer_times, only[1], framed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.0)
+    DecisionLearner(model, optimizer, rule).step(*only, seeded())
+    for parameter, gradient in zip(
+        model.parameters(), [g for layer in layers for g in layer], strict=True
+    ):
+        mean = optimizer.state[parameter]["exp_avg"]
+        torch.testing.assert_close(mean * 10, gradient, rtol=1e-4, atol=1e-5)
+
+    def trained(rule: DecisionRule, images: Tensor) -> list[Tensor]:
+        model = network()
+        learner = DecisionLearner(model, torch.optim.Adam(model.parameters(), lr=0.01), rule)
+        learner.step(images, LABELS, seeded())
+        return list(model.parameters())
+
+    others = dataclasses.replace(rule, framed_earliness=0.0, framed_silence=0.0)
+    same = zip(trained(rule, IMAGES), trained(others, IMAGES), strict=True)
+    assert all(torch.equal(*pair) for pair in same)  # digits do not fill their frames
+    assert not torch.equal(trained(rule, images)[0], trained(others, images)[0])
+
+
 @pytest.mark.parametrize("silence", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("delay", [0, 1, 3])
 @pytest.mark.parametrize("shift", [0.0, -0.03, -1.0])

@@ -66,7 +66,9 @@ def classifier(options: Mapping[str, Any]) -> dict[str, Any]:
     found = {"sparsity": 0.0, **options}
     if found.get("neuron") == "ramp" and "silence" not in found:  # it did nothing then
         found["earliness"] = 0.0
-    return _moved(found)
+    same = {"silence": 0.0, **options}  # once the same for images that fill their frame
+    framed = {f"framed_{n}": same[n] for n in ("earliness", "silence", "dropout") if n in same}
+    return _moved(framed | found)
 
 
 def ann_classifier(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,14 @@ from numpy.typing import NDArray
 from firstspike.ops.cpu.clock import any_above
 from firstspike.ops.cpu.events import njit
 from firstspike.ops.cpu.learning import Traces, add_rows
-from firstspike.ops.cpu.noise import Noise, is_silenced, new_events, random_bits, sort_pixels
+from firstspike.ops.cpu.noise import (
+    Noise,
+    is_framed,
+    is_silenced,
+    new_events,
+    random_bits,
+    sort_pixels,
+)
 from firstspike.ops.cpu.threads import in_parts
 
 Array = NDArray[Any]
@@ -41,6 +48,7 @@ class Rule(NamedTuple):
     silence: float
     earliness: float
     sparsity: float
+    silenced: int
     peaks: bool
 
 
@@ -77,7 +85,7 @@ def race(
     labels: Array,
     codes: Array,
     noise: Noise,
-    rule: Rule,
+    rules: tuple[Rule, Rule],
     seed: int,
     network: Network,
     traces: Traces,
@@ -88,8 +96,9 @@ def race(
         images: uint8 [B, height, width], or [B, channels, height, width].
         labels: int64 [B].
         codes: spike time of each pixel value, int32 [256].
-        noise: on images and hidden spikes.
-        rule: of the network and of its error.
+        noise: on images.
+        rules: of the network and of its error: for most images, and for those that fill their
+            frame, see `firstspike.ops.cpu.noise.is_framed`.
         seed: of the noise, below 2**32.
         network: weights.
         traces: written; signals are those at the decision, and the outcome tells whether
@@ -110,13 +119,13 @@ def race(
 
     def some(part: slice) -> None:
         low, high, _ = part.indices(len(images))
-        _race(images, labels, codes, noise, rule, seed, network, traces, low, high)
+        _race(images, labels, codes, noise, rules, seed, network, traces, low, high)
 
     in_parts(some, len(images), len(images) * network.hidden_rows.size)
 
 
 @njit
-def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):
+def _race(images, labels, codes, noise, rules, seed, network, traces, low, high):
     """Race samples low..high-1 of a batch to their decisions and fill their traces."""
     hidden, classes = network.output_rows.shape
     flags = np.zeros((hidden + 7) // 8 * 8, np.uint8)
@@ -131,11 +140,12 @@ def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):
         np.empty(hidden, np.int32),
         np.empty(classes, np.float32),
     )
-    events = new_events(network.hidden_rows.shape[0], rule.t_max)
+    events = new_events(network.hidden_rows.shape[0], rules[0].t_max)
     for b in range(low, high):
         own = random_bits(seed, b)
+        rule = rules[1] if is_framed(images[b], noise) else rules[0]
         count = sort_pixels(images[b], codes, noise, own, rule.t_max, rule.delay, events)
-        decision, arrived, sent, fired = _run(events, count, noise, own, rule, network, race)
+        decision, arrived, sent, fired = _run(events, count, own, rule, network, race)
         traces.inputs[b, :arrived] = events.inputs[:arrived]
         traces.spikes[b, :sent] = race.neurons[:sent]
         traces.input_counts[b], traces.spike_counts[b] = arrived, sent
@@ -153,7 +163,7 @@ def _race(images, labels, codes, noise, rule, seed, network, traces, low, high):
 
 
 @njit
-def _run(events, count, noise, seed, rule, network, race):
+def _run(events, count, seed, rule, network, race):
     """One race (eq. 1-2). Decision step, inputs and hidden spikes that had arrived, hidden neurons
     fired.
 
@@ -166,7 +176,6 @@ def _run(events, count, noise, seed, rule, network, race):
     potential[:], output[:] = network.hidden_bias, network.output_bias
     bars[:], peaks[:] = rule.threshold, -np.inf
     t_max, delay, threshold = rule.t_max, rule.delay, np.float32(rule.threshold)
-    silenced = noise.silenced
     arrived = sent = fired = step = 0
     while step < t_max:
         start = arrived
@@ -181,7 +190,7 @@ def _run(events, count, noise, seed, rule, network, race):
             if rule.peaks:
                 _climb(potential, arrived, peaks, seen)
             fired = _fire(
-                flags, words, bars, silenced, seed, step + delay, neurons, arrivals, fired
+                flags, words, bars, rule.silenced, seed, step + delay, neurons, arrivals, fired
             )
         start = sent
         while sent < fired and arrivals[sent] <= step:

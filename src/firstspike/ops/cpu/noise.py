@@ -20,28 +20,31 @@ _BITS, _ODD = np.uint64(0xFFFFFFFF), np.uint64(0x9E3779B9)
 
 
 class Noise(NamedTuple):
-    """What happens to an image and to the hidden spikes that it causes.
+    """What happens to an image.
 
     Args:
         shift: the largest move of the image in pixels, each way; what comes in is black.
         whole: whether only images that stay whole move: whose edge is black for so many pixels.
         moves: int32, steps by which a spike may move in time, all as likely; empty for none.
-        silenced: share of hidden spikes that are left out, in 1/65536.
     """
 
     shift: int
     whole: bool
     moves: NDArray[Any]
-    silenced: int
 
 
-def make_noise(shift: int, jitter: float, dropout: float, whole: bool = False) -> Noise:
+def make_noise(shift: int, jitter: float, whole: bool = False) -> Noise:
     """Noise with moves in time of standard deviation ``jitter``: rounded normal quantiles."""
     moves = np.zeros(0, np.int32)
     if jitter:
         middles = (torch.arange(_QUANTILES, dtype=torch.float64) + 0.5) / _QUANTILES
         moves = (torch.special.ndtri(middles) * jitter).round().int().numpy()
-    return Noise(shift, whole, moves, round(dropout * 65536))
+    return Noise(shift, whole, moves)
+
+
+def silenced_share(dropout: float) -> int:
+    """The share of hidden spikes that are left out, as `is_silenced` takes it: in 1/65536."""
+    return round(dropout * 65536)
 
 
 class Events(NamedTuple):
@@ -98,7 +101,7 @@ def sort_pixels(image, codes, noise, seed, t_max, delay, events):
         The number of spikes.
     """
     inputs, arrivals, pixels, times, starts = events
-    shift = 0 if noise.whole and not _has_margin(image, noise.shift) else noise.shift
+    shift = 0 if is_framed(image, noise) else noise.shift
     count = _find_pixels(image, shift, seed, pixels)
     too_late = max(t_max - delay, 0)  # all that do not arrive are sorted behind the others
     starts[: too_late + 1] = 0
@@ -119,6 +122,12 @@ def sort_pixels(image, codes, noise, seed, t_max, delay, events):
         inputs[place], arrivals[place] = pixels[k], times[k] + delay
         starts[times[k]] = place + 1
     return in_time
+
+
+@njit
+def is_framed(image, noise):
+    """Whether an image is left where it is, as it fills its frame."""
+    return noise.whole and not _has_margin(image, noise.shift)
 
 
 @njit

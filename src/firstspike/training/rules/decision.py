@@ -7,6 +7,7 @@ and together with Adam, in the kernels of `firstspike.ops.cpu.minibatch` and
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,11 +29,26 @@ from firstspike.training.trainer import Stats
 
 if TYPE_CHECKING:
     from firstspike.ops.cpu.learning import Traces
+    from firstspike.ops.cpu.minibatch import Rule
 
 
 @dataclass(frozen=True)
 class DecisionRule(DecisionOptions, EarlinessOptions, DropoutOptions, InputNoise):
     """The settings of this rule."""
+
+    @property
+    def framed(self) -> DecisionRule:
+        """The rule for images that fill their frame, and are not shifted as they are `whole`.
+
+        Nothing varies them, so that they are learned by heart, and what is known by heart bears
+        any price: decisions would move to steps at which little has come yet.
+        """
+        return dataclasses.replace(
+            self,
+            earliness=self.framed_earliness,
+            silence=self.framed_silence,
+            dropout=self.framed_dropout,
+        )
 
 
 def decision_gradients(
@@ -53,7 +69,8 @@ def decision_gradients(
         model: the network, of two layers.
         layer_times: spike times of the input, the hidden and the output layer, [B, features].
         target: labels, int64 [B].
-        rule: ``window``, ``sparsity``, ``credit`` and what `output_signal` takes.
+        rule: ``window``, ``sparsity``, ``credit`` and what `output_signal` takes; its ``framed``
+            where all images fill their frame.
 
     Returns:
         dL/dw [out, in] and dL/db [out] of each layer, sums over the batch.
@@ -165,22 +182,12 @@ class DecisionLearner(Learner):
         self._moments = learning.Moments(*self._adam.moments)
         self._learning, self._kernels = learning, minibatch
         self._codes = shade_times(model.t_max)
-        self._noise = make_noise(rule.shift, rule.jitter, rule.dropout, rule.whole)
-        self._rule = minibatch.Rule(
-            model.t_max,
-            model.delay,
-            first.threshold,
-            rule.window,
-            rule.temperature,
-            rule.silence,
-            rule.earliness,
-            rule.sparsity,
-            rule.credit == "peak",
-        )
+        self._noise = make_noise(rule.shift, rule.jitter, rule.whole)
+        self._rules = _kernel_rule(model, rule), _kernel_rule(model, rule.framed)
         self._traces = self._room(0)
 
     def _room(self, batch: int) -> Traces:
-        figures, in_time = self._kernels.FIGURES, self._rule.peaks
+        figures, in_time = self._kernels.FIGURES, self._rules[0].peaks
         return self._learning.new_traces(self._network, batch, figures, in_time)
 
     def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Stats:
@@ -193,7 +200,7 @@ class DecisionLearner(Learner):
             labels.numpy(),
             self._codes,
             self._noise,
-            self._rule,
+            self._rules,
             seed,
             network,
             traces,
@@ -203,3 +210,22 @@ class DecisionLearner(Learner):
         network.output_columns[:] = network.output_rows.T
         right, decision, spikes = traces.outcome.mean(axis=0).tolist()
         return {"train_accuracy": right, "train_decision_step": decision, "train_spikes": spikes}
+
+
+def _kernel_rule(model: Classifier, rule: DecisionRule) -> Rule:
+    """The settings as the kernels take them."""
+    from firstspike.ops.cpu.minibatch import Rule
+    from firstspike.ops.cpu.noise import silenced_share
+
+    return Rule(
+        model.t_max,
+        model.delay,
+        model.layers[0].threshold,
+        rule.window,
+        rule.temperature,
+        rule.silence,
+        rule.earliness,
+        rule.sparsity,
+        silenced_share(rule.dropout),
+        rule.credit == "peak",
+    )
