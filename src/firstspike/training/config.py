@@ -534,6 +534,9 @@ class DecisionOptions(RuleOptions):
     """Decision gradient: silence for images that fill their frame."""
     framed_dropout: float = within(0.1, 0.0, 1.0)
     """Decision gradient: dropout for images that fill their frame."""
+    framed_cut: float = within(0.35, 0.0, 1.0, before=0.0)
+    """Decision gradient: sides, as shares of the image's, of a square around a random place that is
+    blackened in training in images that fill their frame."""
 
 
 @dataclass(frozen=True)
