@@ -125,11 +125,10 @@ def test_images_that_fill_their_frame_are_learned_by_a_rule_of_their_own():
     model = network()
     images = IMAGES.clone()
     images[::2, 0, 0] = 255
-    framed_rule = {"earliness": 2.0, "silence": 1.5, "dropout": 0.0, "cut": 0.0}
-    settings = {f"framed_{name}": value for name, value in framed_rule.items()}
+    settings = {"framed_earliness": 2.0, "framed_silence": 1.5, "framed_cut": 0.0}
     rule = dataclasses.replace(QUIET, shift=1, whole=True, **settings)
     framed = rule.framed
-    assert (framed.earliness, framed.silence, framed.dropout) == (2.0, 1.5, 0.0)
+    assert (framed.earliness, framed.silence) == (2.0, 1.5)
     only = images[::2], LABELS[::2]
     with torch.no_grad():
         layer_times = model.layer_times(fs.encode(only[0].flatten(1)))

@@ -527,13 +527,11 @@ class DecisionOptions(RuleOptions):
     credit: Literal["peak", "decision"] = added("peak", before="decision")
     """Decision gradient: hidden neurons learn as of their highest potential until the decision,
     which made them fire or not (peak), or as of the decision itself (decision)."""
-    framed_earliness: float = within(0.005, 0.0)
+    framed_earliness: float = within(0.004, 0.0)
     """Decision gradient: earliness for images that fill their frame, which whole leaves in place.
     Nothing varies those, so that they are learned by heart and would bear any price."""
-    framed_silence: float = within(1.2, 0.0)
+    framed_silence: float = within(1.1, 0.0)
     """Decision gradient: silence for images that fill their frame."""
-    framed_dropout: float = within(0.1, 0.0, 1.0)
-    """Decision gradient: dropout for images that fill their frame."""
     framed_cut: float = within(0.35, 0.0, 1.0, before=0.0)
     """Decision gradient: sides, as shares of the image's, of a square around a random place that is
     blackened in training in images that fill their frame."""

@@ -67,7 +67,7 @@ def classifier(options: Mapping[str, Any]) -> dict[str, Any]:
     if found.get("neuron") == "ramp" and "silence" not in found:  # it did nothing then
         found["earliness"] = 0.0
     same = {"silence": 0.0, **options}  # once the same for images that fill their frame
-    framed = {f"framed_{n}": same[n] for n in ("earliness", "silence", "dropout") if n in same}
+    framed = {f"framed_{n}": same[n] for n in ("earliness", "silence") if n in same}
     return _moved(framed | found)
 
 

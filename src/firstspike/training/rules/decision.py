@@ -43,12 +43,8 @@ class DecisionRule(DecisionOptions, EarlinessOptions, DropoutOptions, InputNoise
         Nothing varies them, so that they are learned by heart, and what is known by heart bears
         any price: decisions would move to steps at which little has come yet.
         """
-        return dataclasses.replace(
-            self,
-            earliness=self.framed_earliness,
-            silence=self.framed_silence,
-            dropout=self.framed_dropout,
-        )
+        price, silence = self.framed_earliness, self.framed_silence
+        return dataclasses.replace(self, earliness=price, silence=silence)
 
 
 def decision_gradients(
