@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union, get_type_hint
 
 import tyro
 
-from firstspike.commands import config_file
 from firstspike.commands.terminal import Stopped
 from firstspike.runs import files, locks, loggers
 from firstspike.runs.directory import RunDirectory, unused_path
 from firstspike.shape import in_short
-from firstspike.training import kinds
+from firstspike.training import config_file, kinds
 from firstspike.training.kinds import Kind
 from firstspike.training.options import MOST, Options, absolute
 from firstspike.words import counted
@@ -43,6 +42,8 @@ class Place:
     """Continue the run in this folder, with its own options, instead of a new one."""
     more_epochs: int | None = None
     """With --resume: train so many epochs more than the run has; rates follow the new number."""
+    until: int | None = None
+    """Stop after the epoch of this number, with rates as for all epochs; --resume goes on."""
     log: str | None = None
     """Also tell each epoch to a logger: tensorboard, csv, or the dotted path of a function that
     takes the run's folder and gives a logger as of Lightning Fabric."""
@@ -222,11 +223,13 @@ def _train(kind: Kind, config: Any, place: Place) -> None:
                 TrainingBar(trainer.config.epochs) as bar,
                 loggers.following(run, logger) as log,
             ):
-                summary = loop.train(run, trainer, parts, bar, log)
+                summary = loop.train(run, trainer, parts, bar, log, place.until)
         except KeyboardInterrupt as stop:
             raise Stopped(resumption(kind, run.path, place)) from stop
     print(json.dumps(summary, indent=2))
-    if kind.draws:
+    if place.until is not None and place.until < trainer.config.epochs:
+        print(f"more: {resumption(kind, run.path, place)}")
+    elif kind.draws:
         print(f"pictures: {run.sample_path(trainer.config.epochs)}")
         print(f"more: firstspike generate {run.path}")
     else:
@@ -252,6 +255,8 @@ def resumption(kind: Kind, path: Path, place: Place) -> str:
 
 def _settle(kind: Kind, config: Any, place: Place) -> tuple[RunDirectory | None, Any]:
     """The run to resume, if any, and the options that hold."""
+    if place.until is not None and place.until < 1:
+        raise ValueError(f"--until must be at least 1, got {place.until}")
     if place.resume is None:
         if place.more_epochs is not None:
             raise ValueError("--more-epochs goes with --resume; a new run has --epochs")
