@@ -25,6 +25,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import firstspike
 from firstspike._version import __version__
 from firstspike.extras import require
 from firstspike.runs import files, jobs, parcel
@@ -178,6 +178,7 @@ class Training:
         self._cluster, self._job, self._folder = cluster, job, folder
         self._run, self._log = RunDirectory.open(folder / job.run), jobs.log_of(job, folder)
         self._starts = self._lost = 0
+        self._told = ""  # of losses
         self._code: int | None = None
         self._start()
 
@@ -230,17 +231,18 @@ class Training:
             self._end(2, f"{_line(error.cause or error)}\n".encode())
         except exceptions.RayError as error:
             self._lost += 1
+            epochs = jobs.epochs_told(self._run.path)
+            self._told += f"lost after epoch {epochs}, with its node: {_line(error)}\n"
             if self._lost < _TRIES:
                 self._start()
             else:
-                told = f"its node was lost {_TRIES} times without an epoch: {_line(error)}\n"
-                self._end(2, told.encode())
+                self._end(2, b"")
         else:
             parcel.unpack(self._run.path, report.files)
             self._end(report.code, report.log)
 
     def _end(self, code: int, log: bytes) -> None:
-        self._log.write_bytes(log)
+        self._log.write_bytes(self._told.encode() + log)
         self._code = code
 
 
@@ -264,7 +266,9 @@ def connected(address: str, data: str | None = None, gpus: float = 0) -> Iterato
     _check_address(address)
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong is told in a line
+            ray.init(address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
         raise ValueError(f"{address}: no cluster to train on: {_line(error)}") from None
     finally:
@@ -311,7 +315,7 @@ def _check_versions(ray: Any, address: str) -> None:
 
 def versions() -> dict[str, str]:
     """What must be the same everywhere for a training to give the same bytes."""
-    folder = Path(firstspike.__file__).parent
+    folder = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*.py")):
         digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
