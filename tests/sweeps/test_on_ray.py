@@ -64,14 +64,6 @@ def test_without_ray_the_extra_is_named(firstspike, tmp_path, monkeypatch):
     assert code == cli.USAGE_ERROR and "pip install 'firstspike[ray]'" in err
 
 
-def test_versions_tell_other_code(tmp_path, monkeypatch):
-    own = on_ray.versions()
-    assert own == on_ray.versions() and own["firstspike"].startswith("0.")
-    (tmp_path / "sweeps").mkdir()
-    monkeypatch.setattr(on_ray, "__file__", str(tmp_path / "sweeps" / "on_ray.py"))
-    assert on_ray.versions()["firstspike"] != own["firstspike"]
-
-
 def test_data_that_a_node_lacks_are_copied_once(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     content = {"a/1.png": b"one", "b/2.png": b"two!"}

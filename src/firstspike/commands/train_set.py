@@ -126,6 +126,8 @@ def run(kind: Kind, config: Any, place: SetPlace) -> None:
         loggers.find(place.log)  # complains before anything is written
     if place.more_epochs is not None:
         raise ValueError("--more-epochs goes with --resume of a single run; name one of the set")
+    if (place.devices, place.nodes) != (1, 1):
+        raise ValueError("--devices and --nodes go with a single run; a set takes all cores")
     if place.until is not None:
         raise ValueError("--until goes with a single run; a set is trained to its end")
     if place.resume is not None:

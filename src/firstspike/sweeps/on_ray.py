@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import platform
 import shutil
 import signal
 import socket
@@ -31,15 +30,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from firstspike._version import __version__
 from firstspike.extras import require
 from firstspike.runs import files, jobs, parcel
 from firstspike.runs.directory import RunDirectory
 from firstspike.runs.jobs import Job
 from firstspike.runs.parcel import Files
+from firstspike.runs.versions import check, versions
 from firstspike.shape import Shape
 
 CLIENT, AUTO = "ray://", "auto"
@@ -303,28 +300,8 @@ def _check_address(address: str) -> None:
 
 def _check_versions(ray: Any, address: str) -> None:
     """Raise ValueError unless this machine and all nodes run the same code."""
-    own = versions()
     for node, theirs in _of_nodes(ray, "versions").items():
-        for name, version in own.items():
-            if theirs.get(name) != version:
-                raise ValueError(
-                    f"{address}: node {node} has {name} {theirs.get(name)}, this machine "
-                    f"{version}; install the same versions"
-                )
-
-
-def versions() -> dict[str, str]:
-    """What must be the same everywhere for a training to give the same bytes."""
-    folder = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*.py")):
-        digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
-    return {
-        "Python": ".".join(platform.python_version_tuple()[:2]),
-        "firstspike": f"{__version__} ({digest.hexdigest()[:8]})",
-        "PyTorch": torch.__version__.partition("+")[0],
-        "NumPy": np.__version__,
-    }
+        check(versions(), theirs, f"{address}: node {node}")
 
 
 def _of_nodes(ray: Any, name: str, *arguments: Any) -> dict[str, Any]:

@@ -48,6 +48,8 @@ def train(
     config = trainer.config
     data = tuple(tensor.to(trainer.device) for tensor in trainer.tensors(parts.training))
     measure = trainer.watch(parts)
+    if not trainer.team.is_first:  # one process measures for all
+        measure = dict
     last: Stats = {}
 
     def train_epoch(epoch: int) -> Stats:
@@ -65,7 +67,8 @@ def train(
                     Progress(epoch, step, steps, count, before | means)
                 ),
             )
-            stats |= trainer.finish_epoch(rng) or {}
+            if trainer.team.is_first:
+                stats |= trainer.finish_epoch(rng) or {}
         last = measure()
         _check_figures(stats | last, epoch)
         trainer.warn(epoch, before, last)
