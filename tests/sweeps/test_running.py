@@ -16,7 +16,7 @@ from firstspike.sweeps.directory import SweepDirectory
 from firstspike.sweeps.running import Way
 from firstspike.sweeps.space import Plan
 
-EPOCHS = 9
+EPOCHS, EXTRA = 9, ("--device", "cpu")
 PLAN = Plan("asha", trials=9)
 
 
@@ -44,16 +44,17 @@ class Trainings:
         self.epochs: list[tuple[str, int]] = []
 
     def __call__(self, job: Job, folder: Path) -> Ended:
-        assert job.run is not None
-        log = jobs.log_of(job, folder)
-        if job.run == self.failing:
+        asked = job.arguments_in(folder)
+        assert asked[:3] == ("train", "ann-classifier", "--resume") and asked[4:6] == EXTRA
+        log, name = jobs.log_of(job, folder), asked[3]
+        if name == self.failing:
             log.write_text("no luck\n")
             return Ended(2)
-        run = RunDirectory.open(folder / job.run)
-        until = job.until or EPOCHS
+        run = RunDirectory.open(folder / name)
+        until = int(asked[7]) if "--until" in asked else EPOCHS
         for epoch in range(len(run.read_stats()) + 1, until + 1):
-            self.epochs.append((job.run, epoch))
-            run.append_stats({"epoch": epoch, "validation_set_accuracy": 1 - int(job.run) / 100})
+            self.epochs.append((name, epoch))
+            run.append_stats({"epoch": epoch, "validation_set_accuracy": 1 - int(name) / 100})
         if until == EPOCHS:
             run.write_summary({})
         return Ended(0)
@@ -69,7 +70,7 @@ def begun(folder: Path, plan: Plan = PLAN) -> tuple[SweepDirectory, list[RunDire
 
 def train(sweep, runs, trainings, workers=2):
     console = Console(file=io.StringIO(), width=200)
-    way = Way(workers, trainings)
+    way = Way(workers, trainings, EXTRA)
     outcomes = running.train(sweep.path, runs, console, way, plan=sweep.plan)
     return outcomes, console.file.getvalue()
 

@@ -37,7 +37,7 @@ class Job:
         done: the file that it leaves at its end, relative to the folder.
         needs: names of the jobs that must be finished before.
         run: the run directory of a training, which is resumed if it has begun; else None.
-        until: epoch of the run at which the job is finished; None for that of its end.
+        until: epoch of the run that ``done`` lies in at which the job is finished; None: its end.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Job:
         """Whether nothing is left to do."""
         if (folder / self.done).is_file():
             return True
-        return self.until is not None and epochs_told(folder / str(self.run)) >= self.until
+        return self.until is not None and epochs_told((folder / self.done).parent) >= self.until
 
 
 def epochs_told(run: Path) -> int:

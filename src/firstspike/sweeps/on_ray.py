@@ -171,9 +171,9 @@ class Training:
     """A job on the cluster; what `firstspike.runs.jobs.Process` asks for."""
 
     def __init__(self, cluster: Cluster, job: Job, folder: Path) -> None:
-        assert job.run is not None
-        self._cluster, self._job, self._folder = cluster, job, folder
-        self._run, self._log = RunDirectory.open(folder / job.run), jobs.log_of(job, folder)
+        self._cluster, self._job = cluster, job
+        self._run = RunDirectory.open((folder / job.done).parent)
+        self._log = jobs.log_of(job, folder)
         self._starts = self._lost = 0
         self._told = ""  # of losses
         self._code: int | None = None
@@ -206,7 +206,7 @@ class Training:
     def _start(self) -> None:
         run, self._starts = self._run, self._starts + 1
         order = Order(
-            self._job.arguments_in(self._folder),
+            self._job.arguments,
             run.path.name,
             run.kind,
             run.options,

@@ -85,9 +85,9 @@ def job_of(run: RunDirectory, extra: Sequence[str], until: int | None = None) ->
     name = run.path.name
     arguments = ("train", run.kind, "--resume", name, *extra)
     if until is None:
-        return Job(name, arguments, f"{name}/summary.json", run=name)
+        return Job(name, arguments, f"{name}/summary.json")
     arguments = (*arguments, "--until", str(until))
-    return Job(f"{name}{_TO}{until}", arguments, f"{name}/summary.json", run=name, until=until)
+    return Job(f"{name}{_TO}{until}", arguments, f"{name}/summary.json", until=until)
 
 
 def run_of(job: str) -> str:

@@ -117,6 +117,7 @@ def joined(kind: str, devices: int, nodes: int, device: str) -> Iterator[Joined]
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     from lightning_fabric import Fabric
 
+    mine = "LOCAL_RANK" not in os.environ  # whoever started this process has not numbered it
     others = _started(kind, devices, nodes, device)
     try:
         try:
@@ -127,7 +128,8 @@ def joined(kind: str, devices: int, nodes: int, device: str) -> Iterator[Joined]
             raise ValueError(
                 f"devices {devices}, nodes {nodes}: cannot be joined: {said}"
             ) from None
-        torch.set_num_threads(max(1, jobs.cores() // devices))
+        if "OMP_NUM_THREADS" not in os.environ:  # another number may round otherwise
+            torch.set_num_threads(max(1, jobs.cores() // devices))
         team = Joined(fabric)
         own = versions()
         for rank, theirs in enumerate(team.gather(own)):
@@ -135,6 +137,8 @@ def joined(kind: str, devices: int, nodes: int, device: str) -> Iterator[Joined]
         yield team
     finally:
         _end(others)
+        if mine:
+            os.environ.pop("LOCAL_RANK", None)
         if dist.is_initialized():
             with contextlib.suppress(RuntimeError):
                 dist.destroy_process_group()
@@ -167,8 +171,6 @@ def _free_port() -> int:
 
 def _end(others: Sequence[subprocess.Popen[bytes]]) -> None:
     """End the other processes; those that have what they need end by themselves."""
-    if others:
-        del os.environ["LOCAL_RANK"]
     for one in others:
         try:
             one.wait(_ENDS)
