@@ -20,7 +20,7 @@ from firstspike._version import __version__
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.shape import Shape
-from firstspike.sweeps.space import Plan, Space, Trial, settled
+from firstspike.sweeps.space import Plan, Space, Trial, plan_of, settled
 from firstspike.training import kinds
 from firstspike.training.options import Options
 
@@ -77,8 +77,8 @@ class SweepDirectory:
         if not all(isinstance(trial, dict) for trial in trials.values()):
             raise files.damaged(file, "'trials' must have options")
         try:
-            plan = Plan(**record["plan"])
-            plan.check()
+            told = {name: it for name, it in record["plan"].items() if it is not None}
+            plan = plan_of(told)
             shape = Shape.from_dict(record["shape"])
         except (TypeError, ValueError) as error:
             raise files.damaged(file, str(error)) from None
@@ -113,8 +113,11 @@ class SweepDirectory:
         return self.path.is_dir() and all(files.is_leftover(it, file) for it in self.path.iterdir())
 
     def config(self, name: str) -> Options:
-        """All options of a trial."""
-        return settled(kinds.find(self.kind), {**self.options, **self.trials[name]})
+        """All options of a trial. ValueError if there are no such options."""
+        try:
+            return settled(kinds.find(self.kind), {**self.options, **self.trials[name]})
+        except TypeError as error:
+            raise files.damaged(self.path / INDEX, f"trial {name}: {error}") from None
 
     def run_of(self, name: str) -> RunDirectory:
         """The run of a trial, begun if it is not there."""

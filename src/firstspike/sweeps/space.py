@@ -237,13 +237,14 @@ def _space(told: dict[str, Any], file: Path) -> Space:
         raise ValueError(f"{both[0]} is in [options] and in [space]; leave one out")
     return Space(
         kind,
-        _plan(told["sweep"]),
+        plan_of(told["sweep"]),
         {name: config_file.value_of(file, name, it, types) for name, it in told["options"].items()},
         {name: _tried(file, name, it, types) for name, it in told["space"].items()},
     )
 
 
-def _plan(told: dict[str, Any]) -> Plan:
+def plan_of(told: Mapping[str, Any]) -> Plan:
+    """A plan out of a table. ValueError if a key is unknown, or its value of another type."""
     types = get_type_hints(Plan) | {"trials": int}
     for name, value in told.items():
         if name not in types:
