@@ -15,7 +15,9 @@ from firstspike import cli
 
 PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
 WIDTH = 84
-UNLISTED = {("sweep",): ["show"]}  # commands below one that takes a file or a folder itself
+UNLISTED: dict[tuple[str, ...], list[str]] = {
+    ("sweep",): ["show"]
+}  # commands below one that takes a file or a folder itself
 HEAD = """# Command line
 
 What `--help` prints, command by command. This page is written by `tools/write_cli_reference.py`.

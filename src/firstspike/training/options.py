@@ -171,7 +171,8 @@ def _check_literal(name: str, value: Any, kind: Any) -> None:
 
 def types_of(cls: type[Options]) -> dict[str, Any]:
     """The type of every option, by name; not to be changed."""
-    return _types(cls)
+    made: Any = cls  # of a metaclass that mypy cannot hash
+    return _types(made)
 
 
 @functools.cache  # a sweep checks thousands of options
