@@ -125,3 +125,8 @@ def test_of_many_runs_the_board_shows_those_that_run(tmp_path):
         console.print(board._table())
     shown = console.file.getvalue()
     assert "trial 003" in shown and "held out 25.0%" in shown and "trial 004" not in shown
+
+
+def test_a_name_that_looks_like_that_of_a_job_stays():
+    names = ("cat-to-dog", "003", "003-to-9", "cat-to-dog-to-27")
+    assert [*map(running.run_of, names)] == ["cat-to-dog", "003", "003", "cat-to-dog"]

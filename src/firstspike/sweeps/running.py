@@ -92,7 +92,8 @@ def job_of(run: RunDirectory, extra: Sequence[str], until: int | None = None) ->
 
 def run_of(job: str) -> str:
     """The run that a job of this name trains."""
-    return job.rpartition(_TO)[0] or job
+    name, _, epoch = job.rpartition(_TO)
+    return name if epoch.isdecimal() and name else job
 
 
 class Halving:
@@ -194,8 +195,8 @@ class Board:
                 self._say(one, f"trained {said}{left and f'; {left}'}")
 
     def _say(self, one: Outcome, what: str) -> None:
-        name, _, epoch = one.name.rpartition(_TO)
-        told = f"{name}, epoch {epoch}" if name else one.name
+        name = run_of(one.name)
+        told = name if name == one.name else f"{name}, epoch {one.name.removeprefix(name + _TO)}"
         self._console.print(f"{self._noun} {told}: {what}", soft_wrap=True)
 
     def _table(self) -> Table:
