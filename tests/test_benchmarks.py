@@ -169,3 +169,11 @@ def test_ramps(run, tmp_path):
     assert result["trained with"]["16"] != result["moved to"]["16"]
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert len(list((tmp_path / "runs").iterdir())) == 2 + 4
+
+
+def test_scale(run):
+    small = ("--parts", "plan", "--batch", 4, "--networks", "cnn on MNIST", "VGG on ImageNet")
+    found = json.loads(run("scale", *small))["plan"]
+    cnn, large = found["cnn on MNIST"], found["VGG on ImageNet"]
+    assert cnn["CPU ms an image"] > 0 and cnn["parcel MB"] > 2 * cnn["gradient MB"] > 0
+    assert "CPU ms an image" not in large and large["MACs an image"] > 1e10

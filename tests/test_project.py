@@ -40,6 +40,7 @@ ORDER = (
     "evaluation",
     "export",
     "report",
+    "sweeps",
     "hub",
     "demo",
     "commands",

@@ -15,6 +15,9 @@ from firstspike import cli
 
 PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
 WIDTH = 84
+UNLISTED: dict[tuple[str, ...], list[str]] = {
+    ("sweep",): ["show"]
+}  # commands below one that takes a file or a folder itself
 HEAD = """# Command line
 
 What `--help` prints, command by command. This page is written by `tools/write_cli_reference.py`.
@@ -29,7 +32,7 @@ def page() -> str:
 def _commands(command: tuple[str, ...]) -> list[tuple[str, ...]]:
     """A command, and all those below it."""
     _, _, subcommands = _help(command).partition("\n subcommands")
-    names = re.findall(r"• ([\w-]+)", subcommands)
+    names = re.findall(r"• ([\w-]+)", subcommands) + UNLISTED.get(command, [])
     return [command, *(below for name in names for below in _commands((*command, name)))]
 
 

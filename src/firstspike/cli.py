@@ -28,6 +28,7 @@ from firstspike.commands.generate import Generate
 from firstspike.commands.models import Models
 from firstspike.commands.reproduce import Reproduce
 from firstspike.commands.runs import Runs
+from firstspike.commands.sweep import Show, Sweep
 from firstspike.commands.terminal import attentive, ending, interruption, patient, wide_enough
 from firstspike.words import in_a_line
 
@@ -42,6 +43,7 @@ class Command(Protocol):
 
 
 COMMANDS: dict[str, Any] = {
+    "sweep": Sweep,
     "generate": Generate,
     "models": Models,
     "convert": Convert,
@@ -108,6 +110,8 @@ def _parse(arguments: list[str]) -> Command:
     if first == "train" and second in kinds:
         made, default = kinds[second]
         return _of(made, ("train", second), arguments, default)
+    if (first, second) == ("sweep", "show"):
+        return _of(Show, (first, second), arguments)
     if first in COMMANDS:
         return _of(COMMANDS[first], (first,), arguments)
     every: Any = train.command(arguments)

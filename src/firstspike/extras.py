@@ -7,6 +7,9 @@ import importlib
 # By extra, as in pyproject.toml, the packages under the names by which they are imported.
 EXTRAS: dict[str, tuple[str, ...]] = {
     "report": ("matplotlib", "torchmetrics", "jinja2", "latex2mathml"),
+    "sweep": ("optuna", "matplotlib", "jinja2"),
+    "ray": ("ray",),
+    "fabric": ("lightning_fabric",),
     "nir": ("nir", "h5py"),
     "onnx": ("onnx",),
     "hub": ("huggingface_hub", "jinja2"),

@@ -61,6 +61,8 @@ COMMANDS = (
     ("train",),
     ("train", "gan"),
     ("train", "ann-gan"),
+    ("sweep",),
+    ("sweep", "show"),
     ("generate",),
     ("train", "classifier"),
     ("train", "ann-classifier"),

@@ -117,3 +117,28 @@ def test_a_run_that_is_written_to_is_left_alone(firstspike, finished):
     assert said.startswith("firstspike: run: another process is writing there")
     assert said.count("\n") == 1
     assert (finished.path / "stats.jsonl").read_bytes() == before
+
+
+def test_a_training_that_stops_early_goes_on_to_the_same_bytes(firstspike, finished):
+    small = ("train", "gan", "--data", "data", *SMALL, "--epochs", "3", "--decay", "both")
+    assert firstspike(*small, "--out", "whole")[0] == 0
+    code, out, _ = firstspike(*small, "--out", "part", "--until", "1")
+    assert code == 0 and "more: firstspike train gan --resume part" in out
+    part, whole = RunDirectory.open("part"), RunDirectory.open("whole")
+    assert len(part.read_stats()) == 1 and not (part.path / "summary.json").exists()
+    assert firstspike("train", "gan", "--resume", "part", "--until", "2")[0] == 0
+    assert firstspike("train", "gan", "--resume", "part")[0] == 0
+    for name in whole.saved_networks():
+        file = f"checkpoint/{name}.safetensors"
+        assert (part.path / file).read_bytes() == (whole.path / file).read_bytes()
+    assert part.read_summary()["epochs"] == 3
+    code, _, said = firstspike("train", "gan", "--resume", "part", "--until", "0")
+    assert code == 2 and "--until must be at least 1" in said
+
+
+def test_a_generator_is_measured_on_held_out_images(firstspike, finished):
+    small = ("train", "gan", "--data", "data", *SMALL, "--epochs", "1")
+    assert firstspike(*small, "--validation", "0.5", "--out", "half")[0] == 0
+    told = RunDirectory.open("half").read_stats()[-1]
+    assert told["validation_set_frechet_distance"] != told["training_frechet_distance"]
+    assert "validation_set_frechet_distance" not in finished.read_stats()[-1]

@@ -19,6 +19,7 @@ from firstspike.data import load_mnist
 from firstspike.runs import jobs
 from firstspike.runs.directory import RunDirectory
 from firstspike.runs.jobs import Outcome
+from firstspike.sweeps.running import Board
 from firstspike.training.config import AnnGanConfig, GanConfig
 
 CONFIG = GanConfig(hidden=8, batch=8, epochs=2)
@@ -143,7 +144,7 @@ def test_the_board_shows_every_digit(data, tmp_path):
     of = DigitSet(tmp_path, "gan", ["0", "1"], CONFIG.as_dict())
     runs = [of.run_of(digit) for digit in of.digits]
     console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
-    board = train_set._Board(runs, console)
+    board = Board(runs, console, "digit")
     stats = {"epoch": 1, "real_wins": 0.75, "fake_wins": 0.5}
     runs[0].append_stats(stats)
     (runs[1].path / "stats.jsonl").write_text("rubbish\n")  # is shown as not begun

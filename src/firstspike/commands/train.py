@@ -6,25 +6,26 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union, get_type_hints
 
 import tyro
 
-from firstspike.commands import config_file
 from firstspike.commands.terminal import Stopped
 from firstspike.runs import files, locks, loggers
 from firstspike.runs.directory import RunDirectory, unused_path
 from firstspike.shape import in_short
-from firstspike.training import kinds
+from firstspike.training import config_file, kinds
 from firstspike.training.kinds import Kind
 from firstspike.training.options import MOST, Options, absolute
 from firstspike.words import counted
 
 if TYPE_CHECKING:  # the command line starts without PyTorch
+    from firstspike.data import Parts
     from firstspike.training.trainer import Trainer
 
 RUNS = Path("runs")
@@ -43,12 +44,20 @@ class Place:
     """Continue the run in this folder, with its own options, instead of a new one."""
     more_epochs: int | None = None
     """With --resume: train so many epochs more than the run has; rates follow the new number."""
+    until: int | None = None
+    """Stop after the epoch of this number, with rates as for all epochs; --resume goes on."""
     log: str | None = None
     """Also tell each epoch to a logger: tensorboard, csv, or the dotted path of a function that
     takes the run's folder and gives a logger as of Lightning Fabric."""
     device: str = "cpu"
     """Where ramp networks and dense twins train: cpu, cuda, mps or the like, or auto, which is an
     accelerator if there is one. Step networks train on the CPU."""
+    devices: int = 1
+    """Processes that train one network of ramp neurons, or a dense twin in their loop, together,
+    on each machine, a core or a GPU each: a power of two (docs/scale.md)."""
+    nodes: int = 1
+    """Machines that do so: start the same command on each, with NODE_RANK, MASTER_ADDR and
+    MASTER_PORT in the environment, or use torchrun."""
     dry_run: bool = False
     """Print the resolved options as JSON and stop."""
     toml: bool = False
@@ -182,58 +191,126 @@ def _chosen(kind: Kind, arguments: Sequence[str]) -> dict[str, Any]:
 
 def _train(kind: Kind, config: Any, place: Place) -> None:
     """Train a new run, or go on with one, and say what came of it."""
-    run, config = _settle(kind, config, place)
-    logger = None if place.log is None else loggers.find(place.log)
+    devices, nodes = processes_of(place)
+    if devices * nodes == 1:
+        _train_alone(kind, config, place)
+    else:
+        from firstspike.commands import train_together
+
+        train_together.run(kind, config, place, devices, nodes)
+
+
+def processes_of(place: Place) -> tuple[int, int]:
+    """Processes a machine, and machines, that are to train together. ValueError if odd."""
+    if (place.devices, place.nodes) == (1, 1) and "TORCHELASTIC_RUN_ID" not in os.environ:
+        return 1, 1
+    from firstspike.training import processes
+
+    return processes.sizes(place.devices, place.nodes)
+
+
+def _train_alone(kind: Kind, config: Any, place: Place) -> None:
+    run, config = settled(kind, config, place)
     if place.dry_run:
-        print(_told(kind, config, place))
+        print(told(kind, config, place))
         return
-    from firstspike.training import devices, loop
-    from firstspike.training.progress import TrainingBar
+    from firstspike.training import devices
 
     devices.find(place.device)  # complains before data are read
-
-    trainer_class: type[Trainer] = kinds.load(kind.trainer)
-    parts = trainer_class.load_data(config)
-    images = parts.training
-    trainer = trainer_class(config, images.shape if run is None else run.shape)
-    devices.moved(trainer, place.device)
-    trainer.check(images)
-    is_new = run is None
-    beginning: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-    if run is None:
-        out = unused_path(RUNS, kind.name_of_run(config)) if place.out is None else place.out
-        made = files.missing(out)
-        run = RunDirectory.create(out, kind.name, config.as_dict(), images.shape)
-        beginning = run.beginning(made)
-    abandoned = not is_new and locks.is_left(run.path)
-    with run.writing():
-        if abandoned:
-            print(f"{run.path}: the process before ended without a word: killed, or out of memory")
-        if place.more_epochs is not None:
-            if run.has_checkpoint():  # a run that cannot go on stays as it is
-                run.load_checkpoint(trainer.networks, trainer.optimizers)
-            run = run.extended(config.epochs)
-        try:
-            print(f"{run.path}: {kind.name} on {counted(len(images), 'image')} of {images.name}")
-            print(f"classes: {in_short(images.present)}")
-            with (
-                beginning,
-                loop.few_threads(kind),
-                TrainingBar(trainer.config.epochs) as bar,
-                loggers.following(run, logger) as log,
-            ):
-                summary = loop.train(run, trainer, parts, bar, log)
-        except KeyboardInterrupt as stop:
-            raise Stopped(resumption(kind, run.path, place)) from stop
-    print(json.dumps(summary, indent=2))
-    if kind.draws:
-        print(f"pictures: {run.sample_path(trainer.config.epochs)}")
-        print(f"more: firstspike generate {run.path}")
-    else:
-        print(f"more: firstspike evaluate {run.path}")
+    work = Work.prepare(kind, config, run)
+    devices.moved(work.trainer, place.device)
+    work.train(place)
 
 
-def _told(kind: Kind, config: Options, place: Place) -> str:
+@dataclass
+class Work:
+    """A training with its data, before anything of it is written.
+
+    Args:
+        kind: of the run.
+        trainer: with its networks as initialised.
+        parts: images to train on, and those held out.
+        run: to go on with; None for a new one.
+    """
+
+    kind: Kind
+    trainer: Trainer
+    parts: Parts
+    run: RunDirectory | None
+
+    @classmethod
+    def prepare(cls, kind: Kind, config: Any, run: RunDirectory | None) -> Self:
+        """Load data and make networks. ValueError if they do not fit."""
+        trainer_class: type[Trainer] = kinds.load(kind.trainer)
+        parts = trainer_class.load_data(config)
+        trainer = trainer_class(config, parts.training.shape if run is None else run.shape)
+        trainer.check(parts.training)
+        return cls(kind, trainer, parts, run)
+
+    def train(self, place: Place, begun: Callable[[RunDirectory], None] | None = None) -> None:
+        """Train, and say what came of it.
+
+        Args:
+            place: where.
+            begun: told the run as soon as nobody else can write to it.
+        """
+        from firstspike.training import loop
+        from firstspike.training.progress import TrainingBar
+        from firstspike.training.team import Lost
+
+        kind, trainer, images, run = self.kind, self.trainer, self.parts.training, self.run
+        logger = None if place.log is None else loggers.find(place.log)
+        is_new = run is None
+        beginning: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if run is None:
+            config = trainer.config
+            out = unused_path(RUNS, kind.name_of_run(config)) if place.out is None else place.out
+            made = files.missing(out)
+            run = RunDirectory.create(out, kind.name, config.as_dict(), images.shape)
+            beginning = run.beginning(made)
+        abandoned = not is_new and locks.is_left(run.path)
+        with run.writing():
+            if abandoned:
+                print(
+                    f"{run.path}: the process before ended without a word: killed, or out of memory"
+                )
+            if place.more_epochs is not None:
+                if run.has_checkpoint():  # a run that cannot go on stays as it is
+                    run.load_checkpoint(trainer.networks, trainer.optimizers)
+                run = run.extended(trainer.config.epochs)
+            try:
+                print(
+                    f"{run.path}: {kind.name} on {counted(len(images), 'image')} of {images.name}"
+                )
+                print(f"classes: {in_short(images.present)}")
+                with (
+                    beginning,
+                    loop.few_threads(kind),
+                    TrainingBar(trainer.config.epochs) as bar,
+                    loggers.following(run, logger) as log,
+                ):
+                    if begun is not None:
+                        begun(run)
+                    summary = loop.train(run, trainer, self.parts, bar, log, place.until)
+            except KeyboardInterrupt as stop:
+                raise Stopped(resumption(kind, run.path, place)) from stop
+            except Lost as lost:
+                if not run.has_checkpoint():
+                    raise
+                raise ValueError(
+                    f"{lost}; it goes on with: {resumption(kind, run.path, place)}"
+                ) from None
+        print(json.dumps(summary, indent=2))
+        if place.until is not None and place.until < trainer.config.epochs:
+            print(f"more: {resumption(kind, run.path, place)}")
+        elif kind.draws:
+            print(f"pictures: {run.sample_path(trainer.config.epochs)}")
+            print(f"more: firstspike generate {run.path}")
+        else:
+            print(f"more: firstspike evaluate {run.path}")
+
+
+def told(kind: Kind, config: Options, place: Place) -> str:
     """The options of a run, as JSON or for a file."""
     if place.toml:
         return config_file.text_of(kind, config)
@@ -243,15 +320,19 @@ def _told(kind: Kind, config: Options, place: Place) -> str:
 def resumption(kind: Kind, path: Path, place: Place) -> str:
     """The command that goes on with a run or a set in the same way: logger, device."""
     words = ["firstspike", "train", kind.name, "--resume", str(path)]
-    for name in ("log", "device"):
+    for name in ("log", "device", "devices", "nodes"):
         value = getattr(place, name)
         if value != getattr(Place, name):
-            words += [f"--{name}", value]
+            words += [f"--{name}", str(value)]
     return shlex.join(words)
 
 
-def _settle(kind: Kind, config: Any, place: Place) -> tuple[RunDirectory | None, Any]:
-    """The run to resume, if any, and the options that hold."""
+def settled(kind: Kind, config: Any, place: Place) -> tuple[RunDirectory | None, Any]:
+    """The run to resume, if any, and the options that hold; the logger is one."""
+    if place.log is not None:
+        loggers.find(place.log)
+    if place.until is not None and place.until < 1:
+        raise ValueError(f"--until must be at least 1, got {place.until}")
     if place.resume is None:
         if place.more_epochs is not None:
             raise ValueError("--more-epochs goes with --resume; a new run has --epochs")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,24 +20,19 @@ from typing import Any, Self
 
 import numpy as np
 from rich.console import Console
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 
 from firstspike._version import __version__
-from firstspike.commands import config_file
 from firstspike.commands.terminal import Stopped
 from firstspike.commands.train import RUNS, SET_INDEX, SetPlace, resumption, with_absolute_data
 from firstspike.data import ImageSet, load_images
 from firstspike.drawing import grids as plots
 from firstspike.runs import files, jobs, loggers
 from firstspike.runs.directory import RunDirectory, unused_path
-from firstspike.runs.jobs import Job, Outcome
 from firstspike.shape import MNIST, Shape, in_short
-from firstspike.training import kinds
+from firstspike.sweeps import running
+from firstspike.training import config_file, kinds
 from firstspike.training.config import GanOptions
 from firstspike.training.kinds import Kind
-from firstspike.training.progress import figures_of
 from firstspike.words import counted
 
 PICTURE = "samples.png"
@@ -132,6 +126,10 @@ def run(kind: Kind, config: Any, place: SetPlace) -> None:
         loggers.find(place.log)  # complains before anything is written
     if place.more_epochs is not None:
         raise ValueError("--more-epochs goes with --resume of a single run; name one of the set")
+    if (place.devices, place.nodes) != (1, 1):
+        raise ValueError("--devices and --nodes go with a single run; a set takes all cores")
+    if place.until is not None:
+        raise ValueError("--until goes with a single run; a set is trained to its end")
     if place.resume is not None:
         others = place.out, place.digits, place.config
         if config != config.recipe_defaults() or others != (None, None, None):
@@ -223,23 +221,13 @@ def train_set(of: DigitSet, log: str | None = None, device: str = "cpu") -> None
     console.print(f"{of.path}: {of.kind} of {digits}, {jobs.cores()} at a time")
     with jobs.locked(of.path):
         runs = [of.run_of(digit) for digit in of.digits]
-        extra = ["--device", device, *(() if log is None else ("--log", log))]
-        wanted = [
-            Job(digit, ("train", of.kind, "--resume", digit, *extra), f"{digit}/summary.json")
-            for digit in of.digits
-        ]
-        with _Board(runs, console) as board:
-            outcomes = jobs.execute(wanted, of.path, jobs.cores(), board)
-    lost = [one for one in outcomes if one.state == "failed"]
+        extra = ("--device", device, *(() if log is None else ("--log", log)))
+        outcomes = running.train(of.path, runs, console, running.Way(extra=extra), "digit")
     if trained := [run for run in runs if (run.path / "summary.json").is_file()]:
         _save_picture(of.path / PICTURE, trained)
         console.print(f"pictures: {of.path / PICTURE}", soft_wrap=True)
         console.print(f"more: firstspike evaluate {of.path} --split test", soft_wrap=True)
-    if lost:
-        raise ValueError(
-            f"{len(lost)} of {len(outcomes)} digits failed, {lost[0].name} first: "
-            f"{lost[0].reason}; the rest is safe, --resume {of.path} tries them again"
-        )
+    running.check(outcomes, "digit", f"--resume {of.path} tries them again")
 
 
 def _save_picture(file: Path, runs: Sequence[RunDirectory]) -> None:
@@ -247,67 +235,3 @@ def _save_picture(file: Path, runs: Sequence[RunDirectory]) -> None:
     grids = [plots.read_image_grid(run.sample_path(int(run.options["epochs"]))) for run in runs]
     rows = np.stack([grid[:ROWS] for grid in grids], axis=1)
     plots.save_image_grid(file, rows.reshape(-1, *rows.shape[2:]), columns=len(runs))
-
-
-class _Board:
-    """All digits at a glance, read from their runs; plain lines where there is no terminal."""
-
-    def __init__(self, runs: Sequence[RunDirectory], console: Console) -> None:
-        self._runs, self._console = runs, console
-        self._running: set[str] = set()
-        self._ended: dict[str, Outcome] = {}
-        self._started, self._before = time.monotonic(), self._epochs_done()
-        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=2)
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
-
-    def __call__(self, running: list[str], outcomes: list[Outcome]) -> None:
-        self._running = set(running)
-        for one in outcomes:
-            if one.name in self._ended:
-                continue
-            self._ended[one.name] = one
-            if one.state == "failed":
-                self._console.print(f"digit {one.name}: failed: {one.reason}", soft_wrap=True)
-            elif not self._console.is_terminal:
-                said = f"in {one.seconds:.0f} s" if one.state == "done" else "before"
-                self._console.print(f"digit {one.name}: trained {said}", soft_wrap=True)
-
-    def _table(self) -> Table:
-        """A row for each digit, and the time that is left."""
-        table = Table.grid(padding=(0, 2))
-        for run in self._runs:
-            stats, name = _stats_of(run), run.path.name
-            epoch, epochs = len(stats), int(run.options["epochs"])
-            bar = ProgressBar(epochs, epoch, width=20, pulse=not epoch and name in self._running)
-            failed = name in self._ended and self._ended[name].state == "failed"
-            said = "failed" if failed else figures_of(stats[-1] if stats else {})
-            table.add_row(f"digit {name}", bar, f"{epoch}/{epochs}", said)
-        table.add_row("", "", "", self._time_left())
-        return table
-
-    def _time_left(self) -> str:
-        done, total = self._epochs_done(), sum(int(run.options["epochs"]) for run in self._runs)
-        new, seconds = done - self._before, time.monotonic() - self._started
-        if not new or done == total:
-            return ""
-        minutes = (total - done) * seconds / new / 60
-        return f"about {minutes:.0f} minutes left" if minutes > 1.5 else "about a minute left"
-
-    def _epochs_done(self) -> int:
-        return sum(len(_stats_of(run)) for run in self._runs)
-
-
-def _stats_of(run: RunDirectory) -> list[dict[str, Any]]:
-    """What a run has told so far; nothing if it cannot be read just now."""
-    try:
-        return run.read_stats()
-    except ValueError:
-        return []

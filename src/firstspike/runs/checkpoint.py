@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # looking at runs needs no PyTorch, which takes seconds to im
 _STATE = "state.json"
 _HASHES = "sha256"  # the field of state.json that `save` adds
 _WEIGHTS = ".safetensors"
+_LOOKS = 5  # at a checkpoint that is being replaced
 _LARGEST_STATE = 1 << 24  # bytes
 _NAMES = {"Adam": {"step", "exp_avg", "exp_avg_sq"}}  # what optimisers keep of a parameter
 _REMEDY = "build it with the options of the run"
@@ -115,6 +116,34 @@ def load(
     for name, optimizer in slots.items():
         optimizer.load_state_dict(states[name])
     return state
+
+
+def packed(folder: Path) -> dict[str, bytes]:
+    """The files of the checkpoint by name, all of one; none if there is no checkpoint.
+
+    Raises:
+        ValueError: a file is damaged.
+    """
+    fault: ValueError = files.damaged(folder, "changes all the time")
+    for _ in range(_LOOKS):  # a training run may replace the folder meanwhile
+        found = _newest(folder)
+        if found is None:
+            return {}
+        try:
+            state = files.read(found / _STATE)
+            _, _, contents = _read_once(None, found)
+            if files.read(found / _STATE) == state:
+                return {**contents, _STATE: state}
+        except ValueError as error:
+            fault = error
+    raise fault
+
+
+def unpack(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Replace the checkpoint in ``folder`` by one that was `packed`. OSError as for `save`."""
+    _settle(folder)
+    others = {name: content for name, content in contents.items() if name != _STATE}
+    _write(folder, others, contents[_STATE])
 
 
 def _places(folder: Path) -> tuple[Path, Path, Path]:

@@ -1,7 +1,8 @@
 """Jobs as subprocesses, one a core, that survive kills: what is finished is kept.
 
-A job is finished when the file that it leaves at its end is there. Its output goes to a log of its
-own; a job that fails takes those that need it with it and no others.
+A job is finished when the file that it leaves at its end is there, or when its run has reached the
+epoch that it goes to. Its output goes to a log of its own; a job that fails takes those that need
+it with it and no others. Where a job runs is the launcher's business: here, or on a cluster.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 from firstspike.runs import locks
+from firstspike.runs.directory import RunDirectory
 
 State = Literal["done", "kept", "failed", "skipped"]
 
@@ -35,6 +37,7 @@ class Job:
         done: the file that it leaves at its end, relative to the folder.
         needs: names of the jobs that must be finished before.
         run: the run directory of a training, which is resumed if it has begun; else None.
+        until: epoch of the run that ``done`` lies in at which the job is finished; None: its end.
     """
 
     name: str
@@ -42,12 +45,27 @@ class Job:
     done: str
     needs: tuple[str, ...] = ()
     run: str | None = None
+    until: int | None = None
 
     def arguments_in(self, folder: Path) -> tuple[str, ...]:
         """The arguments now: those of a resumption if the training has begun."""
         if self.run is not None and (folder / self.run / "options.json").exists():
             return (*self.arguments[:2], "--resume", self.run)
         return self.arguments
+
+    def is_finished(self, folder: Path) -> bool:
+        """Whether nothing is left to do."""
+        if (folder / self.done).is_file():
+            return True
+        return self.until is not None and epochs_told((folder / self.done).parent) >= self.until
+
+
+def epochs_told(run: Path) -> int:
+    """Epochs that the statistics of a run tell of; 0 if they cannot be read."""
+    try:
+        return len(RunDirectory.open(run).read_stats())
+    except ValueError:
+        return 0
 
 
 @dataclass(frozen=True)
@@ -61,14 +79,27 @@ class Outcome:
     reason: str = ""
 
 
+class Process(Protocol):
+    """What is asked of a job that runs, as of `subprocess.Popen`."""
+
+    def poll(self) -> int | None:
+        """The exit code, or None as long as it runs."""
+        ...
+
+    def terminate(self) -> None: ...
+
+    def wait(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class _Running:
     job: Job
-    process: subprocess.Popen[bytes]
+    process: Process
     started: float
 
 
 Watch = Callable[[list[str], list[Outcome]], None]
+Launcher = Callable[[Job, Path], Process]  # starts a job of a folder; its output goes to its log
 
 
 def cores() -> int:
@@ -95,6 +126,9 @@ def execute(
     workers: int,
     watch: Watch,
     program: Sequence[str] = FIRSTSPIKE,
+    *,
+    launch: Launcher | None = None,
+    more: Callable[[], Job | None] | None = None,
 ) -> list[Outcome]:
     """Run jobs, as many at a time as there are workers.
 
@@ -104,31 +138,43 @@ def execute(
         workers: processes at a time, at least 1; each has one thread.
         watch: told the names of those that run, and the outcomes so far, whenever that changes.
         program: takes the arguments of a job.
+        launch: starts jobs elsewhere; None for processes of this machine.
+        more: asked for a job, which needs no other, whenever a worker would be idle; None if there
+            is none now.
 
     Returns:
-        One outcome for each job, in their order.
+        One outcome for each job, in their order; then those of ``more``.
     """
     outcomes: dict[str, Outcome] = {}
     running: list[_Running] = []
     waiting = list(jobs)
+    start = launch or (lambda job, folder: _process(job, folder, program))
+
+    def following() -> Job | None:
+        if (job := _next(waiting, outcomes)) is not None:
+            waiting.remove(job)
+        return job or (more() if more else None)
+
     (folder / "logs").mkdir(exist_ok=True)
     try:
-        while waiting or running:
+        while True:
             changed = _collect(running, outcomes, folder) | _settle(waiting, outcomes, folder)
-            while len(running) < workers and (job := _next(waiting, outcomes)):
-                running.append(_start(job, folder, program))
-                waiting.remove(job)
+            while len(running) < workers and (job := following()):
+                running.append(_Running(job, start(job, folder), time.monotonic()))
                 changed = True
             if changed:
                 watch([one.job.name for one in running], list(outcomes.values()))
-            else:
+            elif running:
                 time.sleep(_POLL)
+            else:
+                break
     finally:
         for one in running:  # after an interruption
             one.process.terminate()
         for one in running:
             one.process.wait()
-    return [outcomes[job.name] for job in jobs]
+    order = dict.fromkeys([*(job.name for job in jobs), *outcomes])
+    return [outcomes[name] for name in order]
 
 
 def _settle(waiting: list[Job], outcomes: dict[str, Outcome], folder: Path) -> bool:
@@ -136,7 +182,7 @@ def _settle(waiting: list[Job], outcomes: dict[str, Outcome], folder: Path) -> b
     before = len(waiting)
     for job in list(waiting):
         lost = [name for name in job.needs if name in outcomes and _failed(outcomes[name])]
-        if (folder / job.done).is_file():
+        if job.is_finished(folder):
             outcomes[job.name] = Outcome(job.name, _command(job.arguments), "kept")
         elif lost:
             reason = f"needs {lost[0]}, which failed"
@@ -160,22 +206,26 @@ def _next(waiting: list[Job], outcomes: dict[str, Outcome]) -> Job | None:
     return next((job for job in waiting if all(map(is_met, job.needs))), None)
 
 
-def _start(job: Job, folder: Path, program: Sequence[str]) -> _Running:
-    command = [*program, *job.arguments_in(folder)]
-    changes: dict[str, Any] = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    if places := os.environ.get("PYTHONPATH"):  # as seen from here: a job runs in another folder
+def environment() -> dict[str, str]:
+    """That of a job: one thread, and this process's modules though it runs in another folder."""
+    changes = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    if places := os.environ.get("PYTHONPATH"):
         changes["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, places.split(os.pathsep)))
-    with _log(job, folder).open("wb") as log:
-        process = subprocess.Popen(
+    return os.environ | changes
+
+
+def _process(job: Job, folder: Path, program: Sequence[str]) -> Process:
+    command = [*program, *job.arguments_in(folder)]
+    with log_of(job, folder).open("wb") as log:
+        return subprocess.Popen(
             command,
             cwd=folder,
-            env=os.environ | changes,
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             close_fds=False,  # they inherit the lock
         )
-    return _Running(job, process, time.monotonic())
 
 
 def _collect(running: list[_Running], outcomes: dict[str, Outcome], folder: Path) -> bool:
@@ -184,25 +234,25 @@ def _collect(running: list[_Running], outcomes: dict[str, Outcome], folder: Path
     for one in ended:
         running.remove(one)
         job, seconds = one.job, time.monotonic() - one.started
-        reason = _fault(one, folder)
+        reason = _fault(job, one.process.wait(), folder)
         state: State = "failed" if reason else "done"
         outcomes[job.name] = Outcome(job.name, _command(job.arguments), state, seconds, reason)
     return bool(ended)
 
 
-def _fault(one: _Running, folder: Path) -> str:
+def _fault(job: Job, code: int, folder: Path) -> str:
     """Why a job failed, in a line; empty if it did not."""
-    code = one.process.returncode
-    if code == 0 and (folder / one.job.done).is_file():
+    if code == 0 and job.is_finished(folder):
         return ""
-    lines = _log(one.job, folder).read_text(encoding="utf-8", errors="replace").split("\n")
+    lines = log_of(job, folder).read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
     if code < 0:
         return f"killed by signal {-code}"
-    return last if code else f"left no {one.job.done}; its last line: {last}"
+    return last if code else f"left no {job.done}; its last line: {last}"
 
 
-def _log(job: Job, folder: Path) -> Path:
+def log_of(job: Job, folder: Path) -> Path:
+    """Where the output of a job goes."""
     return folder / "logs" / f"{job.name}.log"
 
 

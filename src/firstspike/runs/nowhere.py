@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
+
+from firstspike.runs import checkpoint, parcel
 
 
 @dataclass(frozen=True)
@@ -48,3 +51,24 @@ class Nowhere:
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Nothing."""
+
+
+@dataclass(frozen=True)
+class Elsewhere(Nowhere):
+    """A run that another process keeps: what it has saved can be loaded, nothing is written.
+
+    Args:
+        saved: the run's files, see `firstspike.runs.parcel`.
+    """
+
+    saved: Mapping[str, bytes] = field(default_factory=dict)
+
+    def has_checkpoint(self) -> bool:
+        """Whether the other process had one."""
+        return any(name.startswith(parcel.CHECKPOINT) for name in self.saved)
+
+    def load_checkpoint(self, models: Any, optimizers: Any = None) -> dict[str, Any]:
+        """As of a `firstspike.runs.directory.RunDirectory`."""
+        with tempfile.TemporaryDirectory(prefix="firstspike-") as place:
+            parcel.unpack(Path(place), self.saved)
+            return checkpoint.load(Path(place, parcel.CHECKPOINT), models, optimizers or {})

@@ -465,6 +465,9 @@ class LoopOptions(RuleOptions):
     """Share of hidden spikes that are left out in training."""
     sparsity: float = within(0.003, 0.0)
     """Price of hidden spikes, which asks for fewer of them."""
+    shards: int = within(1, 1, 1024, before=1)
+    """Exact gradient: parts of a batch, a power of two, each with statistics of its own, that are
+    learned from one by one, or by several processes (docs/scale.md)."""
 
 
 @dataclass(frozen=True)

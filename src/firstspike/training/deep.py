@@ -17,6 +17,8 @@ from firstspike.models.networks import NetworkClassifier
 from firstspike.training.classifier import ClassifierTraining
 from firstspike.training.config import ClassifierConfig, LoopOptions
 from firstspike.training.rules.exact import exact_loss, parameter_groups, rate_at, scores_and_level
+from firstspike.training.shards import Sharded
+from firstspike.training.team import check_shards
 from firstspike.training.trainer import Stats
 
 FITTED = 5000  # training images that decide the window of the output layer
@@ -29,6 +31,7 @@ class DeepTraining(ClassifierTraining):
     t_max: int | None = None
     earliness = 0.0
     anywhere = True
+    shared = True
 
     @property
     def line(self) -> str:
@@ -40,6 +43,7 @@ class DeepTraining(ClassifierTraining):
         if any(isinstance(module, nn.Conv2d) for module in self.model.modules()):
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.options = self.config.part(LoopOptions)
+        check_shards(self.options.shards, 1)
         groups = parameter_groups(self.model, self.options.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, self.config.lr, betas=(0.9, 0.99), fused=True)
         self.steps, self.done = 1, 0
@@ -58,8 +62,18 @@ class DeepTraining(ClassifierTraining):
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.done += 1
-        if len(images) == 1:  # nothing to take statistics of
+        if len(images) < 2 * self.options.shards:  # nothing to take statistics of
             return {"train_loss": 0.0, "train_accuracy": 0.0}
+        if self.options.shards == 1:
+            told = self.learn(images, labels, rng)
+        else:
+            told = self.learn_shards(images, labels, rng)
+        self.optimizer.step()
+        loss, right = told.tolist()
+        return {"train_loss": loss, "train_accuracy": right}
+
+    def learn(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """Leave the gradients of a batch in the parameters; its loss and accuracy, [2]."""
         values = preset(self.options.augment)(images, rng)
         seed = int(torch.randint(2**31, (), generator=rng))
         self.model.train()
@@ -72,9 +86,20 @@ class DeepTraining(ClassifierTraining):
         )
         self.optimizer.zero_grad()
         loss.backward()
-        self.optimizer.step()
         right = (scores.argmax(dim=1) == labels).float().mean()
-        return {"train_loss": float(loss.detach()), "train_accuracy": float(right)}
+        return torch.stack([loss.detach(), right])
+
+    def learn_shards(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """Likewise, as the mean over the shards of a batch, which a team shares."""
+        count = self.options.shards
+        parts = list(zip(images.tensor_split(count), labels.tensor_split(count), strict=True))
+        seeds = torch.randint(2**31, (count,), generator=rng).tolist()
+        batch, vectors = Sharded(self.model, count), []
+        for number in self.team.own(count):
+            batch.begin()
+            told = self.learn(*parts[number], torch.Generator().manual_seed(seeds[number]))
+            vectors.append(batch.said(told, len(parts[number][0]) / len(images)))
+        return batch.settle(self.team.sum(vectors))
 
     def encoded(self, values: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """What the first layer takes of images [B, C, H, W] in 0..1."""

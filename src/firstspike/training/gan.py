@@ -56,6 +56,7 @@ class Gan(Trainer):
     discriminator: nn.Module
     average: nn.Module
     best: nn.Module | None = None
+    held_out: ImageSet | None = None
     mark: tuple[float, float]  # inputs that tell the class: of this one, of the others
 
     @classmethod
@@ -108,7 +109,7 @@ class Gan(Trainer):
         return (self.prepare(images),)
 
     def watch(self, parts: Parts) -> Callable[[], Stats]:
-        self.training_images = parts.training
+        self.training_images, self.held_out = parts
         self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
         return lambda: self.spikes(self.preview)
 
@@ -153,17 +154,24 @@ class Gan(Trainer):
 
     @torch.no_grad()
     def finish_epoch(self, rng: torch.Generator) -> Stats:
-        """Keep the snapshot that is nearest to the training images, never to unseen ones."""
+        """Keep the snapshot that is nearest to the training images, never to unseen ones.
+
+        Settings are chosen by the distance to held-out images, if there are any.
+        """
         if self.best is None or not self.is_looked_at(self.epoch):
             return {}
-        distance = float(kinds.load(kinds.GAN.snapshot)(self, self.training_images))
+        distance_to = kinds.load(kinds.GAN.snapshot)
+        distance = float(distance_to(self, self.training_images))
         if distance < self.best_distance:
             self.best.load_state_dict(self.average.state_dict(), strict=False)
             self.best.get_buffer("distance").fill_(distance)
-        return {
+        told = {
             "training_frechet_distance": distance,
             "best_training_frechet_distance": self.best_distance,
         }
+        if self.held_out is not None and len(self.held_out) > 1:
+            told["validation_set_frechet_distance"] = float(distance_to(self, self.held_out))
+        return told
 
     def is_looked_at(self, epoch: int) -> bool:
         """Whether an epoch is one of the ``snapshots``: the last, or in the last two thirds."""

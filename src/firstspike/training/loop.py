@@ -30,6 +30,7 @@ def train(
     parts: Parts,
     report: Report,
     log: EpochLog | None = None,
+    until: int | None = None,
 ) -> dict[str, Any]:
     """Train until the last epoch, from the run's checkpoint on if it has one.
 
@@ -39,13 +40,16 @@ def train(
         parts: images to train on, and those held out, if any.
         report: called after each step, and once more when an epoch has been measured.
         log: called after each epoch, see `firstspike.runs.loggers`.
+        until: number of the epoch after which to stop, with rates as for all; None for the last.
 
     Returns:
-        The summary, as in ``summary.json``.
+        The summary, as in ``summary.json``, which is written after the last epoch.
     """
     config = trainer.config
     data = tuple(tensor.to(trainer.device) for tensor in trainer.tensors(parts.training))
     measure = trainer.watch(parts)
+    if not trainer.team.is_first:  # one process measures for all
+        measure = dict
     last: Stats = {}
 
     def train_epoch(epoch: int) -> Stats:
@@ -63,7 +67,8 @@ def train(
                     Progress(epoch, step, steps, count, before | means)
                 ),
             )
-            stats |= trainer.finish_epoch(rng) or {}
+            if trainer.team.is_first:
+                stats |= trainer.finish_epoch(rng) or {}
         last = measure()
         _check_figures(stats | last, epoch)
         trainer.warn(epoch, before, last)
@@ -74,18 +79,20 @@ def train(
             grids.save_image_grid(run.sample_path(epoch), picture)
         return stats | last
 
-    seconds = run_epochs(run, trainer, config.epochs, train_epoch, log)
+    seconds = run_epochs(run, trainer, config.epochs, train_epoch, log, until)
+    reached = min(config.epochs, until or config.epochs)
     summary = {
         "kind": run.kind,
         "version": __version__,
         "data": parts.training.name,
         "seed": config.seed,
-        "epochs": config.epochs,
+        "epochs": reached,
         "seconds": seconds,
         **(last or measure()),
         **trainer.summarize(),
     }
-    run.write_summary(summary)
+    if reached == config.epochs:
+        run.write_summary(summary)
     return summary
 
 
@@ -138,6 +145,7 @@ def run_epochs(
     epochs: int,
     train_epoch: Callable[[int], Stats],
     log: EpochLog | None = None,
+    until: int | None = None,
 ) -> float:
     """Train up to the last epoch, from the run's checkpoint on if it has one.
 
@@ -150,6 +158,7 @@ def run_epochs(
         epochs: number of the last one.
         train_epoch: trains the epoch of this number, from 1, and returns its statistics.
         log: told the number and the statistics of each epoch that is saved.
+        until: number of the epoch to stop after, if that is not the last one.
 
     Returns:
         Seconds of training, those before the last resumption included.
@@ -166,7 +175,7 @@ def run_epochs(
     state.setdefault("seconds", 0.0)
     run.truncate_stats(state["epoch"])
     started = time.monotonic() - state["seconds"]
-    for epoch in range(state["epoch"] + 1, epochs + 1):
+    for epoch in range(state["epoch"] + 1, min(epochs, until or epochs) + 1):
         stats = train_epoch(epoch)
         state = {"epoch": epoch, "seconds": time.monotonic() - started}
         run.append_stats(state | stats)

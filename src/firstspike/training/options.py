@@ -9,6 +9,7 @@ not import PyTorch, so that the command line can start without it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +170,13 @@ def _check_literal(name: str, value: Any, kind: Any) -> None:
 
 
 def types_of(cls: type[Options]) -> dict[str, Any]:
-    """The type of every option, by name."""
+    """The type of every option, by name; not to be changed."""
+    made: Any = cls  # of a metaclass that mypy cannot hash
+    return _types(made)
+
+
+@functools.cache  # a sweep checks thousands of options
+def _types(cls: Any) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from firstspike.data import Data, ImageSet, Parts, as_image_set, divide, load_images
 from firstspike.shape import MNIST, Shape, in_short
 from firstspike.training.config import DataOptions
+from firstspike.training.team import ALONE, Team
 
 Stats = dict[str, float]
 
@@ -64,6 +65,8 @@ class Trainer(metaclass=_Choosing):
 
     config: Any
     anywhere = False  # whether its networks run on any device, not on the CPU alone
+    shared = False  # whether several processes can train it together
+    team: Team = ALONE
 
     def __init__(self, config: Any, shape: Shape = MNIST) -> None:
         config.check()

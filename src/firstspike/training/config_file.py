@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -39,14 +39,15 @@ def read(file: Path, kind: Kind) -> dict[str, Any]:
         ValueError: it cannot be read, is of another kind, or holds an unknown option or a value of
             another type; the message names file and key. Ranges are checked with all options.
     """
-    told = _parsed(file)
+    told = parsed(file)
     if (said := told.pop("kind", kind.name)) != kind.name:
         raise ValueError(f"{file}: kind is {said!r}; use it with `train {said}`")
     types = types_of(kind.config) | ({"digits": str} if kind.draws else {})
-    return {name: _value(file, name, value, types) for name, value in told.items()}
+    return {name: value_of(file, name, value, types) for name, value in told.items()}
 
 
-def _parsed(file: Path) -> dict[str, Any]:
+def parsed(file: Path) -> dict[str, Any]:
+    """The content of a file in TOML. ValueError if it cannot be read or is none."""
     try:
         return tomllib.loads(file.read_bytes().decode())
     except OSError as error:
@@ -55,28 +56,36 @@ def _parsed(file: Path) -> dict[str, Any]:
         raise ValueError(f"{file}: no TOML: {' '.join(str(error).split())}") from None
 
 
-def _value(file: Path, name: str, value: Any, types: dict[str, Any]) -> Any:
-    """The value of an option, once it is one."""
+def value_of(file: Path, name: str, value: Any, types: Mapping[str, Any]) -> Any:
+    """The value of an option, once it is one. ValueError that names the file if it is none.
+
+    Args:
+        file: that says it.
+        name: of the option.
+        value: as TOML has it.
+        types: of all options, by name.
+    """
     if name not in types:
-        raise ValueError(f"{file}: unknown option {name}{_nearest(name, types)}")
+        raise ValueError(f"{file}: unknown option {name}{nearest(name, types)}")
     kind = types[name]
     if value == NONE and is_of(None, kind):
         return None
     if not is_of(value, kind):
-        raise ValueError(f"{file}: {name} must be {_in_words(kind)}, got {value!r}")
+        raise ValueError(f"{file}: {name} must be {in_words(kind)}, got {value!r}")
     return float(value) if type(value) is int and is_of(0.5, kind) else value
 
 
-def _in_words(kind: Any) -> str:
+def in_words(kind: Any) -> str:
     """What a value of a type may be."""
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, get_args(kind)))}"
     if of_union := get_args(kind):
-        return " or ".join(map(_in_words, of_union))
+        return " or ".join(map(in_words, of_union))
     return _WORDS.get(kind, str(kind))
 
 
-def _nearest(name: str, names: Iterable[str]) -> str:
+def nearest(name: str, names: Iterable[str]) -> str:
+    """What a name was meant to be, as the end of a complaint; empty if nothing is near."""
     near = difflib.get_close_matches(name.replace("-", "_"), names, n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
