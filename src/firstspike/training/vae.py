@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from firstspike.coding import decode, encode, noise_times
 from firstspike.data import ImageSet, Parts
+from firstspike.drawing import grids
 from firstspike.nn import RampNeuron, SpikingNetwork
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.artist import Artist
@@ -140,10 +141,9 @@ class Vae(Artist):
 
     def pictures(self, unseen: Tensor) -> dict[str, tuple[Tensor, int]]:
         shown = unseen[: SHOWN * SHOWN // 2]
-        rows = torch.stack([shown / 255, self.reconstruct(shown)]).unflatten(1, (-1, SHOWN))
         rng = torch.Generator().manual_seed(self.config.seed)
         walks = self.sample(self.walk(SHOWN, SHOWN, rng))
-        found = {"reconstructions": (rows.transpose(0, 1).flatten(0, 2), SHOWN)}
+        found = {"reconstructions": grids.rows_beside(shown / 255, self.reconstruct(shown))}
         found["walks"] = walks, SHOWN
         if self.config.latent == 2:
             found["map"] = self.sample(self.lattice(MAP)), MAP
