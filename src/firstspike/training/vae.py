@@ -332,7 +332,7 @@ class SpikingVae(Vae):
 
 
 class AnnVae(Vae):
-    """The dense twin: ReLU, pixels of sigmoids, latents of a normal distribution."""
+    """The dense twin: ReLU, pixels of sigmoids, and quantiles that are not rounded to steps."""
 
     config: AnnVaeConfig
 
@@ -341,7 +341,7 @@ class AnnVae(Vae):
 
     @torch.no_grad()
     def soften(self, told: Any, pixels: Any) -> None:
-        told.weight[self.features :].mul_(FAINT)
+        told.weight.mul_(FAINT)
         pixels.weight.mul_(FAINT)
 
     def pixels(self, images: Tensor) -> Tensor:
@@ -352,7 +352,7 @@ class AnnVae(Vae):
         return mean, log_variance / 2
 
     def latent_values(self, z: Tensor) -> Tensor:
-        return z
+        return variational.centred(torch.special.ndtr(z), 1)
 
     def error(self, potential: Tensor, values: Tensor) -> Tensor:
         return variational.sigmoid_error(potential, values)
@@ -364,7 +364,8 @@ class AnnVae(Vae):
         self, count: int, rng: torch.Generator | None = None, digits: Tensor | None = None
     ) -> Tensor:
         _check_untold(digits)
-        return torch.randn(count, self.features, dtype=torch.float32, generator=rng)
+        drawn = torch.rand(count, self.features, dtype=torch.float32, generator=rng)
+        return variational.centred(drawn, 1)
 
     @torch.no_grad()
     def sample(self, latents: Tensor, *, averaged: bool = True) -> Tensor:
@@ -374,10 +375,11 @@ class AnnVae(Vae):
 
     @torch.no_grad()
     def means(self, images: Tensor) -> Tensor:
-        return self.posterior(self.pixels(images.to(self.device)))[0].cpu()
+        mean, _ = self.posterior(self.pixels(images.to(self.device)))
+        return self.latent_values(mean).cpu()
 
     def at_quantiles(self, shares: Tensor) -> Tensor:
-        return torch.special.ndtri(shares)
+        return variational.centred(shares, 1)
 
 
 def _read(values: Tensor) -> tuple[Tensor, Tensor]:

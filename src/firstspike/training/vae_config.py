@@ -79,7 +79,7 @@ class VaeConfig(VaeOptions):
 
 @dataclass(frozen=True)
 class AnnVaeConfig(VaeOptions):
-    """Options of the dense twin: ReLU, sigmoid pixels, normal latents."""
+    """Options of the dense twin: ReLU, sigmoid pixels."""
 
     def recipe_defaults(self) -> Self:
         return ann_vae_defaults({"network": self.network})  # type: ignore[return-value]
