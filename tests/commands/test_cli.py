@@ -64,6 +64,8 @@ COMMANDS = (
     ("generate",),
     ("train", "classifier"),
     ("train", "ann-classifier"),
+    ("train", "vae"),
+    ("train", "ann-vae"),
     ("convert",),
     ("evaluate",),
     ("export",),

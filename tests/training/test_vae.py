@@ -88,7 +88,7 @@ def test_a_silent_encoder_says_that_it_knows_nothing(parts):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_reconstructions_become_better_than_the_mean_image(parts, kind):
-    vae = build(kind, hidden=40, latent=8, epochs=40, beta=0.1)
+    vae = build(kind, hidden=40, latent=8, epochs=40, beta=0.1, lr=8e-3)
     images = parts.training.images
     measure = vae.watch(parts)
     before = measure()["reconstruction_error"]
