@@ -76,16 +76,25 @@ class _Values(torch.autograd.Function):
 
 
 class ConvGan(PairedGan):
-    """What the convolutional networks of both kinds share; see the subclasses."""
+    """What the convolutional networks of both kinds share; see the subclasses.
+
+    Dense ones learn in the same way, by autograd, where the discriminator names classes as well.
+    """
 
     ink = 1.0  # mean square of what the discriminator sees
 
     def build(self) -> None:
-        wide, verdicts = self.config.channels, self.outputs * max(1, self.labels)
+        inputs, outputs = LATENTS + self.labels, self.outputs * self.groups + self.names
         drawing, judging = (partial(self.hidden, name) for name in ("generator", "discriminator"))
-        self.generator = drawing_layers(LATENTS + self.labels, wide, self.shape, drawing)
-        self.generator.insert(-1, self.last())
-        self.discriminator = judging_layers(verdicts, wide, self.shape, judging)
+        if self.config.network == "conv":
+            wide = self.config.channels
+            self.generator = drawing_layers(inputs, wide, self.shape, drawing)
+            self.generator.insert(-1, self.last())
+            self.discriminator = judging_layers(outputs, wide, self.shape, judging)
+        else:
+            hidden, pixels = self.config.hidden, self.shape.pixels
+            self.generator = dense_layers((inputs, hidden, pixels), drawing).append(self.last())
+            self.discriminator = dense_layers((pixels, hidden, outputs), judging)
         for network, first in ((self.generator, 1.0), (self.discriminator, self.ink)):
             draw_weights(network, first)
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -103,7 +112,9 @@ class ConvGan(PairedGan):
         seen, marks = real[:, : self.shape.pixels], real[:, self.shape.pixels :]
         classes = marks.argmax(dim=1) if self.labels else marks.new_zeros(len(marks)).long()
         networks = self.generator, self.discriminator
-        return deep_step(networks, self.optimizers, seen, latents, classes, self.outputs, gamma)
+        how = {"names": self.names, "naming": self.config.naming} if self.names else {}
+        game = networks, self.optimizers, seen, latents, classes, self.outputs, gamma
+        return deep_step(*game, **how)
 
 
 class ConvRampGan(ConvGan, RampGan):
@@ -139,6 +150,16 @@ class ConvAnnGan(ConvGan, PairedAnnGan):
 
     def drawer(self, network: nn.Sequential) -> Any:
         return network
+
+
+def dense_layers(sizes: tuple[int, int, int], hidden: Callable[[], nn.Module]) -> nn.Sequential:
+    """Two dense layers of these sizes, the inputs' first, with hidden neurons between."""
+    inputs, between, outputs = sizes
+    return nn.Sequential(
+        nn.Linear(inputs, between, dtype=torch.float32),
+        hidden(),
+        nn.Linear(between, outputs, dtype=torch.float32),
+    )
 
 
 def drawing_layers(

@@ -19,7 +19,7 @@ from firstspike.models import LATENTS
 from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
 from firstspike.runs.directory import epoch_generator
 from firstspike.training.artist import PREVIEW
-from firstspike.training.gan import STEP_STATS, Gan
+from firstspike.training.gan import NAMED_STATS, STEP_STATS, Gan
 from firstspike.training.rules.relativistic import (
     Game,
     Neurons,
@@ -52,7 +52,7 @@ class PairedGan(Gan):
 
     def build(self) -> None:
         hidden, pixels, labels = self.config.hidden, self.shape.pixels, self.labels
-        verdicts = self.outputs * max(1, labels)
+        verdicts = self.outputs * self.groups
         self.generator = nn.Sequential(
             nn.Linear(LATENTS + labels, hidden, dtype=torch.float32),
             nn.Linear(hidden, pixels, dtype=torch.float32),
@@ -83,7 +83,7 @@ class PairedGan(Gan):
 
     def game_of(self, generator: nn.Sequential) -> Game:
         """The game with this generator in the place of the one that learns."""
-        sizes = self.shape.pixels, max(1, self.labels)
+        sizes = self.shape.pixels, self.groups
         return Game(generator, self.discriminator, self.neurons, *sizes)
 
     def start_epoch(self, epoch: int) -> None:
@@ -99,7 +99,8 @@ class PairedGan(Gan):
         if is_due:
             self.follow()
         self.turn += 1
-        return dict(zip(STEP_STATS, values.tolist(), strict=True))
+        names = STEP_STATS + (NAMED_STATS if self.names else ())
+        return dict(zip(names, values.tolist(), strict=True))
 
     def turns_of(self, real: Tensor, latents: Tensor, gamma: float) -> Tensor:
         """Both turns of a step; arguments and values of `paired_step`."""
@@ -171,7 +172,7 @@ class RampGan(PairedGan):
     def facts(self, name: str) -> dict[str, Any]:
         facts = super().facts(name) | {"digit": self.config.digit}
         if name == "discriminator":  # it has outputs for each class, and no inputs that tell one
-            return facts | {"labels": 0, "pairs": max(1, self.labels)}
+            return facts | {"labels": 0, "pairs": self.groups, "names": self.names}
         latents = {"latents": LATENTS, "latent_last": self.config.t_max, "latent_silent": 0.0}
         return facts | {"labels": self.labels} | latents
 

@@ -12,6 +12,7 @@ neuron of the spread is silent, and the deviation 1.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from firstspike.training.artist import Artist
 from firstspike.training.convolutional import (
     INK,
     Ramp,
+    dense_layers,
     draw_weights,
     drawing_layers,
     judging_layers,
@@ -64,15 +66,13 @@ class Vae(Artist):
 
     def build(self) -> None:
         config, pixels, told = self.config, self.shape.pixels, 2 * self.config.latent
-        within, behind = (lambda: self.hidden("encoder")), (lambda: self.hidden("decoder"))
+        within, behind = (partial(self.hidden, name) for name in ("encoder", "decoder"))
         if config.network == "conv":
             self.encoder = judging_layers(told, config.channels, self.shape, within)
             self.decoder = drawing_layers(config.latent, config.channels, self.shape, behind)
         else:
-            first, last = nn.Linear(pixels, config.hidden), nn.Linear(config.hidden, told)
-            self.encoder = nn.Sequential(first, within(), last)
-            first, last = nn.Linear(config.latent, config.hidden), nn.Linear(config.hidden, pixels)
-            self.decoder = nn.Sequential(first, behind(), last)
+            self.encoder = dense_layers((pixels, config.hidden, told), within)
+            self.decoder = dense_layers((config.latent, config.hidden, pixels), behind)
         draw_weights(self.encoder, INK)
         draw_weights(self.decoder, 1.0)
         self.soften(_last_map(self.encoder), _last_map(self.decoder))

@@ -258,48 +258,67 @@ def deep_step(
     classes: Tensor,
     outputs: int,
     gamma: float,
+    names: int = 0,
+    naming: float = 1.0,
 ) -> Tensor:
     """`paired_step` for networks of any depth, by autograd.
 
+    With ``names``, both networks also learn by an auxiliary classifier (Odena et al., arXiv
+    1610.09585): further outputs of the discriminator should name the class of images and samples,
+    by cross-entropy of their potentials, of which the largest spikes first.
+
     Args:
         networks: generator, from latents to images, and discriminator, from images to ``outputs``
-            neurons for each class that it judges by, [N, classes * outputs]; updated.
+            neurons for each class that it judges by, [N, classes * outputs + names]; updated.
         optimizers: of ``"generator"`` and ``"discriminator"``.
         real: images as the discriminator takes them, [N, pixels].
         latents: as the generator takes them.
         classes: int64 [N], of images and samples alike; 0 where there is but one.
         outputs: 1 for a score, 2 for a pair of neurons; see `signs`.
         gamma: of the penalties; 0 leaves them out of this step.
+        names: outputs that name the class, one each; 0 for none.
+        naming: weight of their cross-entropy.
 
     Returns:
-        As `paired_step`.
+        As `paired_step`; with ``names`` also how often images, and samples, are named right.
     """
     generator, discriminator = networks
     count, sign = len(real), signs(outputs, real)
 
-    def scored(seen: Tensor, told: Tensor) -> Tensor:
-        pairs = discriminator(seen).unflatten(1, (-1, outputs))
-        return pairs[torch.arange(len(seen), device=seen.device), told] @ sign
+    def judged(seen: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+        found = discriminator(seen)
+        verdicts, named = found.split([found.shape[1] - names, names], dim=1)
+        pairs = verdicts.unflatten(1, (-1, outputs))
+        place = told if pairs.shape[1] > 1 else torch.zeros_like(told)
+        return pairs[torch.arange(len(seen), device=seen.device), place] @ sign, named
 
     fake = generator(latents)
     seen = torch.cat([real, fake.detach()]).requires_grad_(gamma > 0)
-    scores = scored(seen, classes.repeat(2))
+    both = classes.repeat(2)
+    scores, named = judged(seen, both)
     of_real, of_fake = scores[:count], scores[count:]
     lost = functional.softplus(of_fake - of_real)
     loss = lost.mean()
+    if names:
+        loss = loss + naming * functional.cross_entropy(named, both)
     if gamma:
         (slopes,) = torch.autograd.grad(scores.sum(), seen, create_graph=True)
         loss = loss + gamma / 2 * slopes.square().sum() / count
     _follow(optimizers["discriminator"], discriminator, loss)
 
-    again = scored(fake, classes)
+    again, read = judged(fake, classes)
     missed = functional.softplus(of_real.detach() - again)
-    _follow(optimizers["generator"], generator, missed.mean())
+    loss = missed.mean()
+    if names:
+        loss = loss + naming * functional.cross_entropy(read, classes)
+    _follow(optimizers["generator"], generator, loss)
 
     with torch.no_grad():
         middle = scores.mean()
-        won = (of_real > middle).to(scores.dtype), (of_fake < middle).to(scores.dtype)
-        return torch.stack([row.mean() for row in (lost, missed, *won)])
+        won = of_real > middle, of_fake < middle
+        right = (named.argmax(dim=1) == both).split(count) if names else ()
+        told = (lost, missed, *won, *right)
+        return torch.stack([row.to(scores.dtype).mean() for row in told])
 
 
 def _follow(optimizer: torch.optim.Optimizer, network: nn.Module, loss: Tensor) -> None:
