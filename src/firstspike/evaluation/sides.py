@@ -141,7 +141,7 @@ def evaluate_run(
         "seed": config.seed,
         "averaged": averaged,
         **record_of(samples, reference),
-        **gan.further(reference.unseen.images),
+        **gan.further(reference.unseen.images, reference.unseen.labels),
     }
     if (run.path / "summary.json").is_file():
         record["training_seconds"] = run.read_summary()["seconds"]

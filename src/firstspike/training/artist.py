@@ -92,8 +92,13 @@ class Artist(Trainer):
         """Spikes per image and share of silent neurons; nothing if the network does not spike."""
         return {}
 
-    def further(self, unseen: Tensor) -> dict[str, Any]:
-        """What else there is to measure with unseen images, uint8 [N, ...], as JSON values."""
+    def further(self, unseen: Tensor, labels: Tensor) -> dict[str, Any]:
+        """What else there is to measure, as JSON values.
+
+        Args:
+            unseen: images, uint8 [N, ...].
+            labels: of these, int64 [N].
+        """
         return {}
 
     def pictures(self, unseen: Tensor) -> dict[str, tuple[Tensor, int]]:

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from firstspike.metrics import silent_fraction, spike_stats
+from firstspike.coding import encode
+from firstspike.metrics import decide, silent_fraction, spike_stats
 from firstspike.models import LATENTS
 from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
 from firstspike.runs.directory import epoch_generator
 from firstspike.training.artist import PREVIEW
-from firstspike.training.gan import NAMED_STATS, STEP_STATS, Gan
+from firstspike.training.gan import AT_ONCE, NAMED_STATS, STEP_STATS, Gan
 from firstspike.training.rules.relativistic import (
     Game,
     Neurons,
@@ -105,6 +106,16 @@ class PairedGan(Gan):
     def turns_of(self, real: Tensor, latents: Tensor, gamma: float) -> Tensor:
         """Both turns of a step; arguments and values of `paired_step`."""
         return paired_step(self.game, self.optimizers, real, latents, gamma=gamma)
+
+    def names_of(self, images: Tensor) -> Tensor:
+        """Classes that a discriminator with an auxiliary classifier names uint8 images, [N]."""
+        raise NotImplementedError
+
+    def further(self, unseen: Tensor, labels: Tensor) -> dict[str, Any]:
+        if not self.names:
+            return super().further(unseen, labels)
+        right = self.names_of(unseen) == labels
+        return {"named_right": float(right.double().mean())}
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -215,6 +226,18 @@ class RampGan(PairedGan):
         return judge
 
     @torch.no_grad()
+    def names_of(self, images: Tensor) -> Tensor:
+        if not hasattr(self, "preview"):
+            self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
+        judge, t_max = self.judge_network(), self.config.t_max
+        found = []
+        for part in images.split(AT_ONCE):
+            times = encode(part.flatten(1), t_max).float().to(self.device)
+            fired, potentials = (of(times)[:, -self.names :] for of in (judge, judge.potentials))
+            found.append(decide(fired, potentials, t_max).cpu())
+        return torch.cat(found)
+
+    @torch.no_grad()
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
         latents = latents.to(self.device)
         drawn = self.artist(averaged).layer_times(latents)
@@ -244,6 +267,11 @@ class PairedAnnGan(PairedGan):
 
     def centred(self, latents: Tensor) -> Tensor:
         return latents
+
+    @torch.no_grad()
+    def names_of(self, images: Tensor) -> Tensor:
+        parts = (self.pixels(part).to(self.device) for part in images.split(AT_ONCE))
+        return torch.cat([self.discriminator(p)[:, -self.names :].argmax(1).cpu() for p in parts])
 
     def drawer(self, network: nn.Sequential) -> Any:
         game = self.game_of(network)
