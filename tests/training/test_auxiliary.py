@@ -127,7 +127,7 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, kind, network):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_discriminator_that_is_not_told_learns_to_name(parts, kind):
-    gan = build(kind, hidden=60, epochs=30, naming=3.0)
+    gan = build(kind, hidden=60, epochs=30, naming=3.0, discriminator_lr=2e-3)
     gan.watch(parts)
     real = gan.prepare(parts.training)
     for epoch in range(1, 31):

@@ -217,7 +217,7 @@ class SpikingVae(Vae):
     @torch.no_grad()
     def soften(self, told: Any, pixels: Any) -> None:
         means = slice(self.features)
-        told.weight[means].div_(2 * MEAN_REACH)
+        told.weight[means].mul_(FAINT / (2 * MEAN_REACH))
         told.bias[means] = 0.5  # a mean of 0
         spreads = slice(self.features, None)
         told.weight[spreads].mul_(FAINT)

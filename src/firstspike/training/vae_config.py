@@ -46,11 +46,11 @@ class VaeOptions(DenseVaeOptions, ConvVaeOptions, DataOptions):
     beta: float = within(1.0, 0.0)
     """Price of what latents tell, in nats, beside the error of images: above 1 samples are
     better and reconstructions worse."""
-    epochs: int = within(20, 1, MOST)
+    epochs: int = within(10, 1, MOST)
     """Passes over the training images."""
     batch: int = within(128, 1, MOST)
     """Images in one step of training."""
-    lr: float = above(2e-3, high=FASTEST)
+    lr: float = above(4e-3, high=FASTEST)
     """Largest learning rate; it rises in the first steps and falls to 0 along a cosine."""
 
 
@@ -64,7 +64,7 @@ class VaeConfig(VaeOptions):
     """Threshold of the encoder's hidden neurons."""
     decoder_threshold: float = above(8.0)
     """Threshold of the decoder's hidden neurons."""
-    precision: float = above(20.0)
+    precision: float = above(10.0)
     """Price of the squared error of a pixel, halved: one over the variance of its noise."""
 
     def check_ranges(self) -> None:
@@ -85,7 +85,7 @@ class AnnVaeConfig(VaeOptions):
         return ann_vae_defaults({"network": self.network})  # type: ignore[return-value]
 
 
-_CONVOLUTIONAL: dict[str, Any] = {"network": "conv", "epochs": 10}
+_CONVOLUTIONAL: dict[str, Any] = {"network": "conv", "epochs": 5, "lr": 2e-3}
 
 
 def _by_network(chosen: Mapping[str, Any]) -> dict[str, Any]:
