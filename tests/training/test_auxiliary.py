@@ -65,7 +65,7 @@ def test_both_networks_learn_by_the_names(naming):
     of_real, of_fake = discriminator(real), discriminator(fake)
     gap = (of_fake[:, 1] - of_fake[:, 0] - of_real[:, 1] + of_real[:, 0]) / 2
     named = torch.cat([of_real, of_fake])[:, 2:]
-    entropy = nn.functional.cross_entropy(named, classes.repeat(2))
+    entropy = nn.functional.cross_entropy(of_real[:, 2:], classes)
     losses = {
         "discriminator": nn.functional.softplus(gap).mean() + naming * entropy,
         "generator": nn.functional.softplus(-gap).mean()
@@ -85,13 +85,13 @@ def test_the_first_spike_names_the_class(parts, network):
     gan.watch(parts)
     images = parts.training
     judge, times = gan.judge_network(), fs.encode(images.images.flatten(1)).float()
-    assert judge(times).shape == (40, 2 + 10)
-    learned = gan.discriminator(gan.prepare(images)[:, :784])[:, 2:]
+    assert judge(times).shape == (40, 20 + 10)
+    learned = gan.discriminator(gan.prepare(images)[:, :784])[:, 20:]
     top = learned.topk(2, dim=1)
     reach = 2.2 * judge_reach(gan)
     clear = top.values.diff(dim=1)[:, 0].abs() > 2 * reach / 256  # not in one step
     assert clear.any()
-    assert torch.equal(judge(times)[:, 2:].argmin(dim=1)[clear], top.indices[clear, 0])
+    assert torch.equal(judge(times)[:, 20:].argmin(dim=1)[clear], top.indices[clear, 0])
     named = gan.names_of(images.images)
     assert torch.equal(named[clear], top.indices[clear, 0])
 
@@ -126,7 +126,7 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, kind, network):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_discriminator_that_is_not_told_learns_to_name(parts, kind):
+def test_a_discriminator_learns_to_name(parts, kind):
     gan = build(kind, hidden=60, epochs=30, naming=3.0, discriminator_lr=2e-3)
     gan.watch(parts)
     real = gan.prepare(parts.training)
@@ -145,8 +145,8 @@ def test_a_discriminator_that_is_not_told_learns_to_name(parts, kind):
 def test_what_the_discriminator_has(parts):
     gan = build("gan")
     facts = gan.facts("discriminator")
-    assert (facts["labels"], facts["pairs"], facts["names"]) == (0, 1, 10)
-    assert gan.discriminator[-1].out_features == 12
+    assert (facts["labels"], facts["pairs"], facts["names"]) == (0, 10, 10)
+    assert gan.discriminator[-1].out_features == 30
     told = build("gan", auxiliary=False)
     assert told.facts("discriminator")["names"] == 0
     assert told.further(parts.training.images, parts.training.labels) == {}

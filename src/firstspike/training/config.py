@@ -111,8 +111,8 @@ class GanOptions(DenseGanOptions, ConvGanOptions, AuxiliaryOptions, DataOptions)
     conditional: bool = False
     """Tell both networks the class; with --digit all, and then any class can be asked for."""
     auxiliary: bool = added(False, before=False)
-    """With --conditional: nobody tells the discriminator the class, which further outputs of it
-    name instead, by the first spike; both networks learn by that, too."""
+    """With --conditional: further outputs of the discriminator name the class of an image, by the
+    first spike, and the generator learns to draw what they name right."""
     epochs: int = within(50, 1, MOST)
     """Passes over the training images."""
     batch: int = within(32, 1, MOST)

@@ -264,8 +264,10 @@ def deep_step(
     """`paired_step` for networks of any depth, by autograd.
 
     With ``names``, both networks also learn by an auxiliary classifier (Odena et al., arXiv
-    1610.09585): further outputs of the discriminator should name the class of images and samples,
-    by cross-entropy of their potentials, of which the largest spikes first.
+    1610.09585): further outputs of the discriminator should name the class, by cross-entropy of
+    their potentials, of which the largest spikes first. The discriminator learns to name images,
+    the generator to draw what is named right: where the discriminator learns to name samples as
+    well, both soon agree on one sample a class.
 
     Args:
         networks: generator, from latents to images, and discriminator, from images to ``outputs``
@@ -300,7 +302,7 @@ def deep_step(
     lost = functional.softplus(of_fake - of_real)
     loss = lost.mean()
     if names:
-        loss = loss + naming * functional.cross_entropy(named, both)
+        loss = loss + naming * functional.cross_entropy(named[:count], classes)
     if gamma:
         (slopes,) = torch.autograd.grad(scores.sum(), seen, create_graph=True)
         loss = loss + gamma / 2 * slopes.square().sum() / count
