@@ -52,7 +52,6 @@ _ROWS = (
     _Row("density", "density", 3),
     _Row("coverage", "coverage", 3),
     _Row("right_digit", "right digit, %", 1, percent=True),
-    _Row("named_right", "unseen images that D names right, %", 1, percent=True),
     _Row("confidence", "confidence", 3),
     _Row(
         "classification_accuracy",

@@ -89,30 +89,13 @@ class ConvGanOptions(RuleOptions):
 
 
 @dataclass(frozen=True)
-class AuxiliaryOptions(RuleOptions):
-    """Of a GAN whose discriminator names classes."""
-
-    when: ClassVar = {"auxiliary": ("True",)}
-
-    naming: float = within(1.0, 0.0, before=1.0)
-    """Auxiliary: weight of the error of the outputs that name the class."""
-
-    @classmethod
-    def is_chosen(cls, options: Options) -> bool:
-        return bool(getattr(options, "auxiliary", False))
-
-
-@dataclass(frozen=True)
-class GanOptions(DenseGanOptions, ConvGanOptions, AuxiliaryOptions, DataOptions):
+class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
     """What Spiking-GAN and its dense twin share."""
 
     digit: str = "3"
     """Class to draw, by name, or 'all' for every class in one network."""
     conditional: bool = False
     """Tell both networks the class; with --digit all, and then any class can be asked for."""
-    auxiliary: bool = added(False, before=False)
-    """With --conditional: further outputs of the discriminator name the class of an image, by the
-    first spike, and the generator learns to draw what they name right."""
     epochs: int = within(50, 1, MOST)
     """Passes over the training images."""
     batch: int = within(32, 1, MOST)
@@ -142,12 +125,6 @@ class GanOptions(DenseGanOptions, ConvGanOptions, AuxiliaryOptions, DataOptions)
         if self.conditional and self.digit != "all":
             raise ValueError(f"conditional draws all classes: digit must be all, not {self.digit}")
         steps = getattr(self, "neuron", "") == "step"
-        paired = getattr(self, "loss", "") == "relativistic" and not steps
-        if self.auxiliary and not (self.conditional and paired):
-            raise ValueError(
-                "auxiliary names the classes that a conditional network is told, of ramp neurons "
-                "or of dense twins with loss relativistic: give conditional, or leave it out"
-            )
         if self.network == "conv" and (steps or getattr(self, "loss", "") != "relativistic"):
             raise ValueError(
                 "network conv needs ramp neurons, and of dense twins loss relativistic"

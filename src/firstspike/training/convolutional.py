@@ -76,25 +76,16 @@ class _Values(torch.autograd.Function):
 
 
 class ConvGan(PairedGan):
-    """What the convolutional networks of both kinds share; see the subclasses.
-
-    Dense ones learn in the same way, by autograd, where the discriminator names classes as well.
-    """
+    """What the convolutional networks of both kinds share; see the subclasses."""
 
     ink = 1.0  # mean square of what the discriminator sees
 
     def build(self) -> None:
-        inputs, outputs = LATENTS + self.labels, self.outputs * self.groups + self.names
+        wide, verdicts = self.config.channels, self.outputs * max(1, self.labels)
         drawing, judging = (partial(self.hidden, name) for name in ("generator", "discriminator"))
-        if self.config.network == "conv":
-            wide = self.config.channels
-            self.generator = drawing_layers(inputs, wide, self.shape, drawing)
-            self.generator.insert(-1, self.last())
-            self.discriminator = judging_layers(outputs, wide, self.shape, judging)
-        else:
-            hidden, pixels = self.config.hidden, self.shape.pixels
-            self.generator = dense_layers((inputs, hidden, pixels), drawing).append(self.last())
-            self.discriminator = dense_layers((pixels, hidden, outputs), judging)
+        self.generator = drawing_layers(LATENTS + self.labels, wide, self.shape, drawing)
+        self.generator.insert(-1, self.last())
+        self.discriminator = judging_layers(verdicts, wide, self.shape, judging)
         for network, first in ((self.generator, 1.0), (self.discriminator, self.ink)):
             draw_weights(network, first)
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -112,9 +103,7 @@ class ConvGan(PairedGan):
         seen, marks = real[:, : self.shape.pixels], real[:, self.shape.pixels :]
         classes = marks.argmax(dim=1) if self.labels else marks.new_zeros(len(marks)).long()
         networks = self.generator, self.discriminator
-        how = {"names": self.names, "naming": self.config.naming} if self.names else {}
-        game = networks, self.optimizers, seen, latents, classes, self.outputs, gamma
-        return deep_step(*game, **how)
+        return deep_step(networks, self.optimizers, seen, latents, classes, self.outputs, gamma)
 
 
 class ConvRampGan(ConvGan, RampGan):

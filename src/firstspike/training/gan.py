@@ -38,7 +38,6 @@ Part = Literal["train", "validation", "test"]
 
 AT_ONCE = 2_000  # images that are prepared together
 UNSEEN = 1e9  # a distance larger than any
-NAMED_STATS = ("real_named", "fake_named")  # with an auxiliary classifier
 STEP_STATS = ("discriminator_loss", "generator_loss", "real_wins", "fake_wins")
 
 
@@ -73,16 +72,6 @@ class Gan(Artist):
     def labels(self) -> int:
         """Inputs of both networks that tell the class."""
         return len(self.shape.classes) if self.config.conditional else 0
-
-    @property
-    def groups(self) -> int:
-        """Classes that the discriminator judges by, each with outputs of its own; 1 for any."""
-        return max(1, self.labels)
-
-    @property
-    def names(self) -> int:
-        """Further outputs of the discriminator, which name the class."""
-        return self.labels if self.config.auxiliary else 0
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -298,8 +287,7 @@ class SpikingGan(Gan):
         if config.neuron == "ramp":
             from firstspike.training import convolutional, paired
 
-            by_hand = config.network == "dense" and not config.auxiliary
-            return paired.RampGan if by_hand else convolutional.ConvRampGan
+            return paired.RampGan if config.network == "dense" else convolutional.ConvRampGan
         if config.loss == "relativistic":
             from firstspike.training.paired_steps import StepGan
 
@@ -466,8 +454,7 @@ class AnnGan(Gan):
             return cls
         from firstspike.training import convolutional, paired
 
-        by_hand = config.network == "dense" and not config.auxiliary
-        return paired.PairedAnnGan if by_hand else convolutional.ConvAnnGan
+        return paired.PairedAnnGan if config.network == "dense" else convolutional.ConvAnnGan
 
     def build(self) -> None:
         sizes = self.config.hidden, self.labels, self.shape.pixels

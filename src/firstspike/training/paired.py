@@ -14,13 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from firstspike.coding import encode
-from firstspike.metrics import decide, silent_fraction, spike_stats
+from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.models import LATENTS
 from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
 from firstspike.runs.directory import epoch_generator
 from firstspike.training.artist import PREVIEW
-from firstspike.training.gan import AT_ONCE, NAMED_STATS, STEP_STATS, Gan
+from firstspike.training.gan import STEP_STATS, Gan
 from firstspike.training.rules.relativistic import (
     Game,
     Neurons,
@@ -53,7 +52,7 @@ class PairedGan(Gan):
 
     def build(self) -> None:
         hidden, pixels, labels = self.config.hidden, self.shape.pixels, self.labels
-        verdicts = self.outputs * self.groups
+        verdicts = self.outputs * max(1, labels)
         self.generator = nn.Sequential(
             nn.Linear(LATENTS + labels, hidden, dtype=torch.float32),
             nn.Linear(hidden, pixels, dtype=torch.float32),
@@ -84,7 +83,7 @@ class PairedGan(Gan):
 
     def game_of(self, generator: nn.Sequential) -> Game:
         """The game with this generator in the place of the one that learns."""
-        sizes = self.shape.pixels, self.groups
+        sizes = self.shape.pixels, max(1, self.labels)
         return Game(generator, self.discriminator, self.neurons, *sizes)
 
     def start_epoch(self, epoch: int) -> None:
@@ -100,22 +99,11 @@ class PairedGan(Gan):
         if is_due:
             self.follow()
         self.turn += 1
-        names = STEP_STATS + (NAMED_STATS if self.names else ())
-        return dict(zip(names, values.tolist(), strict=True))
+        return dict(zip(STEP_STATS, values.tolist(), strict=True))
 
     def turns_of(self, real: Tensor, latents: Tensor, gamma: float) -> Tensor:
         """Both turns of a step; arguments and values of `paired_step`."""
         return paired_step(self.game, self.optimizers, real, latents, gamma=gamma)
-
-    def names_of(self, images: Tensor) -> Tensor:
-        """Classes that a discriminator with an auxiliary classifier names uint8 images, [N]."""
-        raise NotImplementedError
-
-    def further(self, unseen: Tensor, labels: Tensor) -> dict[str, Any]:
-        if not self.names:
-            return super().further(unseen, labels)
-        right = self.names_of(unseen) == labels
-        return {"named_right": float(right.double().mean())}
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -183,7 +171,7 @@ class RampGan(PairedGan):
     def facts(self, name: str) -> dict[str, Any]:
         facts = super().facts(name) | {"digit": self.config.digit}
         if name == "discriminator":  # it has outputs for each class, and no inputs that tell one
-            return facts | {"labels": 0, "pairs": self.groups, "names": self.names}
+            return facts | {"labels": 0, "pairs": max(1, self.labels)}
         latents = {"latents": LATENTS, "latent_last": self.config.t_max, "latent_silent": 0.0}
         return facts | {"labels": self.labels} | latents
 
@@ -226,18 +214,6 @@ class RampGan(PairedGan):
         return judge
 
     @torch.no_grad()
-    def names_of(self, images: Tensor) -> Tensor:
-        if not hasattr(self, "preview"):
-            self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
-        judge, t_max = self.judge_network(), self.config.t_max
-        found = []
-        for part in images.split(AT_ONCE):
-            times = encode(part.flatten(1), t_max).float().to(self.device)
-            fired, potentials = (of(times)[:, -self.names :] for of in (judge, judge.potentials))
-            found.append(decide(fired, potentials, t_max).cpu())
-        return torch.cat(found)
-
-    @torch.no_grad()
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
         latents = latents.to(self.device)
         drawn = self.artist(averaged).layer_times(latents)
@@ -267,11 +243,6 @@ class PairedAnnGan(PairedGan):
 
     def centred(self, latents: Tensor) -> Tensor:
         return latents
-
-    @torch.no_grad()
-    def names_of(self, images: Tensor) -> Tensor:
-        parts = (self.pixels(part).to(self.device) for part in images.split(AT_ONCE))
-        return torch.cat([self.discriminator(p)[:, -self.names :].argmax(1).cpu() for p in parts])
 
     def drawer(self, network: nn.Sequential) -> Any:
         game = self.game_of(network)

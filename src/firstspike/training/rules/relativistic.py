@@ -258,69 +258,48 @@ def deep_step(
     classes: Tensor,
     outputs: int,
     gamma: float,
-    names: int = 0,
-    naming: float = 1.0,
 ) -> Tensor:
     """`paired_step` for networks of any depth, by autograd.
 
-    With ``names``, both networks also learn by an auxiliary classifier (Odena et al., arXiv
-    1610.09585): further outputs of the discriminator should name the class, by cross-entropy of
-    their potentials, of which the largest spikes first. The discriminator learns to name images,
-    the generator to draw what is named right: where the discriminator learns to name samples as
-    well, both soon agree on one sample a class.
-
     Args:
         networks: generator, from latents to images, and discriminator, from images to ``outputs``
-            neurons for each class that it judges by, [N, classes * outputs + names]; updated.
+            neurons for each class that it judges by, [N, classes * outputs]; updated.
         optimizers: of ``"generator"`` and ``"discriminator"``.
         real: images as the discriminator takes them, [N, pixels].
         latents: as the generator takes them.
         classes: int64 [N], of images and samples alike; 0 where there is but one.
         outputs: 1 for a score, 2 for a pair of neurons; see `signs`.
         gamma: of the penalties; 0 leaves them out of this step.
-        names: outputs that name the class, one each; 0 for none.
-        naming: weight of their cross-entropy.
 
     Returns:
-        As `paired_step`; with ``names`` also how often images, and samples, are named right.
+        As `paired_step`.
     """
     generator, discriminator = networks
     count, sign = len(real), signs(outputs, real)
 
-    def judged(seen: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
-        found = discriminator(seen)
-        verdicts, named = found.split([found.shape[1] - names, names], dim=1)
-        pairs = verdicts.unflatten(1, (-1, outputs))
-        place = told if pairs.shape[1] > 1 else torch.zeros_like(told)
-        return pairs[torch.arange(len(seen), device=seen.device), place] @ sign, named
+    def scored(seen: Tensor, told: Tensor) -> Tensor:
+        pairs = discriminator(seen).unflatten(1, (-1, outputs))
+        return pairs[torch.arange(len(seen), device=seen.device), told] @ sign
 
     fake = generator(latents)
     seen = torch.cat([real, fake.detach()]).requires_grad_(gamma > 0)
-    both = classes.repeat(2)
-    scores, named = judged(seen, both)
+    scores = scored(seen, classes.repeat(2))
     of_real, of_fake = scores[:count], scores[count:]
     lost = functional.softplus(of_fake - of_real)
     loss = lost.mean()
-    if names:
-        loss = loss + naming * functional.cross_entropy(named[:count], classes)
     if gamma:
         (slopes,) = torch.autograd.grad(scores.sum(), seen, create_graph=True)
         loss = loss + gamma / 2 * slopes.square().sum() / count
     _follow(optimizers["discriminator"], discriminator, loss)
 
-    again, read = judged(fake, classes)
+    again = scored(fake, classes)
     missed = functional.softplus(of_real.detach() - again)
-    loss = missed.mean()
-    if names:
-        loss = loss + naming * functional.cross_entropy(read, classes)
-    _follow(optimizers["generator"], generator, loss)
+    _follow(optimizers["generator"], generator, missed.mean())
 
     with torch.no_grad():
         middle = scores.mean()
-        won = of_real > middle, of_fake < middle
-        right = (named.argmax(dim=1) == both).split(count) if names else ()
-        told = (lost, missed, *won, *right)
-        return torch.stack([row.to(scores.dtype).mean() for row in told])
+        won = (of_real > middle).to(scores.dtype), (of_fake < middle).to(scores.dtype)
+        return torch.stack([row.mean() for row in (lost, missed, *won)])
 
 
 def _follow(optimizer: torch.optim.Optimizer, network: nn.Module, loss: Tensor) -> None:
