@@ -170,6 +170,22 @@ def test_a_map_has_equally_likely_fields(kind):
         build(kind).lattice(4)
 
 
+def test_latents_that_should_fit_together_do(parts):
+    spread = {}
+    for together in (0.0, 30.0):
+        vae = build("vae", together=together, epochs=20, lr=8e-3)
+        vae.watch(parts)
+        for epoch in range(1, 21):
+            vae.start_epoch(epoch)
+            for batch in parts.training.images.split(8):
+                vae.step(batch, epoch_generator(0, epoch))
+        with torch.no_grad():
+            mean, log_deviation = vae.posterior(vae.pixels(parts.training.images))
+        square = mean.square() + (2 * log_deviation).exp()
+        spread[together] = float((square.mean(dim=0) - 1).abs().mean())
+    assert spread[30.0] < 0.5 * spread[0.0]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_images_of_any_size_and_colour(kind, network):

@@ -11,6 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from firstspike.training.rules.variational import (
     centred,
     divergence,
+    divergence_together,
     quantile_levels,
     ramp_error,
     sigmoid_error,
@@ -23,6 +24,14 @@ def test_divergence_is_that_of_normal_distributions():
     wanted = kl_divergence(Normal(mean, log.exp()), Normal(0 * one, one))
     torch.testing.assert_close(divergence(mean, log), wanted)
     assert divergence(torch.zeros(1), torch.zeros(1)) == 0
+
+
+def test_values_of_a_batch_together_should_be_normal():
+    z = torch.randn(100_000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert (divergence_together(z) < 1e-3).all()
+    moved = divergence_together(z * torch.tensor([0.5, 1.0]) + torch.tensor([0.0, 2.0]))
+    wanted = [math.log(2) + (0.25 - 1) / 2, 2.0]
+    torch.testing.assert_close(moved, torch.tensor(wanted).double(), atol=0.03, rtol=0)
 
 
 def test_quantiles_of_normal_values_are_uniform_spike_times():

@@ -116,8 +116,11 @@ class Vae(Artist):
         potential = self.decoder(self.latent_values(z))
         error = self.error(potential, values).sum() / len(images)
         told = variational.divergence(mean, log_deviation).sum() / len(images)
+        price = told
+        if self.config.together and len(images) > 1:
+            price = told + self.config.together * variational.divergence_together(z).sum()
         self.optimizer.zero_grad()
-        (error + self.config.beta * told).backward()
+        (error + self.config.beta * price).backward()
         self.optimizer.step()
         with torch.no_grad():
             squared = (self.drawn(potential.detach()) - values).square().mean()

@@ -46,6 +46,8 @@ class VaeOptions(DenseVaeOptions, ConvVaeOptions, DataOptions):
     beta: float = within(1.0, 0.0)
     """Price of what latents tell, in nats, beside the error of images: above 1 samples are
     better and reconstructions worse."""
+    together: float = within(0.0, 0.0)
+    """Price, beside that, of latents that are not spread over a batch as those of samples are."""
     epochs: int = within(10, 1, MOST)
     """Passes over the training images."""
     batch: int = within(128, 1, MOST)
@@ -85,7 +87,7 @@ class AnnVaeConfig(VaeOptions):
         return ann_vae_defaults({"network": self.network})  # type: ignore[return-value]
 
 
-_CONVOLUTIONAL: dict[str, Any] = {"network": "conv", "epochs": 5, "lr": 2e-3}
+_CONVOLUTIONAL: dict[str, Any] = {"network": "conv", "epochs": 5, "together": 5.0}
 
 
 def _by_network(chosen: Mapping[str, Any]) -> dict[str, Any]:

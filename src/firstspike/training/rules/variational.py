@@ -33,6 +33,21 @@ def divergence(mean: Tensor, log_deviation: Tensor) -> Tensor:
     return 0.5 * (mean.square() + variance - 1) - log_deviation
 
 
+def divergence_together(z: Tensor) -> Tensor:
+    """Divergence to N(0, 1) of what the values of a batch are together, were that normal, in nats.
+
+    Each image may pay little and all of them still leave gaps, or lie closer than what samples are
+    drawn from; this is the price of that.
+
+    Args:
+        z: values [N, latents], N at least 2.
+
+    Returns:
+        [latents].
+    """
+    return divergence(z.mean(dim=0), 0.5 * z.var(dim=0).log())
+
+
 def quantile_levels(z: Tensor, t_max: int) -> Tensor:
     """Levels ``t_max - t`` of the spikes that tell normal values, each of 0..t_max as likely.
 
