@@ -269,10 +269,12 @@ class SpikingVae(Vae):
         return made[name]()
 
     def facts(self, name: str) -> dict[str, Any]:
-        facts = super().facts(name) | {"latents": self.features}
+        facts = super().facts(name) | {"digit": self.config.digit, "labels": 0}
         if name == "encoder":
-            return facts | {"mean_reach": MEAN_REACH, "sharpness": SHARPNESS}
-        return facts | {"latent_last": self.config.t_max, "latent_silent": 0.0, "labels": 0}
+            told = {"latents_told": self.features}
+            return facts | told | {"mean_reach": MEAN_REACH, "sharpness": SHARPNESS}
+        latents = {"latents": self.features, "latent_last": self.config.t_max}
+        return facts | latents | {"latent_silent": 0.0}
 
     def latents(
         self, count: int, rng: torch.Generator | None = None, digits: Tensor | None = None
