@@ -16,6 +16,7 @@ ARGUMENTS = {
     "classifier": (),
     "convolutional": ("6000",),
     "gan": ("1", "run"),
+    "vae": ("1", "run"),
     "own_data": (),
     "numpy_only": ("network.npz", "images.npy"),
     "numpy_ramp": ("ramp.npz", "images.npy"),
@@ -26,6 +27,7 @@ PRINTED = {
     "convolutional": "right: 9",
     "own_data": "right: 9",
     "gan": "spikes of the generator draw an image",
+    "vae": "image 0 travels as spikes at steps [",
 }
 
 

@@ -66,6 +66,8 @@ COMMANDS = (
     ("generate",),
     ("train", "classifier"),
     ("train", "ann-classifier"),
+    ("train", "vae"),
+    ("train", "ann-vae"),
     ("convert",),
     ("evaluate",),
     ("export",),

@@ -15,6 +15,7 @@ from firstspike.drawing import grids
 from firstspike.drawing.grids import (
     image_grid,
     read_image_grid,
+    rows_beside,
     save_image_grid,
     save_images,
     save_spikes,
@@ -258,3 +259,14 @@ def test_rounding_takes_little_room():
         tracemalloc.stop()
     assert (pixels == np.rint(images.astype(np.float64) * 255)).all()
     assert peak < 10 * pixels.nbytes
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (4, 2), (7, 3), (50, 10)])
+def test_rows_stand_above_the_rows_of_their_counterparts(count, columns):
+    above = torch.rand(count, 3, 2) + 1
+    rows, found = rows_beside(above, -above)
+    assert found == columns and len(rows) % (2 * columns) == 0
+    first, second = rows.unflatten(0, (-1, 2, columns)).unbind(1)
+    assert torch.equal(first.flatten(0, 1)[:count], above)
+    assert torch.equal(second, -first)
+    assert not first.flatten(0, 1)[count:].any()

@@ -15,6 +15,7 @@ from firstspike.commands.evaluate_figures import (
     save_sample_figures,
     save_training_figure,
 )
+from firstspike.drawing import grids
 from firstspike.evaluation.comparison import compare, side_names
 from firstspike.evaluation.sides import (
     Evaluated,
@@ -62,7 +63,11 @@ _ROWS = (
     _Row("copies", "nearer than 99 % of unseen images, %", 1, percent=True),
     _Row("relative_diversity", "diversity, data's = 1", 3),
     _Row("ink", "pixels with ink", 1),
+    _Row("reconstruction_error", "squared error of reconstructions", 5),
     _Row("generator_spikes", "spikes of the generator", 0),
+    _Row("encoder_spikes", "spikes of the encoder", 0),
+    _Row("decoder_spikes", "spikes of the decoder", 0),
+    _Row("spikes_a_neuron", "spikes a neuron", 3),
     _Row("training_seconds", "seconds of training", 0),
 )
 _OF_DIGITS = ("frechet_distance", "right_digit", "coverage", "relative_diversity")
@@ -133,6 +138,8 @@ def _measured(
             one = evaluate_run(run, digit, part, **how)
             folder = run.path / place / (digit if run.options.get("conditional") else "")
             save_sample_figures(folder, one.samples, one.reference)
+            for name, (images, columns) in one.pictures.items():
+                grids.save_image_grid(folder / f"{name}.png", images, columns)
             files.save_json(folder / "metrics.json", one.record)
             measured[seed].append(one)
             console.print(f"{run.path}, {digit}: {_in_short(one)}", soft_wrap=True)
@@ -144,9 +151,11 @@ def _measured(
 def _in_short(one: Evaluated) -> str:
     quality = one.samples.quality
     right = "" if quality.right_digit is None else f" · right digit {quality.right_digit:.1%}"
+    error = one.record.get("reconstruction_error")
     return (
         f"Fréchet distance {quality.frechet_distance:.1f}{right} · coverage {quality.coverage:.2f}"
         f" · diversity {quality.relative_diversity:.2f}"
+        + ("" if error is None else f" · error of reconstructions {error:.4f}")
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the command line starts without PyTorch
     from firstspike.export.parts import Exportable
 
 Format = Literal["nir", "npz", "onnx"]
-Part = Literal["generator", "discriminator"]
+Part = Literal["generator", "discriminator", "encoder", "decoder"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Export:
     format: Format | None = None
     """Of the file; what its suffix says if not given."""
     part: Part | None = None
-    """Which network of a GAN; the generator is the averaged one that `generate` draws with."""
+    """Which network of a GAN, whose generator is the averaged one that `generate` draws with, or of
+    an autoencoder."""
     portable: bool = False
     """NIR for simulators that ignore v_reset or take one threshold a layer only: Norse, snnTorch,
     SpikingJelly, sinabs (docs/nir.md)."""
@@ -68,10 +69,10 @@ def _network(run: RunDirectory, part: Part | None) -> tuple[Exportable, Facts]:
     from firstspike.training.loading import build_trainer
 
     kind = kinds.find(run.kind, run.path)
-    if kind.draws == (part is None):
-        remedy = "give --part generator or discriminator" if kind.draws else "leave --part out"
+    if part not in (kind.parts or [None]):
+        remedy = f"give --part {' or '.join(kind.parts)}" if kind.parts else "leave --part out"
         raise ValueError(f"{run.path}: a {run.kind} run; {remedy}")
-    name = {"generator": "average", "discriminator": "discriminator", None: "model"}[part]
+    name = "model" if part is None else kind.parts[part]
     trainer = build_trainer(run)
     if not kind.spikes:
         raise ValueError(f"{run.path}: a {run.kind} run, which does not spike; give another one")

@@ -42,6 +42,11 @@ class Generate:
     """Walk from one random latent to another in this many images; one walk a row."""
     to_digit: str | None = None
     """With --interpolate: class to which the walks go, from that of --digit or from each."""
+    map: int | None = None
+    """Of an autoencoder with two latents: its map, so many images a side, equally likely fields."""
+    reconstruct: bool = False
+    """Of an autoencoder: rows of images that it has not seen, and below each what it makes of
+    them."""
     truncation: float = 1.0
     """Pull latents to the middle, to this share of their distance: below 1 samples are less varied
     (docs/tutorial-gan.md says what it costs)."""
@@ -61,27 +66,21 @@ def _generate(request: Generate) -> None:
     files.check_folder(out.parent if out.suffix else out)
     import torch
 
+    from firstspike.drawing import grids
     from firstspike.training import devices
 
     devices.find(request.device)  # complains before work starts
     gan, is_whole = _load(request)
     devices.moved(gan, request.device)
     rng = torch.Generator().manual_seed(request.seed)
-    count, steps = request.count, request.interpolate
-    if steps is not None:
-        count = -(-count // steps)  # walks
-
-    def classes(name: str | None) -> torch.Tensor | None:
-        return None if name is None else torch.full((count,), gan.shape.label(name))
-
-    digits = classes(request.digit)
-    if steps is None:
-        latents = gan.latents(count, rng, digits)
-    else:
-        latents = gan.walk(steps, count, rng, digits, classes(request.to_digit))
+    columns = request.interpolate or request.map
+    seen = _unseen(gan, request.count) if request.reconstruct else None
+    latents = _latents(gan, request, rng) if seen is None else gan.means(seen)
     latents = gan.truncated(latents, request.truncation)
     images, figures = _draw(gan, latents, averaged=request.averaged)
-    _save(out, images, latents, steps)
+    if seen is not None and out.suffix != ".npz":
+        images, columns = grids.rows_beside(seen / 255, images)
+    _save(out, images, latents, columns)
     print(f"{counted(len(images), 'image')}: {out}")
     for name, figure in figures.items():
         if is_whole or name.startswith("generator"):  # all that is in the package
@@ -97,11 +96,47 @@ def _load(request: Generate) -> tuple[Any, bool]:
     run = bundled.find("gan") if request.run is None else bundled.find_run(request.run)
     gan, is_whole = load_artist(run) if request.averaged else (load_gan(run), True)
     is_walk = request.interpolate is not None
+    if (request.map or request.reconstruct) and not hasattr(gan, "reconstruct"):
+        raise ValueError(
+            f"{run.path}: a {run.kind} run, which neither reconstructs nor has a map; give one of "
+            "an autoencoder"
+        )
     if request.out.suffix.lower() == ".gif" and not (is_walk or kinds.find(run.kind).spikes):
         raise ValueError(
             f"{request.out}: a {run.kind} run has no spikes to show; give --interpolate for walks"
         )
     return gan, is_whole
+
+
+def _latents(gan: Any, request: Generate, rng: torch.Generator) -> torch.Tensor:
+    """Latents of samples, of walks or of a map."""
+    import torch
+
+    if request.map is not None:
+        mapped: torch.Tensor = gan.lattice(request.map)
+        return mapped
+    count, steps = request.count, request.interpolate
+    if steps is not None:
+        count = -(-count // steps)  # walks
+
+    def classes(name: str | None) -> torch.Tensor | None:
+        return None if name is None else torch.full((count,), gan.shape.label(name))
+
+    digits = classes(request.digit)
+    drawn: torch.Tensor = (
+        gan.latents(count, rng, digits)
+        if steps is None
+        else gan.walk(steps, count, rng, digits, classes(request.to_digit))
+    )
+    return drawn
+
+
+def _unseen(trainer: Any, count: int) -> torch.Tensor:
+    """The first images of the test set of a network's data."""
+    images = trainer.load_unseen(trainer.config, "test")
+    trainer.check(images)
+    seen: torch.Tensor = images.images[:count]
+    return seen
 
 
 def _draw(gan: Any, latents: torch.Tensor, *, averaged: bool) -> tuple[torch.Tensor, Counter[str]]:
@@ -123,13 +158,20 @@ def _draw(gan: Any, latents: torch.Tensor, *, averaged: bool) -> tuple[torch.Ten
 
 def _check(request: Generate, out: Path) -> None:
     """Raise ValueError if there is no way to do what is asked."""
-    for name, value in (("count", request.count), ("interpolate", request.interpolate)):
+    modes = {"interpolate": request.interpolate, "map": request.map}
+    for name, value in {"count": request.count, **modes}.items():
         if value is not None and not 1 <= value <= MOST:
             bound = "at least 1" if value < 1 else f"at most {MOST}"
             raise ValueError(f"{name} must be {bound}, got {value}")
     if not 0 <= request.seed < 2**63:
         raise ValueError(f"seed must be in 0..2**63-1, got {request.seed}")
+    given = [name for name, value in modes.items() if value is not None]
+    given += ["reconstruct"] * request.reconstruct
     suffix = out.suffix.lower()
+    if len(given) > 1:
+        raise ValueError(f"{given[0]} and {given[1]}: one picture shows one of them; leave one out")
+    if suffix == ".gif" and given and given != ["interpolate"]:
+        raise ValueError(f"{out}: {given[0]} does not move; choose .png or another suffix")
     if suffix not in ("", ".npz", *PICTURES):
         known = ", ".join((".npz", *PICTURES))
         raise ValueError(f"{out}: no format has this suffix; give {known}, or none for a folder")
@@ -146,17 +188,17 @@ def _check(request: Generate, out: Path) -> None:
         raise ValueError("averaged: the package holds averaged weights only; name a run")
 
 
-def _save(out: Path, images: torch.Tensor, latents: torch.Tensor, steps: int | None) -> None:
+def _save(out: Path, images: torch.Tensor, latents: torch.Tensor, columns: int | None) -> None:
     from firstspike.drawing import grids
 
     suffix = out.suffix.lower()
     if suffix == ".gif":
-        if steps is None:
+        if columns is None:
             grids.save_spikes(out, images)
         else:
-            grids.save_walks(out, images, steps)
+            grids.save_walks(out, images, columns)
     elif suffix in PICTURES:
-        grids.save_image_grid(out, images, columns=steps)
+        grids.save_image_grid(out, images, columns)
     elif suffix == ".npz":
         import numpy as np
 

@@ -27,6 +27,7 @@ HEADLINES = (
     ("train_set_accuracy", "in training", ".2%"),
     ("validation_set_spikes", "spikes", ".0f"),
     ("test frechet_distance", "Fréchet", ".1f"),
+    ("test reconstruction_error", "error", ".4f"),
     ("generator_spikes", "G spikes", ".0f"),
     ("discriminator_spikes", "D spikes", ".0f"),
 )

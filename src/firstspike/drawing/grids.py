@@ -123,6 +123,25 @@ def read_image_grid(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     return images if images.ndim == 3 else np.moveaxis(images, -1, 1)
 
 
+def rows_beside(above: Tensor, below: Tensor) -> tuple[Tensor, int]:
+    """Rows of images, each with the row of their counterparts below, for `image_grid`.
+
+    Args:
+        above: [N, ...].
+        below: [N, ...], of the same shape.
+
+    Returns:
+        Images in the order of the grid, black where the last row is not full, and its columns.
+    """
+    columns = min(len(above), max(1, math.isqrt(2 * len(above))))
+    missing = -len(above) % columns
+    rows = [
+        torch.cat([of, of.new_zeros(missing, *of.shape[1:])]).unflatten(0, (-1, columns))
+        for of in (above, below)
+    ]
+    return torch.stack(rows, dim=1).flatten(0, 2), columns
+
+
 def save_walks(path: str | os.PathLike[str], images: ImageLike, steps: int) -> None:
     """Write walks as an animation that goes there and back: the walks side by side, a step a frame.
 

@@ -112,6 +112,7 @@ def _headline(own: Summary, other: Summary | None) -> Summary:
     diversity = [digit["relative_diversity"]["by_seed"] for digit in own["digits"].values()]
     return {
         "frechet_ratio": _ratio("frechet_distance", own, other),
+        "reconstruction_error_ratio": _ratio("reconstruction_error", own, other),
         "coverage_ratio": _ratio("coverage", own, other),
         "training_seconds_ratio": _ratio("training_seconds", own, other),
         "right_digit": mean.get("right_digit"),

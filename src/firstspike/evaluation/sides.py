@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from firstspike.evaluation.samples import (
     Reference,
@@ -31,12 +33,14 @@ Found = dict[int, dict[str, RunDirectory]]  # by seed and digit
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """A run, its samples, what they were measured against, and the content of metrics.json."""
+    """A run, its samples, what they were measured against, the content of metrics.json, and what
+    else there is to see; see `firstspike.training.artist.Artist.pictures`."""
 
     run: RunDirectory
     samples: Samples
     reference: Reference
     record: dict[str, Any]
+    pictures: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
 
     @property
     def digit(self) -> str:
@@ -137,7 +141,8 @@ def evaluate_run(
         "seed": config.seed,
         "averaged": averaged,
         **record_of(samples, reference),
+        **gan.further(reference.unseen.images, reference.unseen.labels),
     }
     if (run.path / "summary.json").is_file():
         record["training_seconds"] = run.read_summary()["seconds"]
-    return Evaluated(run, samples, reference, record)
+    return Evaluated(run, samples, reference, record, gan.pictures(reference.unseen.images))

@@ -10,6 +10,8 @@ in -1..1, as usual.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,11 +26,13 @@ from firstspike.nn import (
     SpikingNetwork,
 )
 from firstspike.ops import ramps
+from firstspike.shape import Shape
 from firstspike.training.paired import PairedAnnGan, PairedGan, RampGan
 from firstspike.training.rules.relativistic import deep_step
 
 KERNEL = 4  # of stride 2: halves or doubles the sides
 FOLDS = 4  # sides must be multiples of it
+_MOVE: Any = {"kernel_size": KERNEL, "stride": 2, "padding": 1, "dtype": torch.float32}
 INK = 0.1  # mean square of a pixel, about MNIST's, by which the first weights are drawn
 
 
@@ -77,37 +81,13 @@ class ConvGan(PairedGan):
     ink = 1.0  # mean square of what the discriminator sees
 
     def build(self) -> None:
-        channels, height, width = self.shape.channels, self.shape.height, self.shape.width
-        if height % FOLDS or width % FOLDS:
-            raise ValueError(
-                f"network conv needs images whose sides are multiples of {FOLDS}, got "
-                f"{width}x{height}; choose another size"
-            )
-        wide, narrow = self.config.channels, max(1, self.config.channels // 2)
-        inner = wide, height // FOLDS, width // FOLDS
-        verdicts = self.outputs * max(1, self.labels)
-        move: Any = {"kernel_size": KERNEL, "stride": 2, "padding": 1, "dtype": torch.float32}
-        self.generator = nn.Sequential(
-            nn.Linear(LATENTS + self.labels, math.prod(inner), dtype=torch.float32),
-            self.hidden("generator"),
-            nn.Unflatten(1, inner),
-            nn.ConvTranspose2d(wide, narrow, **move),
-            self.hidden("generator"),
-            nn.ConvTranspose2d(narrow, channels, **move),
-            self.last(),
-            nn.Flatten(),
-        )
-        self.discriminator = nn.Sequential(
-            nn.Unflatten(1, (channels, height, width)),
-            nn.Conv2d(channels, narrow, **move),
-            self.hidden("discriminator"),
-            nn.Conv2d(narrow, wide, **move),
-            self.hidden("discriminator"),
-            nn.Flatten(),
-            nn.Linear(math.prod(inner), verdicts, dtype=torch.float32),
-        )
+        wide, verdicts = self.config.channels, self.outputs * max(1, self.labels)
+        drawing, judging = (partial(self.hidden, name) for name in ("generator", "discriminator"))
+        self.generator = drawing_layers(LATENTS + self.labels, wide, self.shape, drawing)
+        self.generator.insert(-1, self.last())
+        self.discriminator = judging_layers(verdicts, wide, self.shape, judging)
         for network, first in ((self.generator, 1.0), (self.discriminator, self.ink)):
-            _draw_weights(network, first)
+            draw_weights(network, first)
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.turn = 0
 
@@ -161,7 +141,69 @@ class ConvAnnGan(ConvGan, PairedAnnGan):
         return network
 
 
-def _draw_weights(network: nn.Sequential, first: float) -> None:
+def dense_layers(sizes: tuple[int, int, int], hidden: Callable[[], nn.Module]) -> nn.Sequential:
+    """Two dense layers of these sizes, the inputs' first, with hidden neurons between."""
+    inputs, between, outputs = sizes
+    return nn.Sequential(
+        nn.Linear(inputs, between, dtype=torch.float32),
+        hidden(),
+        nn.Linear(between, outputs, dtype=torch.float32),
+    )
+
+
+def drawing_layers(
+    inputs: int, wide: int, shape: Shape, hidden: Callable[[], nn.Module]
+) -> nn.Sequential:
+    """A dense layer and two transposed convolutions: potentials of pixels [N, pixels].
+
+    Args:
+        inputs: of the dense layer.
+        wide: channels behind it; the next have half as many.
+        shape: of the images.
+        hidden: makes the neurons of a hidden layer.
+
+    Raises:
+        ValueError: the sides of the images are no multiples of `FOLDS`.
+    """
+    narrow, inner = max(1, wide // 2), _inner(wide, shape)
+    return nn.Sequential(
+        nn.Linear(inputs, math.prod(inner), dtype=torch.float32),
+        hidden(),
+        nn.Unflatten(1, inner),
+        nn.ConvTranspose2d(wide, narrow, **_MOVE),
+        hidden(),
+        nn.ConvTranspose2d(narrow, shape.channels, **_MOVE),
+        nn.Flatten(),
+    )
+
+
+def judging_layers(
+    outputs: int, wide: int, shape: Shape, hidden: Callable[[], nn.Module]
+) -> nn.Sequential:
+    """Two convolutions and a dense layer, of images [N, pixels]; arguments as `drawing_layers`."""
+    narrow, inner = max(1, wide // 2), _inner(wide, shape)
+    return nn.Sequential(
+        nn.Unflatten(1, (shape.channels, shape.height, shape.width)),
+        nn.Conv2d(shape.channels, narrow, **_MOVE),
+        hidden(),
+        nn.Conv2d(narrow, wide, **_MOVE),
+        hidden(),
+        nn.Flatten(),
+        nn.Linear(math.prod(inner), outputs, dtype=torch.float32),
+    )
+
+
+def _inner(wide: int, shape: Shape) -> tuple[int, int, int]:
+    """Channels and sides between the dense layer and the convolutions."""
+    if shape.height % FOLDS or shape.width % FOLDS:
+        raise ValueError(
+            f"network conv needs images whose sides are multiples of {FOLDS}, got "
+            f"{shape.width}x{shape.height}; choose another size"
+        )
+    return wide, shape.height // FOLDS, shape.width // FOLDS
+
+
+def draw_weights(network: nn.Sequential, first: float) -> None:
     """Weights with which potentials have variance 1; biases 0.
 
     Args:

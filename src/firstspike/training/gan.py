@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 from firstspike import models
 from firstspike.coding import decode, encode, noise_times, seen_until
-from firstspike.data import Data, ImageSet, Parts
+from firstspike.data import ImageSet, Parts
 from firstspike.losses import LOSSES
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.nn import FirstSpikeSequential, by_input
-from firstspike.runs.directory import RunDirectory, epoch_generator
+from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
-from firstspike.training.config import AnnGanConfig, DataOptions, GanConfig, GanOptions
+from firstspike.training.artist import Artist
+from firstspike.training.config import AnnGanConfig, GanConfig, GanOptions
 from firstspike.training.rules.adversarial import (
     AdversarialLearner,
     dense_verdict,
@@ -35,14 +36,12 @@ from firstspike.training.trainer import Stats, Trainer
 BIAS_LIMIT = 0.95  # of the threshold
 Part = Literal["train", "validation", "test"]
 
-PREVIEW = 64  # samples in the grid of each epoch
 AT_ONCE = 2_000  # images that are prepared together
-MEASURED = 1000  # samples behind the figures of the summary
 UNSEEN = 1e9  # a distance larger than any
 STEP_STATS = ("discriminator_loss", "generator_loss", "real_wins", "fake_wins")
 
 
-class Gan(Trainer):
+class Gan(Artist):
     """The networks of a GAN and their optimisers; see the subclasses.
 
     Attributes:
@@ -57,23 +56,8 @@ class Gan(Trainer):
     average: nn.Module
     best: nn.Module | None = None
     held_out: ImageSet | None = None
+    features = models.LATENTS
     mark: tuple[float, float]  # inputs that tell the class: of this one, of the others
-
-    @classmethod
-    def parts_of(cls, config: DataOptions, images: Data, held_out: Data | None = None) -> Parts:
-        assert isinstance(config, GanOptions)
-        parts = super().parts_of(config, images, held_out)
-        if config.digit == "all":
-            return parts
-        chosen = parts.held_out and parts.held_out.select(config.digit)
-        return Parts(parts.training.select(config.digit), chosen)
-
-    @classmethod
-    def load_unseen(cls, config: DataOptions, split: str) -> ImageSet:
-        assert isinstance(config, GanOptions)
-        images = super().load_unseen(config, split)
-        chosen = config.digit == "all" or split == "validation"  # `load_data` selects as well
-        return images if chosen else images.select(config.digit)
 
     def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
@@ -101,7 +85,6 @@ class Gan(Trainer):
         return networks if self.best is None else {**networks, "best": self.best}
 
     def drawing(self, run: RunDirectory) -> list[str]:
-        """Names of the networks in a run's checkpoint that averaged samples need."""
         saved = run.saved_networks()
         return [name for name in ("average", "best") if name in self.networks and name in saved]
 
@@ -110,15 +93,7 @@ class Gan(Trainer):
 
     def watch(self, parts: Parts) -> Callable[[], Stats]:
         self.training_images, self.held_out = parts
-        self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
-        return lambda: self.spikes(self.preview)
-
-    def picture(self) -> Tensor:
-        return self.sample(self.preview)
-
-    def summarize(self) -> dict[str, float]:
-        rng = epoch_generator(self.config.seed, self.config.epochs, "summary")
-        return self.spikes(self.latents(MEASURED, rng))
+        return super().watch(parts)
 
     def start_epoch(self, epoch: int) -> None:
         """Set the learning rates of an epoch, counted from 1."""
@@ -215,10 +190,6 @@ class Gan(Trainer):
         digits = self.in_turn(count) if digits is None else digits
         return torch.cat([noise, self.marks(digits)], dim=1)
 
-    def in_turn(self, count: int) -> Tensor:
-        """Classes one after the other, int64 [count]."""
-        return torch.arange(count) % self.labels
-
     def prepare(self, images: ImageSet) -> Tensor:
         """What the discriminator sees of images: [N, pixels], and the classes if conditional."""
         pixels = self.shape.pixels
@@ -282,58 +253,6 @@ class Gan(Trainer):
         draws = [name] if self.best is None else [name, "best"]
         return self.restored(run, *draws).artist(averaged=True)
 
-    @torch.no_grad()
-    def walk(
-        self,
-        steps: int,
-        count: int,
-        rng: torch.Generator | None = None,
-        digits: Tensor | None = None,
-        to: Tensor | None = None,
-    ) -> Tensor:
-        """Latents on ``count`` straight lines between two random ones: [count * steps, 100].
-
-        ``digits`` [count] are the classes of the lines, as for `latents`, and ``to`` those where
-        they end, if these are others. ValueError if the network cannot be asked for them.
-        """
-        if digits is None and self.config.conditional:
-            digits = self.in_turn(count)
-        if digits is None and to is not None:
-            raise ValueError("to: this network cannot be asked for a class; leave it out")
-        both = None if digits is None else torch.cat([digits, digits if to is None else to])
-        ends = self.latents(2 * count, rng, both).unflatten(0, (2, count))
-        share = torch.linspace(0, 1, steps)[:, None]
-        return self.between(ends[0, :, None], ends[1, :, None], share).flatten(0, 1)
-
-    def between(self, first: Tensor, last: Tensor, share: Tensor) -> Tensor:
-        """Latents so far on the way from the first ones to the last."""
-        return self.on_grid(torch.lerp(first, last, share))
-
-    def on_grid(self, latents: Tensor) -> Tensor:
-        """The nearest latents that the generator takes."""
-        return latents
-
-    def truncated(self, latents: Tensor, share: float) -> Tensor:
-        """Latents pulled to the middle of their distribution, from where images are less varied.
-
-        Args:
-            latents: from `latents` or `walk`; inputs that tell the class stay.
-            share: of the distance to the middle that is left, 0..1.
-
-        Raises:
-            ValueError: ``share`` is out of its range.
-        """
-        if not 0 <= share <= 1:
-            raise ValueError(f"share must lie in 0..1, got {share}")
-        noise, marks = latents[:, : models.LATENTS], latents[:, models.LATENTS :]
-        pulled = self.on_grid(self.middle + share * (noise - self.middle))
-        return torch.cat([pulled, marks], dim=1)
-
-    @property
-    def middle(self) -> float:
-        """Of the latents' distribution."""
-        return 0.0
-
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
         """The optimiser of one network."""
         betas = (self.config.beta1, 0.999)
@@ -358,10 +277,6 @@ class Gan(Trainer):
     def verdict(self, output: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
         """Loss of the discriminator's output where ``wanted`` is desired, and how often it won."""
         raise NotImplementedError
-
-    def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
-        """Spikes per image and share of silent neurons; nothing if the network does not spike."""
-        return {}
 
 
 class SpikingGan(Gan):

@@ -29,6 +29,12 @@ from firstspike.training.config import (
     gan_defaults,
 )
 from firstspike.training.options import Options
+from firstspike.training.vae_config import (
+    AnnVaeConfig,
+    VaeConfig,
+    ann_vae_defaults,
+    vae_defaults,
+)
 
 GROUP = "firstspike.kinds"  # of entry points
 
@@ -50,7 +56,8 @@ class Kind:
         run_name: of a new run, filled with ``kind`` and its options.
         known_by: options that tell runs apart at first sight, with words around them.
         differ_in: options in which runs that belong together may differ.
-        draws: whether its trainer draws images, see `firstspike.training.gan.Gan`.
+        draws: whether its trainer draws images, see `firstspike.training.artist.Artist`.
+        parts: of one that draws, the networks that can be exported, by what users call them.
         spikes: whether its neurons spike.
         demo: part of the demo's page that shows it: ``"race"``, ``"draw"`` or None.
         snapshot: what measures the samples of a trainer that draws against the images that it
@@ -72,6 +79,7 @@ class Kind:
     known_by: Mapping[str, str] = field(default_factory=lambda: {"seed": "seed {}"})
     differ_in: tuple[str, ...] = ("seed",)
     draws: bool = False
+    parts: Mapping[str, str] = field(default_factory=dict)
     spikes: bool = True
     demo: str | None = None
     snapshot: Any = None
@@ -161,6 +169,7 @@ GAN = register(
         },
         differ_in=("seed", "digit"),
         draws=True,
+        parts={"generator": "average", "discriminator": "discriminator"},
         demo="draw",
         snapshot="firstspike.evaluation.samples:distance_to_training",
         role="{neuron}-gan",
@@ -217,5 +226,39 @@ ANN_CLASSIFIER = register(
         spikes=False,
         demo=None,
         role="ann-{hidden}",
+    )
+)
+VAE = register(
+    Kind(
+        name="vae",
+        label="spiking autoencoder",
+        help="A variational autoencoder: images through a few spikes, and drawn from them.",
+        config=VaeConfig,
+        trainer="firstspike.training.vae:SpikingVae",
+        evaluate="firstspike.commands.evaluate_gans:evaluate",
+        choices=("network",),
+        recipes=vae_defaults,
+        run_name="{kind}-{digit}-seed{seed}",
+        known_by={
+            "digit": "digit {}",
+            "network": "{}",
+            "latent": "{} latents",
+            "seed": "seed {}",
+        },
+        differ_in=("seed", "digit"),
+        draws=True,
+        parts={"encoder": "encoder", "decoder": "decoder"},
+    )
+)
+ANN_VAE = register(
+    dataclasses.replace(
+        VAE,
+        name="ann-vae",
+        label="dense autoencoder",
+        help="The dense twin of the autoencoder: the same sizes, ReLU and sigmoids.",
+        config=AnnVaeConfig,
+        trainer="firstspike.training.vae:AnnVae",
+        recipes=ann_vae_defaults,
+        spikes=False,
     )
 )

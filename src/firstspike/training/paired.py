@@ -18,7 +18,8 @@ from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.models import LATENTS
 from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
 from firstspike.runs.directory import epoch_generator
-from firstspike.training.gan import PREVIEW, STEP_STATS, Gan
+from firstspike.training.artist import PREVIEW
+from firstspike.training.gan import STEP_STATS, Gan
 from firstspike.training.rules.relativistic import (
     Game,
     Neurons,

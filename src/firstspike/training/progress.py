@@ -85,6 +85,12 @@ def figures_of(stats: dict[str, float]) -> str:
         parts.append(f"hidden {firing:.0f} dead {dead:.0f}")
     if "validation_set_spikes_a_neuron" in stats:
         parts.append(f"{stats['validation_set_spikes_a_neuron']:.2f} a neuron")
+    if "divergence" in stats:
+        parts.append(f"error {stats['train_error']:.4f} · {stats['divergence']:.1f} nats told")
+    if "reconstruction_error" in stats:
+        parts.append(f"reconstructions {stats['reconstruction_error']:.4f}")
+    if "decoder_spikes" in stats:
+        parts.append(f"spikes/image {stats['decoder_spikes']:.0f}")
     if "generator_spikes" in stats:
         generator, discriminator = stats["generator_spikes"], stats["discriminator_spikes"]
         parts.append(f"spikes/image G {generator:.0f} D {discriminator:.0f}")

@@ -1,0 +1,104 @@
+"""Options of variational autoencoders, with their defaults; see `firstspike.training.vae`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+from firstspike.times import LARGEST_T_MAX, T_MAX, check_t_max
+from firstspike.training.config import FASTEST, WIDEST, DataOptions
+from firstspike.training.options import MOST, RuleOptions, above, within
+
+
+@dataclass(frozen=True)
+class DenseVaeOptions(RuleOptions):
+    """Of dense layers."""
+
+    when: ClassVar = {"network": ("dense",)}
+
+    hidden: int = within(400, 1, WIDEST)
+    """Network dense: hidden neurons of the encoder and of the decoder."""
+
+
+@dataclass(frozen=True)
+class ConvVaeOptions(RuleOptions):
+    """Of convolutions."""
+
+    when: ClassVar = {"network": ("conv",)}
+
+    channels: int = within(32, 2, 4096)
+    """Network conv: channels of the widest layers; the others have half as many."""
+
+
+@dataclass(frozen=True)
+class VaeOptions(DenseVaeOptions, ConvVaeOptions, DataOptions):
+    """What the spiking autoencoder and its dense twin share."""
+
+    conditional: ClassVar[bool] = False  # it cannot be told a class
+
+    digit: str = "all"
+    """Class to learn, by name, or 'all'."""
+    latent: int = within(10, 1, WIDEST)
+    """Latents, each a spike from the encoder to the decoder; 2 give a map (generate --map)."""
+    network: Literal["dense", "conv"] = "dense"
+    """A hidden layer each in encoder and decoder (dense), or convolutions (conv)."""
+    beta: float = within(1.0, 0.0)
+    """Price of what latents tell, in nats, beside the error of images: above 1 samples are
+    better and reconstructions worse."""
+    together: float = within(0.0, 0.0)
+    """Price, beside that, of latents that are not spread over a batch as those of samples are."""
+    epochs: int = within(10, 1, MOST)
+    """Passes over the training images."""
+    batch: int = within(128, 1, MOST)
+    """Images in one step of training."""
+    lr: float = above(4e-3, high=FASTEST)
+    """Largest learning rate; it rises in the first steps and falls to 0 along a cosine."""
+
+
+@dataclass(frozen=True)
+class VaeConfig(VaeOptions):
+    """Options of the autoencoder of ramp neurons."""
+
+    t_max: int = T_MAX
+    """Time steps of a window."""
+    encoder_threshold: float = above(8.0)
+    """Threshold of the encoder's hidden neurons."""
+    decoder_threshold: float = above(8.0)
+    """Threshold of the decoder's hidden neurons."""
+    precision: float = above(10.0)
+    """Price of the squared error of a pixel, halved: one over the variance of its noise."""
+
+    def check_ranges(self) -> None:
+        super().check_ranges()
+        check_t_max(self.t_max)
+        if self.t_max > LARGEST_T_MAX:
+            raise ValueError(f"t_max must be at most {LARGEST_T_MAX}, got {self.t_max}")
+
+    def recipe_defaults(self) -> Self:
+        return vae_defaults({"network": self.network})  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class AnnVaeConfig(VaeOptions):
+    """Options of the dense twin: ReLU, sigmoid pixels."""
+
+    def recipe_defaults(self) -> Self:
+        return ann_vae_defaults({"network": self.network})  # type: ignore[return-value]
+
+
+_CONVOLUTIONAL: dict[str, Any] = {"network": "conv", "epochs": 5, "together": 5.0}
+
+
+def _by_network(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    return _CONVOLUTIONAL if chosen.get("network", "dense") == "conv" else {}
+
+
+def vae_defaults(chosen: Mapping[str, Any]) -> VaeConfig:
+    """The defaults of the spiking autoencoder beside this choice of layers."""
+    return VaeConfig(**_by_network(chosen))
+
+
+def ann_vae_defaults(chosen: Mapping[str, Any]) -> AnnVaeConfig:
+    """The defaults of the dense twin beside this choice of layers."""
+    return AnnVaeConfig(**_by_network(chosen))
