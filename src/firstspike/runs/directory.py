@@ -1,7 +1,7 @@
 """The run directory: everything that a training run leaves, and all that resuming it needs.
 
     options.json              kind of run, version and every option
-    stats.jsonl               one JSON object an epoch
+    stats.jsonl               one JSON object an epoch, with a checksum
     samples/epoch-NNN.png     pictures
     checkpoint/               see `firstspike.runs.checkpoint`
     summary.json              the end result
@@ -162,7 +162,8 @@ class RunDirectory:
             ValueError: a value is NaN, infinite or no JSON value, or the disk is full.
         """
         file = self.path / _STATS
-        line = files.to_json(record, file, indent=None)
+        files.to_json(record, file)  # complains, if it must, with the name of a value
+        line = files.to_json(files.sealed(record), file, indent=None)
         with self._explained(file):
             size = file.stat().st_size if file.exists() else 0
             try:
@@ -257,14 +258,15 @@ class RunDirectory:
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write ``summary.json``. ValueError as for `append_stats`."""
         file = self.path / _SUMMARY
-        self._replace(file, files.to_json(summary, file))
+        files.to_json(summary, file)  # complains, if it must, with the name of a value
+        self._replace(file, files.to_json(files.sealed(summary), file))
 
     def read_summary(self) -> dict[str, Any]:
         """The content of ``summary.json``. ValueError if the run has not ended."""
         file = self.path / _SUMMARY
         if not file.is_file():
             raise ValueError(f"{file}: not there yet; resume the run to its end")
-        return files.from_json(files.read(file, _LARGEST), file)
+        return files.unsealed(files.from_json(files.read(file, _LARGEST), file), file)
 
     def sample_path(self, epoch: int) -> Path:
         """``samples/epoch-NNN.png``; makes the folder."""
@@ -289,7 +291,7 @@ class RunDirectory:
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()
         sources = [f"{file}, line {number}" for number in range(1, len(lines) + 1)]
-        records = map(files.from_json, lines, sources)
+        records = map(files.unsealed, map(files.from_json, lines, sources), sources)
         pairs = zip(records, sources, strict=True)
         return list(zip(lines, [_checked(*pair) for pair in pairs], strict=True))
 

@@ -213,7 +213,7 @@ def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**record, _SEAL: _checksum(record)}
 
 
-def unsealed(record: Mapping[str, Any], source: Path) -> dict[str, Any]:
+def unsealed(record: Mapping[str, Any], source: Path | str) -> dict[str, Any]:
     """The record that was sealed, or one of an older version as it is. ValueError if changed."""
     content = {name: value for name, value in record.items() if name != _SEAL}
     if _SEAL in record and record[_SEAL] != _checksum(content):
