@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # listing runs needs no PyTorch, which takes seconds to impor
     from torch.optim import Optimizer
 
 _OPTIONS, _STATS, _SUMMARY = "options.json", "stats.jsonl", "summary.json"
+_RESUME = "what was saved before is intact: make room, then resume the run"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LARGEST = 1 << 26  # bytes of a file of JSON
 _FIELDS = {"kind": str, "version": str, "options": dict, "shape": dict}  # of options.json
@@ -205,7 +206,8 @@ class RunDirectory:
             ValueError: the disk is full, or ``state`` holds a value that is no JSON value.
         """
         folder = self.path / "checkpoint"
-        with self._explained(folder):
+        remedy = _RESUME if self.has_checkpoint() else "make room there or choose another place"
+        with files.explained(folder, remedy):
             checkpoint.save(folder, models, optimizers, state)
 
     @contextlib.contextmanager
@@ -300,9 +302,7 @@ class RunDirectory:
             files.replace(file, content)
 
     def _explained(self, file: Path) -> contextlib.AbstractContextManager[None]:
-        return files.explained(
-            file, "what was saved before is intact: make room, then resume the run"
-        )
+        return files.explained(file, _RESUME)
 
 
 def _fault_of(options: Mapping[str, Any]) -> str:
