@@ -134,6 +134,11 @@ def test_statistics_of_wrong_types(run, line):
     assert "stats.jsonl, line 1: damaged" in error_of(run.read_stats)
 
 
+def test_a_summary_of_wrong_types(run):
+    run.write_summary({"seconds": "long"})
+    assert "summary.json: damaged: seconds cannot be 'long'" in error_of(run.read_summary)
+
+
 def test_files_without_end_are_not_read(run, monkeypatch):
     from firstspike.runs import directory
 

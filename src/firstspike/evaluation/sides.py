@@ -138,6 +138,7 @@ def evaluate_run(
         "averaged": averaged,
         **record_of(samples, reference),
     }
-    if (run.path / "summary.json").is_file():
-        record["training_seconds"] = run.read_summary()["seconds"]
+    summary = run.read_summary() if (run.path / "summary.json").is_file() else {}
+    if "seconds" in summary:
+        record["training_seconds"] = summary["seconds"]
     return Evaluated(run, samples, reference, record)

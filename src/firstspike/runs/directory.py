@@ -268,7 +268,9 @@ class RunDirectory:
         file = self.path / _SUMMARY
         if not file.is_file():
             raise ValueError(f"{file}: not there yet; resume the run to its end")
-        return files.unsealed(files.from_json(files.read(file, _LARGEST), file), file)
+        return _checked(
+            files.unsealed(files.from_json(files.read(file, _LARGEST), file), file), file
+        )
 
     def sample_path(self, epoch: int) -> Path:
         """``samples/epoch-NNN.png``; makes the folder."""
@@ -334,7 +336,7 @@ def epoch_generator(seed: int, epoch: int, stream: str = "") -> torch.Generator:
 
 
 def _checked(record: dict[str, Any], source: Path | str) -> dict[str, Any]:
-    """A state or a line of statistics. ValueError if its epoch or seconds are none."""
+    """A state, a line of statistics or a summary. ValueError if its epoch or seconds are none."""
     epoch, seconds = record.get("epoch", 0), record.get("seconds", 0.0)
     if type(epoch) is not int or epoch < 0:
         raise files.damaged(source, f"epoch cannot be {epoch!r}")

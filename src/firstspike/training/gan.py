@@ -62,10 +62,15 @@ class Gan(Trainer):
     def parts_of(cls, config: DataOptions, images: Data, held_out: Data | None = None) -> Parts:
         assert isinstance(config, GanOptions)
         parts = super().parts_of(config, images, held_out)
-        if config.digit == "all":
-            return parts
-        chosen = parts.held_out and parts.held_out.select(config.digit)
-        return Parts(parts.training.select(config.digit), chosen)
+        if config.digit != "all":
+            chosen = parts.held_out and parts.held_out.select(config.digit)
+            parts = Parts(parts.training.select(config.digit), chosen)
+        if config.snapshots and len(parts.training) < 2:
+            raise ValueError(
+                f"snapshots: {parts.training.name} has 1 image, and at least 2 are needed to choose "
+                "the snapshot that draws; give more images, or 0 snapshots"
+            )
+        return parts
 
     @classmethod
     def load_unseen(cls, config: DataOptions, split: str) -> ImageSet:
