@@ -210,6 +210,6 @@ def test_one_image_is_too_few_to_choose_a_snapshot():
     """Said before work starts, not after the last epoch."""
     one = ImageSet(torch.zeros(1, 28, 28, dtype=torch.uint8), torch.zeros(1).long(), "one")
     for digit in ("0", "all"):
-        with pytest.raises(ValueError, match="snapshots: one.* has 1 image, and at least 2"):
+        with pytest.raises(ValueError, match=r"snapshots: one.* has 1 image, and at least 2"):
             SpikingGan.parts_of(GanConfig(digit=digit), one)
     assert len(SpikingGan.parts_of(GanConfig(digit="0", snapshots=0), one).training) == 1

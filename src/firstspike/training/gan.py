@@ -67,8 +67,8 @@ class Gan(Trainer):
             parts = Parts(parts.training.select(config.digit), chosen)
         if config.snapshots and len(parts.training) < 2:
             raise ValueError(
-                f"snapshots: {parts.training.name} has 1 image, and at least 2 are needed to choose "
-                "the snapshot that draws; give more images, or 0 snapshots"
+                f"snapshots: {parts.training.name} has 1 image, and at least 2 are needed to "
+                "choose the snapshot that draws; give more images, or 0 snapshots"
             )
         return parts
 

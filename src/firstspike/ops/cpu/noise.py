@@ -158,7 +158,7 @@ def _find_pixels(image, shift, seed, pixels):
             if ink:
                 start = (channel * height + y) * width
                 for x in range(max(0, right), min(width, width + right)):
-                    value = np.int64(row[x - right])
-                    pixels[count] = (start + x) << 8 | value
+                    value = row[x - right]
+                    pixels[count] = (start + x) << 8 | np.int64(value)
                     count += value > 0
     return count
