@@ -342,3 +342,41 @@ def test_data_parallel():
     finally:
         torch.distributed.destroy_process_group()
     assert torch.equal(module.weight.grad, alone.weight.grad)
+
+
+def one_of_two(rank: int, folder: str) -> None:
+    """Learns from its half of a batch, beside another process; writes weights and gradients."""
+    torch.set_num_threads(1)
+    store = torch.distributed.FileStore(f"{folder}/store", 2)
+    torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    found = []
+    for neuron in ("step", "ramp"):
+        torch.manual_seed(rank)  # the weights of the first process hold
+        module = torch.nn.parallel.DistributedDataParallel(FirstSpikeLinear(6, 3, neuron=neuron))
+        optimizer = torch.optim.SGD(module.parameters(), 0.01)
+        module(some_times(4, 6)[2 * rank : 2 * rank + 2]).sum().backward()
+        gradient = module.module.weight.grad.clone()
+        optimizer.step()
+        found.append((gradient, module.module.weight.detach().clone()))
+    torch.save(found, f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has none")
+def test_data_parallel_in_two_processes(tmp_path):
+    """Both have the mean gradient of their halves, and so the same weights."""
+    run_python(
+        "import torch\n"
+        "from test_torch_fit import one_of_two\n"
+        "if __name__ == '__main__':\n"
+        f"    torch.multiprocessing.spawn(one_of_two, ({str(tmp_path)!r},), nprocs=2)\n"
+    )
+    both = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    for number, neuron in enumerate(("step", "ramp")):
+        torch.manual_seed(0)
+        alone = FirstSpikeLinear(6, 3, neuron=neuron)
+        (alone(some_times(4, 6)).sum() / 2).backward()
+        for gradient, weight in (both[0][number], both[1][number]):
+            torch.testing.assert_close(gradient, alone.weight.grad)
+            torch.testing.assert_close(weight, alone.weight.detach() - 0.01 * alone.weight.grad)
+        assert torch.equal(both[0][number][1], both[1][number][1])

@@ -73,6 +73,14 @@ def _last_exact(dtype: torch.dtype) -> int:
     return min(int(2 / torch.finfo(dtype).eps), torch.iinfo(torch.int32).max)
 
 
+def check_tensor(name: str, value: Any) -> None:
+    """Raise ValueError that begins with ``name`` unless this is a tensor."""
+    from torch import Tensor
+
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{name} must be a tensor, got {type(value).__name__}")
+
+
 def check_times(times: Tensor, t_max: int, name: str = "times") -> None:
     """Raise ValueError unless ``times`` are floating-point spike times, whole steps in 0..t_max.
 
@@ -86,6 +94,7 @@ def check_times(times: Tensor, t_max: int, name: str = "times") -> None:
     """
     from firstspike.torch_private import is_plain
 
+    check_tensor(name, times)
     if not times.dtype.is_floating_point:
         raise ValueError(f"{name} must be a floating-point tensor, got {times.dtype}")
     check_t_max(t_max, times.dtype)

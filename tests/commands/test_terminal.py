@@ -314,6 +314,9 @@ def test_an_interruption_while_the_command_line_is_imported(tmp_path):
     assert (done.returncode, done.stderr) == (cli.INTERRUPTED, "\nfirstspike: stopped\n")
 
 
+LONG = 300 * "a"  # more letters than names of files may have
+
+
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
@@ -322,6 +325,10 @@ def test_an_interruption_while_the_command_line_is_imported(tmp_path):
         ("evaluate run --out file/x", "cannot be a folder"),
         ("generate run --out file/x.png", "cannot be a folder"),
         ("export run file/x.nir --part generator", "cannot be a folder"),
+        (f"evaluate run --out {LONG}", "File name too long"),
+        (f"generate run --out {LONG}.png", "File name too long"),
+        (f"export run {LONG}.nir --part generator", "File name too long"),
+        ("generate run --out taken.png", "taken.png: is a folder"),
     ],
 )
 def test_what_can_be_known_is_said_before_work_starts(
@@ -329,6 +336,7 @@ def test_what_can_be_known_is_said_before_work_starts(
 ):
     untrained.run(tmp_path / "run", "gan")
     (tmp_path / "file").write_text("")
+    (tmp_path / "taken.png").mkdir()
     monkeypatch.setattr(Trainer, "restored", lambda *_: pytest.fail("works"))
     code, _, said = firstspike(*words.split())
     assert code == cli.USAGE_ERROR and said.count("\n") == 1

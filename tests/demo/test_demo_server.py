@@ -8,7 +8,9 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -106,6 +108,24 @@ def test_a_picture_is_raced(ask, shelf):
     answer = json.loads(body)
     assert answer.pop("pixels") == digit.flatten().tolist()
     assert answer == race(shelf.classifier(0), digit)
+
+
+def test_pictures_are_read_one_at_a_time(ask, monkeypatch):
+    """A large one takes gigabytes while it is read, and six at once would take six times that."""
+    reading, most = [], []
+
+    def slowly(*arguments: object, **options: object) -> np.ndarray:
+        reading.append(1)
+        most.append(len(reading))
+        time.sleep(0.05)
+        reading.pop()
+        return np.zeros((28, 28), np.uint8)
+
+    monkeypatch.setattr(api.picture, "read", slowly)
+    with ThreadPoolExecutor(4) as visitors:
+        answers = [visitors.submit(ask, "POST", "/api/race?network=0", BLACK) for _ in range(4)]
+    assert [answer.result()[0] for answer in answers] == [200] * 4
+    assert most == [1] * 4
 
 
 def test_a_digit_of_the_test_images(ask):

@@ -20,7 +20,7 @@ from firstspike.evaluation import fidelity
 from firstspike.evaluation.comparison import compare
 from firstspike.evaluation.features import extract
 from firstspike.evaluation.samples import COPY, Reference, Samples, load_reference, measure
-from firstspike.evaluation.sides import Evaluated, Side, find_runs
+from firstspike.evaluation.sides import Evaluated, Side, common_digits, find_runs
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.config import AnnGanConfig, GanConfig, GanOptions
 from firstspike.training.gan import Gan
@@ -277,6 +277,18 @@ def test_what_cannot_be_evaluated(sets, evaluate, tmp_path, data):
         code, _, err = evaluate(*arguments)
         assert code == cli.USAGE_ERROR and wanted in err and err.count("\n") == 1, (wanted, err)
         assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_runs_are_compared_on_the_same_images_only(tmp_path):
+    """What a run of an older version lacks is as it was then, and no other data set."""
+    options = dataclasses.replace(GanConfig(), validation=0.0).as_dict()
+    small = {name: options[name] for name in options if name not in ("size", "colour")}
+    former = RunDirectory.create(tmp_path / "former", "gan", {**small, "validation": 0})
+    today = RunDirectory.create(tmp_path / "today", "gan", options)
+    assert common_digits([{0: {"3": former}}, {0: {"3": today}}], "test") == ["3"]
+    other = RunDirectory.create(tmp_path / "other", "gan", {**options, "size": 16})
+    with pytest.raises(ValueError, match="another size than"):
+        common_digits([{0: {"3": today}}, {0: {"3": other}}], "test")
 
 
 def test_two_runs_of_one_digit_and_seed_are_refused(sets, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import json
 
 import pytest
@@ -298,3 +299,21 @@ def test_other_runs_are_refused(tmp_path, capsys):
     gan = untrained.finished(tmp_path / "gan", "gan")
     assert cli.main(["convert", str(gan.path), "--out", str(tmp_path / "x")]) == 2
     assert "a gan run; give one of ann-classifier" in capsys.readouterr().err
+
+
+def test_a_conversion_that_fails_leaves_nothing(tmp_path, capsys, monkeypatch):
+    source = untrained.finished(tmp_path / "dense", "ann-classifier", validation=0.01)
+    command = ["convert", str(source.path), "--images", "20", "--out"]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("firstspike.runs.checkpoint.save", full)
+        assert cli.main([*command, str(tmp_path / "new" / "spiking")]) == 2
+    said = capsys.readouterr().err
+    assert "No space left on device; make room there" in said and "resume" not in said
+    assert not (tmp_path / "new").exists()
+    monkeypatch.setattr("firstspike.training.conversion.convert", lambda *_: pytest.fail("works"))
+    assert cli.main([*command, str(source.path)]) == 2
+    assert "holds another run" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from firstspike import T_MAX, fire, losses
+from firstspike import nn as nn_layers
 from firstspike.nn import (
     FirstSpikeLinear,
     FirstSpikeSequential,
@@ -241,3 +242,13 @@ def test_a_negative_threshold_is_exceeded_at_once():
 def test_normalisation_refuses_other_norms():
     with pytest.raises(ValueError, match=r"^norm must be 'l1' or 'l2', got 'max'"):
         normalize_error(torch.zeros(1, 2), "max")
+
+
+@pytest.mark.parametrize("times", [[[0.0] * 4], np.zeros((1, 4), np.float32), None])
+def test_times_that_are_no_tensor_are_named(times):
+    layers = [FirstSpikeLinear(4, 3, neuron=neuron) for neuron in ("step", "ramp")]
+    layers += [nn_layers.FirstSpikeConv2d(1, 2, 2, neuron=neuron) for neuron in ("step", "ramp")]
+    layers += [nn_layers.SpikingNetwork(layer) for layer in layers]
+    for layer in [*layers, nn_layers.MeanPool2d(2), nn_layers.EarliestPool2d(2)]:
+        with pytest.raises(ValueError, match="times must be a tensor, got "):
+            layer(times)

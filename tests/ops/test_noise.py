@@ -8,6 +8,7 @@ import torch
 
 import firstspike as fs
 from firstspike.coding import shade_times
+from firstspike.ops.cpu import noise
 from firstspike.ops.cpu.noise import (
     is_framed,
     is_silenced,
@@ -81,6 +82,18 @@ def test_a_shift_moves_the_whole_image():
         assert (28 * down + 5 + right in moved) == (down >= 0)
         assert (28 * (10 + down) + 27 + right in moved) == (right <= 0)
     assert seen == {(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)}
+
+
+def test_pixels_are_found_without_numba_too():
+    """As coverage runs the kernel: there, unlike in Numba, a byte stays one."""
+    kernel, seed = noise._find_pixels, np.uint64(1)
+    found = [np.zeros(784, np.int64) for _ in range(2)]
+    plain = getattr(kernel, "py_func", kernel)
+    counts = [
+        find(IMAGES[:1], 1, seed, pixels)
+        for find, pixels in zip((kernel, plain), found, strict=True)
+    ]
+    assert counts[0] == counts[1] > 0 and (found[0] == found[1]).all()
 
 
 @pytest.mark.parametrize("shift", [1, 3])

@@ -166,6 +166,33 @@ def test_the_command_of_a_run_gives_its_options(kind, options, command, tmp_path
     assert json.loads(capsys.readouterr().out) == run.options
 
 
+def test_the_command_of_a_former_run_gives_what_was_in_force_then(tmp_path):
+    """What it lacks is not as today's defaults: it had no margin, leak or choice of neuron."""
+    options = GAN_RECIPES["best"].as_dict()
+    for name in ("neuron", "network", "leak", "margin", "channels"):
+        del options[name]
+    run = RunDirectory.create(tmp_path / "gan", "gan", options)
+    assert command_of(run) == "firstspike train gan --neuron step"
+    assert role_of(run) == "step-gan"
+    options = CLASSIFIER_RECIPES["best", "aggressive"].as_dict()
+    assert options.pop("credit") == "peak"
+    run = RunDirectory.create(tmp_path / "classifier", "classifier", options)
+    assert "--credit decision" in command_of(run)
+
+
+def test_a_run_of_a_former_version_is_beside_one_of_today(tmp_path):
+    """An option that a run lacks is no other option: seeds of two versions are one group."""
+    now, before = CLASSIFIER_RECIPES["best", "aggressive"], tmp_path / "before"
+    classifier_run(tmp_path / "now", **now.as_dict())
+    classifier_run(before, **dataclasses.replace(now, seed=1).as_dict())
+    record = json.loads((before / "options.json").read_text())
+    del record["checksum"], record["options"]["augment"]  # which was none
+    (before / "options.json").write_text(json.dumps(record))
+    found = gather([tmp_path])
+    assert [run.seed for run in found.groups["aggressive-400"]] == [0, 1]
+    assert not found.left_out
+
+
 def claim(paper: str, better: str) -> Claim:
     return Claim("x", "3.1", paper, "", better, lambda _: None)
 

@@ -51,13 +51,39 @@ def test_every_flipped_bit_of_options_and_state_is_noticed(run):
         file.write_bytes(whole)
 
 
+def test_every_flipped_bit_of_what_was_measured_is_noticed(run):
+    """Of statistics and the summary: figures are as they were, or the line is refused."""
+    run.append_stats({"epoch": 1, "loss": 0.75})
+    run.write_summary({"spikes": 41.5})
+    readers = {"stats.jsonl": lambda: run.read_stats()[0]["loss"] == 0.75}
+    readers["summary.json"] = lambda: run.read_summary()["spikes"] == 41.5
+    for name, is_as_it_was in readers.items():
+        whole = (run.path / name).read_bytes()
+        noticed = 0
+        for place in range(len(whole) - 1):  # without the last line feed nothing is there
+            for bit in (1, 16):
+                changed = bytearray(whole)
+                changed[place] ^= bit
+                (run.path / name).write_bytes(changed)
+                try:
+                    assert is_as_it_was()
+                except (IndexError, ValueError):
+                    noticed += 1
+        assert noticed > 1.5 * len(whole)
+        (run.path / name).write_bytes(whole)
+
+
 def test_runs_of_older_versions_have_no_checksum(run):
     save(run, 1)
-    for file in (run.path / "options.json", run.path / "checkpoint" / "state.json"):
+    run.append_stats({"epoch": 1})
+    run.write_summary({"spikes": 1})
+    names = ("options.json", "checkpoint/state.json", "stats.jsonl", "summary.json")
+    for file in (run.path / name for name in names):
         record = json.loads(file.read_text())
         del record["checksum"]
-        file.write_text(json.dumps(record))
+        file.write_text(json.dumps(record) + "\n")
     assert RunDirectory.open(run.path).check_checkpoint() == {"epoch": 1}
+    assert (run.read_stats(), run.read_summary()) == ([{"epoch": 1}], {"spikes": 1})
 
 
 def test_options_that_were_changed_on_purpose_say_how(run):
@@ -106,6 +132,11 @@ def test_states_of_wrong_types(run, name, value):
 def test_statistics_of_wrong_types(run, line):
     (run.path / "stats.jsonl").write_bytes(line + b"\n")
     assert "stats.jsonl, line 1: damaged" in error_of(run.read_stats)
+
+
+def test_a_summary_of_wrong_types(run):
+    run.write_summary({"seconds": "long"})
+    assert "summary.json: damaged: seconds cannot be 'long'" in error_of(run.read_summary)
 
 
 def test_files_without_end_are_not_read(run, monkeypatch):

@@ -204,3 +204,12 @@ def test_spikes_are_counted():
     assert figures["generator_spikes"] == pytest.approx(total.mean().item())
     assert figures["generator_hidden_silent"] == pytest.approx((hidden == 256).float().mean())
     assert build("ann-gan").spikes(latents) == {}
+
+
+def test_one_image_is_too_few_to_choose_a_snapshot():
+    """Said before work starts, not after the last epoch."""
+    one = ImageSet(torch.zeros(1, 28, 28, dtype=torch.uint8), torch.zeros(1).long(), "one")
+    for digit in ("0", "all"):
+        with pytest.raises(ValueError, match=r"snapshots: one.* has 1 image, and at least 2"):
+            SpikingGan.parts_of(GanConfig(digit=digit), one)
+    assert len(SpikingGan.parts_of(GanConfig(digit="0", snapshots=0), one).training) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import pytest
@@ -53,7 +52,7 @@ def test_the_run_directory_is_the_record(tmp_path, images, kind):
     run = new_run(tmp_path / "run", kind)
     seen: list[Progress] = []
     summary = train(run, build_trainer(run), images, seen.append)
-    assert json.loads((run.path / "summary.json").read_text()) == summary
+    assert run.read_summary() == summary
     assert (summary["kind"], summary["seed"], summary["version"]) == (kind, 0, fs.__version__)
     assert summary["data"] == "twenty" and summary["seconds"] > 0
     assert sorted(file.name for file in (run.path / "samples").iterdir()) == [

@@ -45,7 +45,7 @@ class Export:
             )
         if self.portable and kind != "nir":
             raise ValueError(f"--portable is for --format nir, got {kind}; leave it out")
-        files.check_folder(self.out.parent)
+        files.check_file(self.out)
         from firstspike.export import nir, npz, onnx
         from firstspike.hub import bundled
 

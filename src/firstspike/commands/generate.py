@@ -63,7 +63,7 @@ def _generate(request: Generate) -> None:
     """Draw images, save them and tell their cost in spikes."""
     out = request.out
     _check(request, out)
-    files.check_folder(out.parent if out.suffix else out)
+    (files.check_file if out.suffix else files.check_folder)(out)
     import torch
 
     from firstspike.drawing import grids
@@ -203,9 +203,7 @@ def _save(out: Path, images: torch.Tensor, latents: torch.Tensor, columns: int |
         import numpy as np
 
         arrays: dict[str, Any] = {"images": images.numpy(), "latents": latents.numpy()}
-        with files.explained(out, "choose another --out"):
-            out.parent.mkdir(parents=True, exist_ok=True)
-            with files.replacing(out) as temporary:
-                np.savez_compressed(temporary, **arrays)
+        with files.saving(out) as temporary:
+            np.savez_compressed(temporary, **arrays)
     else:
         grids.save_images(out, images)

@@ -84,8 +84,8 @@ class Api:
         """A classifier's race for the picture in the body; ``?network=N``."""
         number = request.number("network")
         offer = self.shelf.offer(number, "race")
-        image = picture.read(request.body, offer.run.shape, centred=offer.is_centred)
-        with self._busy:
+        with self._busy:  # a large picture takes a gigabyte while it is read
+            image = picture.read(request.body, offer.run.shape, centred=offer.is_centred)
             result = race(self.shelf.classifier(number), image)
         return {"pixels": image.flatten().tolist(), **result}
 

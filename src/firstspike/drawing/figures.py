@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STEPS = "time steps"  # what axes of time count
-_REMEDY = "make room there or choose another place"
 DPI = 150  # of pictures
 
 
@@ -40,10 +39,8 @@ def save(path: str | os.PathLike[str], figure: Figure) -> None:
     path = Path(path)
     if path.suffix[1:].lower() not in figure.canvas.get_supported_filetypes():
         raise ValueError(f"{path}: no figure format has this suffix; use .png or .svg")
-    with files.explained(path, _REMEDY):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.replacing(path) as temporary:
-            figure.savefig(temporary, dpi=DPI)
+    with files.saving(path) as temporary:
+        figure.savefig(temporary, dpi=DPI)
 
 
 def row(figure: Figure, count: int) -> list[Axes]:

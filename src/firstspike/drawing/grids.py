@@ -96,10 +96,8 @@ def save_image_grid(
     layout = _lay_out(pixels, columns, scale, gap)
     grid, note = _draw(pixels, layout), PngImagePlugin.PngInfo()
     note.add_text(_NOTE, json.dumps(layout._asdict()))
-    with files.explained(path, _REMEDY):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.replacing(path) as temporary:
-            grid.save(temporary, pnginfo=note)  # other formats pass over it
+    with files.saving(path) as temporary:
+        grid.save(temporary, pnginfo=note)  # other formats pass over it
 
 
 def read_image_grid(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -193,10 +191,8 @@ def _save_frames(path: Path, frames: list[NDArray[np.uint8]], milliseconds: list
         )
     drawn = (_draw(frame, layout) for frame in frames)
     first = next(drawn)
-    with files.explained(path, _REMEDY):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.replacing(path) as temporary:
-            first.save(temporary, save_all=True, append_images=drawn, duration=milliseconds, loop=0)
+    with files.saving(path) as temporary:
+        first.save(temporary, save_all=True, append_images=drawn, duration=milliseconds, loop=0)
 
 
 def save_images(folder: str | os.PathLike[str], images: ImageLike) -> None:

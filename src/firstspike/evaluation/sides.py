@@ -73,7 +73,7 @@ def find_runs(folders: Iterable[str | os.PathLike[str]]) -> Found:
         kind = kinds.find(run.kind, run.path)
         if not kind.draws:
             raise ValueError(f"{run.path}: a {run.kind} run; give the run of a GAN")
-        config: Any = kind.read(run.options, run.path)
+        config = _config(run)
         every = Gan.load_data(config).training.present if config.conditional else [config.digit]
         for digit in map(str, every):
             other = found.setdefault(config.seed, {}).setdefault(digit, run)
@@ -83,6 +83,11 @@ def find_runs(folders: Iterable[str | os.PathLike[str]]) -> Found:
                     "name one of them"
                 )
     return dict(sorted(found.items()))
+
+
+def _config(run: RunDirectory) -> Any:
+    """The options of a run; what one of an older version lacks as it was in force then."""
+    return kinds.find(run.kind, run.path).read(run.options, run.path)
 
 
 def _runs_in(folder: Path) -> list[RunDirectory]:
@@ -102,11 +107,13 @@ def common_digits(sides: Sequence[Found], part: Part) -> list[str]:
         ValueError: there is none, or the runs cannot be measured on one ``part`` of one data set.
     """
     first, *others = (run for side in sides for seed in side.values() for run in seed.values())
+    wanted = _config(first)
     for run in others:
-        for name in ("data", "validation"):
-            if run.options.get(name) != first.options.get(name):
+        config = _config(run)
+        for name in ("data", "size", "colour", "validation"):
+            if getattr(config, name) != getattr(wanted, name):
                 raise ValueError(f"{run.path}: another {name} than {first.path}; leave one out")
-    if part == "validation" and not first.options.get("validation"):
+    if part == "validation" and not wanted.validation:
         raise ValueError(
             f"{first.path}: trained on all images, none held out; measure on the test set"
         )
@@ -143,6 +150,7 @@ def evaluate_run(
         **record_of(samples, reference),
         **gan.further(reference.unseen.images, reference.unseen.labels),
     }
-    if (run.path / "summary.json").is_file():
-        record["training_seconds"] = run.read_summary()["seconds"]
+    summary = run.read_summary() if (run.path / "summary.json").is_file() else {}
+    if "seconds" in summary:
+        record["training_seconds"] = summary["seconds"]
     return Evaluated(run, samples, reference, record, gan.pictures(reference.unseen.images))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, in_full_precision, neuron_of
-from firstspike.times import T_MAX, check_t_max, check_times, check_whole
+from firstspike.times import T_MAX, check_t_max, check_tensor, check_times, check_whole
 
 Patches = tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]
 
@@ -171,6 +171,7 @@ class SpikingLayer(nn.Module):
 
     def check_inputs(self, levels: Tensor) -> None:
         """Raise ValueError unless these, or times, are such as the weights take."""
+        check_tensor("times", levels)
         own = self.weight.dtype, self.weight.device
         if (levels.dtype, levels.device) != own:
             raise ValueError(

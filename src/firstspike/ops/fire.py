@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from firstspike.ops import backends, dispatch
-from firstspike.times import T_MAX, check_t_max, check_whole
+from firstspike.times import T_MAX, check_t_max, check_tensor, check_whole
 
 Silent = Literal["zero", "pull"]
 Impl = Literal["auto", "reference", "numba"]  # the package's own, for options
@@ -79,8 +79,8 @@ def _check(
     silent: str,
 ) -> None:
     for name, tensor in (("times", times), ("weight", weight), ("bias", bias)):
-        if not isinstance(tensor, Tensor) and not (tensor is None and name == "bias"):
-            raise ValueError(f"{name} must be a tensor, got {type(tensor).__name__}")
+        if tensor is not None or name != "bias":
+            check_tensor(name, tensor)
     if times.ndim != 2:
         raise ValueError(f"times must be [B, in], got shape {list(times.shape)}")
     if not times.dtype.is_floating_point:

@@ -109,7 +109,7 @@ def role_of(run: RunDirectory) -> str | None:
     kind = kinds.find(run.kind, run.path)
     if kind.role is None or run.options.get("data") is not None:
         return None
-    return kind.role.format(**kind.read(run.options, run.path).as_dict())
+    return kind.role.format(**_options(run))
 
 
 def command_of(run: RunDirectory, without: Sequence[str] = ()) -> str:
@@ -120,8 +120,9 @@ def command_of(run: RunDirectory, without: Sequence[str] = ()) -> str:
         without: options that are not wanted.
     """
     given = []
-    for name, default in _defaults(run.kind, run.options).items():
-        value, flag = run.options.get(name, default), name.replace("_", "-")
+    options = _options(run)
+    for name, default in _defaults(run.kind, options).items():
+        value, flag = options[name], name.replace("_", "-")
         if value == default or name in without:
             continue
         if isinstance(value, bool):
@@ -133,8 +134,14 @@ def command_of(run: RunDirectory, without: Sequence[str] = ()) -> str:
 
 def shortness(run: RunDirectory) -> str:
     """How much fewer epochs a run had than its command has by default; empty if not fewer."""
-    usual, epochs = _defaults(run.kind, run.options).get("epochs", 0), run.options.get("epochs", 0)
+    options = _options(run)
+    usual, epochs = _defaults(run.kind, options).get("epochs", 0), options.get("epochs", 0)
     return f"{counted(epochs, 'epoch')} in place of {usual}" if epochs < usual else ""
+
+
+def _options(run: RunDirectory) -> dict[str, Any]:
+    """Every option of a run; those that an older version did not have as they were in force."""
+    return kinds.find(run.kind, run.path).read(run.options, run.path).as_dict()
 
 
 def _defaults(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,7 +176,7 @@ def _largest_group(role: str, runs: list[Measured], left_out: list[str]) -> list
     free = kinds.find(runs[0].run.kind).differ_in
     groups: dict[str, list[Measured]] = defaultdict(list)
     for run in runs:
-        fixed = {name: value for name, value in run.run.options.items() if name not in free}
+        fixed = {name: value for name, value in _options(run.run).items() if name not in free}
         groups[repr(sorted(fixed.items()))].append(run)
     best = max(groups.values(), key=lambda group: (_measured(group), len(group)))
     for other in (run for group in groups.values() if group is not best for run in group):

@@ -1,7 +1,7 @@
 """The run directory: everything that a training run leaves, and all that resuming it needs.
 
     options.json              kind of run, version and every option
-    stats.jsonl               one JSON object an epoch
+    stats.jsonl               one JSON object an epoch, with a checksum
     samples/epoch-NNN.png     pictures
     checkpoint/               see `firstspike.runs.checkpoint`
     summary.json              the end result
@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # listing runs needs no PyTorch, which takes seconds to impor
     from torch.optim import Optimizer
 
 _OPTIONS, _STATS, _SUMMARY = "options.json", "stats.jsonl", "summary.json"
+_RESUME = "what was saved before is intact: make room, then resume the run"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LARGEST = 1 << 26  # bytes of a file of JSON
 _FIELDS = {"kind": str, "version": str, "options": dict, "shape": dict}  # of options.json
@@ -162,7 +163,8 @@ class RunDirectory:
             ValueError: a value is NaN, infinite or no JSON value, or the disk is full.
         """
         file = self.path / _STATS
-        line = files.to_json(record, file, indent=None)
+        files.to_json(record, file)  # complains, if it must, with the name of a value
+        line = files.to_json(files.sealed(record), file, indent=None)
         with self._explained(file):
             size = file.stat().st_size if file.exists() else 0
             try:
@@ -204,7 +206,8 @@ class RunDirectory:
             ValueError: the disk is full, or ``state`` holds a value that is no JSON value.
         """
         folder = self.path / "checkpoint"
-        with self._explained(folder):
+        remedy = _RESUME if self.has_checkpoint() else "make room there or choose another place"
+        with files.explained(folder, remedy):
             checkpoint.save(folder, models, optimizers, state)
 
     @contextlib.contextmanager
@@ -257,14 +260,17 @@ class RunDirectory:
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write ``summary.json``. ValueError as for `append_stats`."""
         file = self.path / _SUMMARY
-        self._replace(file, files.to_json(summary, file))
+        files.to_json(summary, file)  # complains, if it must, with the name of a value
+        self._replace(file, files.to_json(files.sealed(summary), file))
 
     def read_summary(self) -> dict[str, Any]:
         """The content of ``summary.json``. ValueError if the run has not ended."""
         file = self.path / _SUMMARY
         if not file.is_file():
             raise ValueError(f"{file}: not there yet; resume the run to its end")
-        return files.from_json(files.read(file, _LARGEST), file)
+        return _checked(
+            files.unsealed(files.from_json(files.read(file, _LARGEST), file), file), file
+        )
 
     def sample_path(self, epoch: int) -> Path:
         """``samples/epoch-NNN.png``; makes the folder."""
@@ -289,7 +295,7 @@ class RunDirectory:
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()
         sources = [f"{file}, line {number}" for number in range(1, len(lines) + 1)]
-        records = map(files.from_json, lines, sources)
+        records = map(files.unsealed, map(files.from_json, lines, sources), sources)
         pairs = zip(records, sources, strict=True)
         return list(zip(lines, [_checked(*pair) for pair in pairs], strict=True))
 
@@ -298,9 +304,7 @@ class RunDirectory:
             files.replace(file, content)
 
     def _explained(self, file: Path) -> contextlib.AbstractContextManager[None]:
-        return files.explained(
-            file, "what was saved before is intact: make room, then resume the run"
-        )
+        return files.explained(file, _RESUME)
 
 
 def _fault_of(options: Mapping[str, Any]) -> str:
@@ -332,7 +336,7 @@ def epoch_generator(seed: int, epoch: int, stream: str = "") -> torch.Generator:
 
 
 def _checked(record: dict[str, Any], source: Path | str) -> dict[str, Any]:
-    """A state or a line of statistics. ValueError if its epoch or seconds are none."""
+    """A state, a line of statistics or a summary. ValueError if its epoch or seconds are none."""
     epoch, seconds = record.get("epoch", 0), record.get("seconds", 0.0)
     if type(epoch) is not int or epoch < 0:
         raise files.damaged(source, f"epoch cannot be {epoch!r}")

@@ -96,11 +96,29 @@ def _rename_to_new(temporary: Path, file: Path) -> None:
             stream.write(temporary.read_bytes())
 
 
+@contextlib.contextmanager
+def saving(file: Path) -> Iterator[Path]:
+    """`replacing` that makes the folder; on an error, folders that it made go as well.
+
+    Raises:
+        ValueError: the file cannot be written.
+    """
+    made = missing(file.parent)
+    try:
+        with explained(file, "make room there or choose another place"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(file) as temporary:
+                yield temporary
+            sync(file.parent)
+    except BaseException:
+        remove_empty(made)
+        raise
+
+
 def save(file: Path, content: bytes) -> None:
-    """`replace` that makes the folder, and a `ValueError` of what goes wrong."""
-    with explained(file, "make room there or choose another place"):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace(file, content)
+    """`write` to a file that has its old content or all of the new. ValueError if that fails."""
+    with saving(file) as temporary:
+        write(temporary, content)
 
 
 def save_json(file: Path, record: Mapping[str, Any]) -> None:
@@ -158,12 +176,32 @@ def missing(folder: Path) -> list[Path]:
 
 def check_folder(folder: Path) -> None:
     """ValueError if there can be no folder at a path, as far as can be told without making it."""
+    _check_name(folder)
     made = missing(folder)
     there = made[-1].parent if made else folder
     if not there.is_dir():
         raise ValueError(f"{folder}: cannot be a folder: {there} is a file; choose another place")
     if not os.access(there, os.W_OK):
         raise ValueError(f"{folder}: cannot be written: {there} is read-only; choose another place")
+
+
+def check_file(file: Path) -> None:
+    """ValueError if there can be no file at a path, as far as can be told without making it."""
+    _check_name(file)
+    if file.is_dir():
+        raise ValueError(f"{file}: is a folder; choose another name")
+    check_folder(file.parent)
+
+
+def _check_name(path: Path) -> None:
+    """ValueError if the system takes no such name, as of one that is too long."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"{path}: cannot be written: {reason}; choose another place") from None
 
 
 def remove_empty(folders: Iterable[Path]) -> None:
@@ -213,7 +251,7 @@ def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**record, _SEAL: _checksum(record)}
 
 
-def unsealed(record: Mapping[str, Any], source: Path) -> dict[str, Any]:
+def unsealed(record: Mapping[str, Any], source: Path | str) -> dict[str, Any]:
     """The record that was sealed, or one of an older version as it is. ValueError if changed."""
     content = {name: value for name, value in record.items() if name != _SEAL}
     if _SEAL in record and record[_SEAL] != _checksum(content):

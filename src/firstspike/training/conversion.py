@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from firstspike.data import ImageSet
 from firstspike.models.conversion import agreement, convert
 from firstspike.nn import Residual, SpikingNetwork
+from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 from firstspike.training.loading import load_trainer
@@ -66,14 +68,16 @@ def convert_run(
     training, unseen = _images(dense)
     dense.check(unseen)
     some = training.images[torch.linspace(0, len(training) - 1, min(images, len(training))).long()]
-    model = dense.result()
-    network = convert(model, some, t_max)
-    share = agreement(model, network, unseen.images)
     trainer = _trainer(dense, t_max)
-    _take(trainer.model, network)
     options, epochs = trainer.config.as_dict(), trainer.config.epochs
+    made = files.missing(Path(out))
     run = RunDirectory.create(out, kinds.CLASSIFIER.name, options, dense.shape)
-    run.save_checkpoint(trainer.networks, {}, {"epoch": epochs, "seconds": 0.0})
+    with run.beginning(made):
+        model = dense.result()
+        network = convert(model, some, t_max)
+        share = agreement(model, network, unseen.images)
+        _take(trainer.model, network)
+        run.save_checkpoint(trainer.networks, {}, {"epoch": epochs, "seconds": 0.0})
     record = {"converted_from": str(source.path), "images": len(some), "agreement": share}
     run.write_summary({"epochs": epochs} | record)
     return Converted(run, unseen.name, len(unseen), share)

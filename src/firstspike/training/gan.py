@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from firstspike import models
 from firstspike.coding import decode, encode, noise_times, seen_until
-from firstspike.data import ImageSet, Parts
+from firstspike.data import Data, ImageSet, Parts
 from firstspike.losses import LOSSES
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.nn import FirstSpikeSequential, by_input
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 from firstspike.training.artist import Artist
-from firstspike.training.config import AnnGanConfig, GanConfig, GanOptions
+from firstspike.training.config import AnnGanConfig, DataOptions, GanConfig, GanOptions
 from firstspike.training.rules.adversarial import (
     AdversarialLearner,
     dense_verdict,
@@ -58,6 +58,17 @@ class Gan(Artist):
     held_out: ImageSet | None = None
     features = models.LATENTS
     mark: tuple[float, float]  # inputs that tell the class: of this one, of the others
+
+    @classmethod
+    def parts_of(cls, config: DataOptions, images: Data, held_out: Data | None = None) -> Parts:
+        assert isinstance(config, GanOptions)
+        parts = super().parts_of(config, images, held_out)
+        if config.snapshots and len(parts.training) < 2:
+            raise ValueError(
+                f"snapshots: {parts.training.name} has 1 image, and at least 2 are needed to "
+                "choose the snapshot that draws; give more images, or 0 snapshots"
+            )
+        return parts
 
     def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         self.average = copy.deepcopy(self.generator).requires_grad_(False)

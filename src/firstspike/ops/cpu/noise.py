@@ -179,7 +179,7 @@ def _find_pixels(image, shift, seed, pixels):
                 start = (channel * height + y) * width
                 for x in range(max(0, right), min(width, width + right)):
                     value = row[x - right]
-                    pixels[count] = (start + x) << 8 | value
+                    pixels[count] = (start + x) << 8 | np.int64(value)
                     count += value > 0
     return count
 
