@@ -17,6 +17,9 @@ ARGUMENTS = {
     "convolutional": ("6000",),
     "gan": ("1", "run"),
     "own_data": (),
+    "pictures": ("shapes",),
+    "events": (),
+    "sklearn_digits": (),
     "numpy_only": ("network.npz", "images.npy"),
     "numpy_ramp": ("ramp.npz", "images.npy"),
 }
@@ -25,6 +28,9 @@ PRINTED = {
     "classifier": "test accuracy after one epoch: 9",  # ninety percent and more
     "convolutional": "right: 9",
     "own_data": "right: 9",
+    "pictures": "pictures: shapes",
+    "events": "right: 9",
+    "sklearn_digits": "seed 2: 9",
     "gan": "spikes of the generator draw an image",
 }
 
