@@ -29,7 +29,7 @@ PRINTED = {
     "convolutional": "right: 9",
     "own_data": "right: 9",
     "pictures": "pictures: shapes",
-    "events": "right: 9",
+    "events": "right: 100",
     "sklearn_digits": "seed 2: 9",
     "gan": "spikes of the generator draw an image",
 }
