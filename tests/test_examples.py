@@ -18,6 +18,9 @@ ARGUMENTS = {
     "gan": ("1", "run"),
     "vae": ("1", "run"),
     "own_data": (),
+    "pictures": ("shapes",),
+    "events": (),
+    "sklearn_digits": (),
     "numpy_only": ("network.npz", "images.npy"),
     "numpy_ramp": ("ramp.npz", "images.npy"),
 }
@@ -26,6 +29,9 @@ PRINTED = {
     "classifier": "test accuracy after one epoch: 9",  # ninety percent and more
     "convolutional": "right: 9",
     "own_data": "right: 9",
+    "pictures": "pictures: shapes",
+    "events": "right: 100",
+    "sklearn_digits": "seed 2: 9",
     "gan": "spikes of the generator draw an image",
     "vae": "image 0 travels as spikes at steps [",
 }

@@ -42,6 +42,7 @@ ORDER = (
     "report",
     "sweeps",
     "hub",
+    "sklearn",
     "demo",
     "commands",
     "cli",
@@ -104,11 +105,13 @@ def test_the_constraints_pin_every_dependency():
 
 def test_the_doctor_knows_every_extra():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {
+    imported = {"scikit_learn": "sklearn"}  # packages that are not imported by their own names
+    names = {
         name: [re.split(r"[<>=\[]", item)[0].replace("-", "_") for item in wanted]
         for name, wanted in project["optional-dependencies"].items()
         if name not in ("dev", "docs")
     }
+    declared = {extra: [imported.get(one, one) for one in each] for extra, each in names.items()}
     assert {name: [*packages] for name, packages in EXTRAS.items()} == declared
 
 

@@ -6,7 +6,8 @@
 A classifier of step neurons is exported to NIR twice, as it is and portable. Each simulator imports
 both files and runs MNIST's test images step by step, and the first spikes of all output neurons are
 compared with ours. It lives in an environment of its own, made in FOLDER from
-tools/nir_peers/NAME.txt if it is not there. Without FOLDER, simulators are left out.
+tools/nir_peers/NAME.txt if it is not there. Without FOLDER, simulators are left out; --simulators
+names some of them.
 
 Every network is exported to ONNX and run by onnxruntime: classes, potentials, spike times, and the
 time for 100 images from spike times on, over that of ``classify``, both on one thread.
@@ -69,7 +70,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, model in models.items():
             if isinstance(model, Classifier) and options.environments is not None:
-                _check_nir(Path(folder), name, model, images, options.environments)
+                _check_nir(Path(folder), name, model, images, options)
         print(f"\n{ONNX_HEAD}")
         for name, model in models.items():
             print(_onnx_row(Path(folder, "network.onnx"), name, model, images), flush=True)
@@ -82,6 +83,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("runs", type=Path, nargs="*", metavar="RUN")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--environments", type=Path, metavar="FOLDER")
+    parser.add_argument("--simulators", nargs="*", choices=ADJUSTED, default=list(ADJUSTED))
     return parser.parse_args()
 
 
@@ -92,12 +94,13 @@ def _models(paths: list[Path]) -> dict[str, Any]:
 
 
 def _check_nir(
-    folder: Path, network: str, model: Classifier, images: Tensor, environments: Path
+    folder: Path, network: str, model: Classifier, images: Tensor, options: argparse.Namespace
 ) -> None:
     _prepare(folder, model, images)
     print(f"\n{network}, {len(images)} images:\n\n{NIR_HEAD}")
-    for name, change in ADJUSTED.items():
-        python = _environment(environments / name, PEERS / f"{name}.txt")
+    for name in options.simulators:
+        change = ADJUSTED[name]
+        python = _environment(options.environments / name, PEERS / f"{name}.txt")
         for file in FILES:
             for mode in ("imported", "adjusted") if change else ("imported",):
                 answer = _ask(python, name, folder, file, mode)

@@ -13,6 +13,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "nir": ("nir", "h5py"),
     "onnx": ("onnx",),
     "hub": ("huggingface_hub", "jinja2"),
+    "sklearn": ("sklearn",),
     "log": ("lightning_fabric", "tensorboard"),
 }
 

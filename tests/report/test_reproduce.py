@@ -78,7 +78,7 @@ def test_failures_are_told_and_the_page_is_there(firstspike, monkeypatch):
     assert "needs train-gan-x, which failed" in text and "digit x is not in" in text
 
 
-TINY = Scale(1, 1, (3,), (3,), epochs=1, online_epochs=1, gan_epochs=2)
+TINY = Scale(1, 1, (3,), epochs=1, online_epochs=1, ramp_epochs=1, gan_epochs=2)
 PROGRAM = f"""
 import sys
 from firstspike import cli

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from firstspike.evaluation.classifiers import ClassifierReport
+from firstspike.evaluation.classifiers import DecisionReport
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
@@ -97,7 +97,7 @@ def gather(folders: Iterable[Path]) -> Results:
             elif role := role_of(run.run):
                 found[role].append(run)
             else:
-                left_out.append(f"{place}: trained on other images than the paper's")
+                left_out.append(f"{place}: of other images or layers than the paper's")
         if (folder / CODING).is_file():
             coding = files.from_json(files.read(folder / CODING), folder / CODING)
     groups = {role: _largest_group(role, runs, left_out) for role, runs in sorted(found.items())}
@@ -109,7 +109,7 @@ def role_of(run: RunDirectory) -> str | None:
     kind = kinds.find(run.kind, run.path)
     if kind.role is None or run.options.get("data") is not None:
         return None
-    return kind.role.format(**_options(run))
+    return kind.role_of(kind.read(run.options, run.path))
 
 
 def command_of(run: RunDirectory, without: Sequence[str] = ()) -> str:
@@ -167,7 +167,7 @@ def _read(path: Path, place: str) -> Measured | None:
     file = path / METRICS
     metrics = files.from_json(files.read(file), file) if file.is_file() else {}
     if metrics and kind.spikes and not kind.draws:
-        ClassifierReport.from_dict(metrics)
+        DecisionReport.from_dict(metrics)
     return Measured(run, place, metrics)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from firstspike._version import __version__
+from firstspike.report import samples
 from firstspike.report.claims import CLAIMS, PARTS, Claim, Verdict
 from firstspike.report.drawings import Drawn
 from firstspike.report.equations import EQUATIONS, Equation, Place, locate
@@ -94,6 +95,9 @@ def write(
         rows=rows,
         parts=PARTS,
         tally=tally,
+        columns=list(samples.COLUMNS.values()),
+        samples=samples.rows(results),
+        digits=samples.digits(results),
         figures=[_show(plate, results) for plate in PLATES],
         equations=[Located(one, [locate(name) for name in one.places]) for one in EQUATIONS],
         failed=[one for one in outcomes if one.state in ("failed", "skipped")],

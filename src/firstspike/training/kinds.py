@@ -62,7 +62,8 @@ class Kind:
         demo: part of the demo's page that shows it: ``"race"``, ``"draw"`` or None.
         snapshot: what measures the samples of a trainer that draws against the images that it
             learns from, as ``"module:function"`` or itself: (trainer, images) -> distance.
-        role: the part that a run plays in the paper, filled with its options; None for none.
+        role: the part that a run plays in the paper, filled with its options, or a function of
+            them; None for none.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Kind:
     spikes: bool = True
     demo: str | None = None
     snapshot: Any = None
-    role: str | None = None
+    role: str | Callable[[Mapping[str, Any]], str | None] | None = None
 
     def defaults(self, chosen: Mapping[str, Any] | None = None) -> Options:
         """The defaults beside these choices; choices that are not given are the usual ones."""
@@ -99,9 +100,28 @@ class Kind:
         """The options of a run. ValueError as for `Options.from_dict`."""
         return self.config.from_dict(options, place)
 
+    def role_of(self, options: Options) -> str | None:
+        """The part that a run with these options plays in the paper, if any."""
+        if callable(self.role):
+            return self.role(options.as_dict())
+        return self.role and self.role.format(**options.as_dict())
+
     def name_of_run(self, config: Options) -> str:
         """What a new run's folder is called by default."""
         return self.run_name.format(kind=self.name, **dataclasses.asdict(config))
+
+
+def _classifier(options: Mapping[str, Any]) -> str | None:
+    """The paper has two dense layers; the exact gradient of ramp neurons has one loss only."""
+    if options["network"] != "dense":
+        return None
+    return ("ramp-{hidden}" if options["neuron"] == "ramp" else "{loss}-{hidden}").format(**options)
+
+
+def _ann_classifier(options: Mapping[str, Any]) -> str:
+    """Twins of step neurons are called by their size, those of ramp neurons by their layers."""
+    size = options["hidden"] if options["network"] == "dense" else options["network"]
+    return f"ann-{size}"
 
 
 KINDS: dict[str, Kind] = {}
@@ -209,7 +229,7 @@ CLASSIFIER = register(
             "seed": "seed {}",
         },
         demo="race",
-        role="{loss}-{hidden}",
+        role=_classifier,
     )
 )
 ANN_CLASSIFIER = register(
@@ -225,7 +245,7 @@ ANN_CLASSIFIER = register(
         known_by={"network": "{}", "hidden": "{} hidden", "seed": "seed {}"},
         spikes=False,
         demo=None,
-        role="ann-{hidden}",
+        role=_ann_classifier,
     )
 )
 VAE = register(
