@@ -124,18 +124,18 @@ assert cli.main(["evaluate", "run", "--split", "test"]) == 0
 )
 def test_a_run_of_an_unknown_kind_is_named_as_such(firstspike, tmp_path, command):
     name, *more = command
-    RunDirectory.create("vae", "vae", {})
-    code, _, err = firstspike(name, *([*more, "vae"] if name == "train" else ["vae", *more]))
+    RunDirectory.create("flow", "flow", {})
+    code, _, err = firstspike(name, *([*more, "flow"] if name == "train" else ["flow", *more]))
     assert code == 2 and err.startswith("firstspike: ") and err.count("\n") == 1
-    assert "a vae run" in err
+    assert "a flow run" in err
 
 
 def test_a_run_of_an_unknown_kind_is_listed_and_not_loaded(firstspike, tmp_path):
-    RunDirectory.create("vae", "vae", {})
+    RunDirectory.create("flow", "flow", {})
     code, out, _ = firstspike("runs", ".")
     assert code == 0 and "of an unknown kind" in out
-    with pytest.raises(ValueError, match="vae: a vae run, of a kind that is not known here"):
-        fs.load_run("vae")
+    with pytest.raises(ValueError, match="flow: a flow run, of a kind that is not known here"):
+        fs.load_run("flow")
 
 
 def test_what_has_a_name_already_is_not_replaced():

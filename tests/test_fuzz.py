@@ -25,14 +25,13 @@ from hypothesis import strategies as st
 from idx import write_digits, write_noise
 
 import firstspike as fs
-from firstspike.commands import config_file
 from firstspike.commands.train_set import DigitSet
 from firstspike.drawing import grids
 from firstspike.export import nir
 from firstspike.hub import network_file
 from firstspike.runs import files, overview
 from firstspike.runs.directory import RunDirectory
-from firstspike.training import kinds
+from firstspike.training import config_file, kinds
 from firstspike.training.loading import build_trainer
 
 SOME = settings(

@@ -117,7 +117,7 @@ def test_what_cannot_be_exported(firstspike, tmp_path):
         (("classifier", "no/a.nir"), "no/a.nir: cannot be written"),
         (("classifier", "no/a.npz"), "no/a.npz: cannot be written"),
         (("classifier", "no/a.onnx"), "no/a.onnx: cannot be written"),
-        (("classifier", "gan", "--format", "nir"), "gan: cannot be written"),
+        (("classifier", "gan", "--format", "nir"), "gan: is a folder; choose another name"),
     ):
         code, _, err = firstspike("export", *arguments)
         assert code == cli.USAGE_ERROR and wanted in err and err.count("\n") == 1, arguments
