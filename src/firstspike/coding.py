@@ -24,6 +24,7 @@ from firstspike.torch_private import is_plain
 
 ImageLike = Tensor | NDArray[Any]
 
+SPREAD = 3**0.5  # numbers uniform in -SPREAD..SPREAD, as times of latents become, have variance 1
 _PART = 1 << 20  # pixels that are encoded at a time
 _LEVELS = 255  # the largest value of an 8-bit pixel
 

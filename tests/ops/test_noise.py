@@ -23,12 +23,14 @@ CODES = shade_times()
 IMAGES = fs.load_mnist("train").images[:30].numpy()
 
 
-def spikes(image: np.ndarray, delay: int = 1, seed: int = 0, **noise: float) -> dict[int, int]:
+def spikes(image: np.ndarray, delay: int = 1, seed: int = 0, **given: float) -> dict[int, int]:
     """Arrival of each input spike of an image in gray or colour, checked to be sorted."""
-    settings = {"shift": 0, "jitter": 0.0} | noise
+    settings = {"shift": 0, "jitter": 0.0} | given
     events = new_events(image.size, T_MAX)
     channels = image.reshape(-1, *image.shape[-2:])
-    count = sort_pixels(channels, CODES, make_noise(**settings), seed, T_MAX, delay, events)
+    noise = make_noise(**settings)
+    framed = is_framed(channels, noise)
+    count = sort_pixels(channels, CODES, noise, framed, seed, T_MAX, delay, events)
     pairs = list(zip(events[1][:count].tolist(), events[0][:count].tolist(), strict=True))
     assert pairs == sorted(pairs)
     return {pixel: arrival for arrival, pixel in pairs}

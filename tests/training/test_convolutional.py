@@ -8,18 +8,17 @@ from typing import Any
 
 import pytest
 import torch
-from processes import Kill
+from killed import trained_twice
 from torch import nn
 
 import firstspike as fs
 from firstspike.data import ImageSet, Parts
 from firstspike.nn import RampNeuron
-from firstspike.runs.directory import RunDirectory, epoch_generator
+from firstspike.runs.directory import epoch_generator
 from firstspike.shape import Shape
 from firstspike.training import kinds
 from firstspike.training.convolutional import ConvAnnGan, ConvRampGan, Ramp
 from firstspike.training.loading import build_trainer
-from firstspike.training.loop import train
 from firstspike.training.paired import MARK
 from firstspike.training.rules.relativistic import Game, Neurons, deep_step, paired_step, score
 
@@ -152,27 +151,8 @@ def test_values_are_levels_in_units_of_the_threshold(threshold, leak, t_max):
 
 @pytest.mark.parametrize("kind", ["gan", "ann-gan"])
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, kind):
-    def new(name: str) -> RunDirectory:
-        options = config_of(kind, conditional=True).as_dict()
-        return RunDirectory.create(tmp_path / name, kind, options)
-
-    def weights(run: RunDirectory) -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in run.path.glob("checkpoint/*.safetensors")}
-
-    whole = new("whole")
-    trainer = build_trainer(whole)
-    assert isinstance(trainer, KINDS[kind])
-    summary = train(whole, trainer, parts, lambda progress: None)
-
-    def kill(progress: Any) -> None:
-        if (progress.epoch, progress.step) == (2, 3):
-            raise Kill
-
-    cut = new("cut")
-    with pytest.raises(Kill):
-        train(cut, build_trainer(cut), parts, kill)
-    train(cut, build_trainer(cut), parts, lambda progress: None)
-    assert weights(cut) == weights(whole)
+    whole, _, summary = trained_twice(tmp_path, kind, config_of(kind, conditional=True), parts)
+    assert isinstance(build_trainer(whole), KINDS[kind])
     if kind == "gan":
         hidden = 4 * 49 + 2 * 196
         assert 0 < summary["generator_spikes"] <= 110 + hidden + 784

@@ -6,19 +6,16 @@ import dataclasses
 
 import pytest
 import torch
-from processes import Kill
+from killed import trained_twice, weights
 
 import firstspike as fs
 from firstspike.data import ImageSet, Parts
-from firstspike.runs.directory import RunDirectory, epoch_generator
+from firstspike.runs.directory import epoch_generator
 from firstspike.shape import Shape
 from firstspike.training import kinds
 from firstspike.training.gan import STEP_STATS
-from firstspike.training.loading import build_trainer
-from firstspike.training.loop import train
 from firstspike.training.paired import MARK, PairedAnnGan, RampGan
 from firstspike.training.rules.relativistic import draw, score
-from firstspike.training.trainer import Progress
 
 KINDS = "gan", "ann-gan"
 
@@ -83,25 +80,7 @@ def test_the_verdict_of_spikes_is_that_of_the_score(parts):
 )
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, kind, conditional, options):
     config = config_of(kind, digit="all", conditional=conditional, **options)
-
-    def new(name: str) -> RunDirectory:
-        return RunDirectory.create(tmp_path / name, kind, config.as_dict())
-
-    def weights(run: RunDirectory) -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in run.path.glob("checkpoint/*.safetensors")}
-
-    whole = new("whole")
-    summary = train(whole, build_trainer(whole), parts, lambda progress: None)
-
-    def kill(progress: Progress) -> None:
-        if (progress.epoch, progress.step) == (2, 3):
-            raise Kill
-
-    cut = new("cut")
-    with pytest.raises(Kill):
-        train(cut, build_trainer(cut), parts, kill)
-    train(cut, build_trainer(cut), parts, lambda progress: None)
-    assert weights(cut) == weights(whole)
+    whole, _, summary = trained_twice(tmp_path, kind, config, parts)
     assert set(weights(whole)) == {
         f"{name}.safetensors" for name in ("generator", "discriminator", "average", "best")
     }

@@ -7,16 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from processes import Kill
+from killed import trained_twice, weights
 
 import firstspike as fs
 from firstspike.data import ImageSet, Parts
-from firstspike.runs.directory import RunDirectory, epoch_generator
+from firstspike.runs.directory import epoch_generator
 from firstspike.shape import Shape
 from firstspike.training import kinds
-from firstspike.training.loading import build_trainer
-from firstspike.training.loop import train
-from firstspike.training.trainer import Progress
 from firstspike.training.vae import MEAN_REACH, AnnVae, SpikingVae
 
 KINDS, NETWORKS = ("vae", "ann-vae"), ("dense", "conv")
@@ -121,26 +118,7 @@ def test_beta_is_the_price_of_what_latents_tell(parts):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, kind, network):
-    config = config_of(kind, network)
-
-    def new(name: str) -> RunDirectory:
-        return RunDirectory.create(tmp_path / name, kind, config.as_dict())
-
-    def weights(run: RunDirectory) -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in run.path.glob("checkpoint/*.safetensors")}
-
-    whole = new("whole")
-    summary = train(whole, build_trainer(whole), parts, lambda progress: None)
-
-    def kill(progress: Progress) -> None:
-        if (progress.epoch, progress.step) == (2, 3):
-            raise Kill
-
-    cut = new("cut")
-    with pytest.raises(Kill):
-        train(cut, build_trainer(cut), parts, kill)
-    train(cut, build_trainer(cut), parts, lambda progress: None)
-    assert weights(cut) == weights(whole)
+    whole, cut, summary = trained_twice(tmp_path, kind, config_of(kind, network), parts)
     assert set(weights(whole)) == {"encoder.safetensors", "decoder.safetensors"}
     told = {"train_error", "divergence", "reconstruction_error"}
     assert told <= set(whole.read_stats()[-1])

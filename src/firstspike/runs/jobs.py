@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from firstspike.runs import locks
 from firstspike.runs.directory import RunDirectory
@@ -57,15 +57,15 @@ class Job:
         """Whether nothing is left to do."""
         if (folder / self.done).is_file():
             return True
-        return self.until is not None and epochs_told((folder / self.done).parent) >= self.until
+        return self.until is not None and len(told((folder / self.done).parent)) >= self.until
 
 
-def epochs_told(run: Path) -> int:
-    """Epochs that the statistics of a run tell of; 0 if they cannot be read."""
+def told(run: Path) -> list[dict[str, Any]]:
+    """Statistics of the epochs of a run so far; none if they cannot be read just now."""
     try:
-        return len(RunDirectory.open(run).read_stats())
+        return RunDirectory.open(run).read_stats()
     except ValueError:
-        return 0
+        return []
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ All that has to be known to go on is here, and in the statistics and checkpoints
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -127,12 +127,8 @@ class SweepDirectory:
         return RunDirectory.create(path, self.kind, self.config(name).as_dict(), self.shape)
 
 
-def figures_of(path: Path, metric: str) -> dict[int, float]:
-    """A figure of a run by the epoch that told it; nothing of a run that cannot be read."""
-    try:
-        stats = RunDirectory.open(path).read_stats()
-    except ValueError:
-        return {}
+def figures_of(stats: Sequence[Mapping[str, Any]], metric: str) -> dict[int, float]:
+    """A figure of a run's statistics by the epoch that told it."""
     return {
         place: float(line[metric]) for place, line in enumerate(stats, start=1) if metric in line
     }

@@ -228,7 +228,7 @@ class Training:
             self._end(2, f"{_line(error.cause or error)}\n".encode())
         except exceptions.RayError as error:
             self._lost += 1
-            epochs = jobs.epochs_told(self._run.path)
+            epochs = len(jobs.told(self._run.path))
             self._told += f"lost after epoch {epochs}, with its node: {_line(error)}\n"
             if self._lost < _TRIES:
                 self._start()

@@ -81,11 +81,11 @@ def _result(sweep: SweepDirectory, name: str, trial: Trial) -> Result:
     if not (path / "options.json").is_file():
         return Result(name, trial, "not begun", 0, {})
     try:
-        epochs = len(RunDirectory.open(path).read_stats())
+        stats = RunDirectory.open(path).read_stats()
     except ValueError:
         return Result(name, trial, "damaged", 0, {})
     state: State = "ended" if (path / "summary.json").is_file() else "stopped"
-    return Result(name, trial, state, epochs, figures_of(path, sweep.plan.metric))
+    return Result(name, trial, state, len(stats), figures_of(stats, sweep.plan.metric))
 
 
 def settings(found: Sequence[Result], plan: Plan) -> list[Setting]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
@@ -132,7 +132,8 @@ class Halving:
     def _read(self, name: str) -> dict[int, float]:
         """The figure at each step that a run has reached, as it was told last; more is better."""
         run = self._runs[name]
-        figures, reached = figures_of(run.path, self._plan.metric), jobs.epochs_told(run.path)
+        stats = jobs.told(run.path)
+        figures, reached = figures_of(stats, self._plan.metric), len(stats)
         found = {}
         for step in self._steps:
             if step > reached or (step == self._epochs and not _has_ended(run)):
@@ -167,7 +168,7 @@ class Board:
         self._total = total or sum(int(run.options["epochs"]) for run in runs)
         self._running: set[str] = set()
         self._ended: dict[str, Outcome] = {}
-        self._done = {run.path.name: len(_stats_of(run)) for run in runs}
+        self._done = {run.path.name: len(jobs.told(run.path)) for run in runs}
         self._started, self._before = time.monotonic(), self._epochs_done()
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=2)
 
@@ -209,7 +210,7 @@ class Board:
             name = run.path.name
             if not is_short and name not in self._running:
                 continue
-            stats, epochs = _stats_of(run), int(run.options["epochs"])
+            stats, epochs = jobs.told(run.path), int(run.options["epochs"])
             epoch = len(stats)
             bar = ProgressBar(epochs, epoch, width=20, pulse=not epoch and name in self._running)
             said = "failed" if name in failed else in_words(stats[-1] if stats else {})
@@ -230,18 +231,10 @@ class Board:
         """Count the epochs of these runs again."""
         for run in self._runs:
             if run.path.name in names:
-                self._done[run.path.name] = len(_stats_of(run))
+                self._done[run.path.name] = len(jobs.told(run.path))
 
     def _epochs_done(self) -> int:
         return sum(self._done.values())
-
-
-def _stats_of(run: RunDirectory) -> list[dict[str, Any]]:
-    """What a run has told so far; nothing if it cannot be read just now."""
-    try:
-        return run.read_stats()
-    except ValueError:
-        return []
 
 
 def check(outcomes: Sequence[Outcome], noun: str, remedy: str) -> None:

@@ -15,6 +15,7 @@ from firstspike.training.trainer import Stats, Trainer
 
 PREVIEW = 64  # samples in the grid of each epoch
 MEASURED = 1000  # samples behind the figures of the summary
+_UNTOLD = "{}: this network cannot be asked for a class; leave {} out"
 
 
 class Artist(Trainer):
@@ -122,7 +123,7 @@ class Artist(Trainer):
         if digits is None and self.config.conditional:
             digits = self.in_turn(count)
         if digits is None and to is not None:
-            raise ValueError("to: this network cannot be asked for a class; leave it out")
+            raise ValueError(_UNTOLD.format("to", "it"))
         both = None if digits is None else torch.cat([digits, digits if to is None else to])
         ends = self.latents(2 * count, rng, both).unflatten(0, (2, count))
         share = torch.linspace(0, 1, steps)[:, None]
@@ -160,3 +161,9 @@ class Artist(Trainer):
     def middle(self) -> float:
         """Of the latents' distribution."""
         return 0.0
+
+
+def check_untold(digits: Tensor | None) -> None:
+    """Raise ValueError if a network that cannot be asked for a class is asked for some."""
+    if digits is not None:
+        raise ValueError(_UNTOLD.format("digits", "them"))

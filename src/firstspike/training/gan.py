@@ -23,7 +23,7 @@ from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.nn import FirstSpikeSequential, by_input
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
-from firstspike.training.artist import Artist
+from firstspike.training.artist import Artist, check_untold
 from firstspike.training.config import AnnGanConfig, DataOptions, GanConfig, GanOptions
 from firstspike.training.rules.adversarial import (
     AdversarialLearner,
@@ -195,8 +195,7 @@ class Gan(Artist):
         """
         noise = self.noise(count, rng)
         if not self.config.conditional:
-            if digits is not None:
-                raise ValueError("digits: this network cannot be asked for a class; leave them out")
+            check_untold(digits)
             return noise
         digits = self.in_turn(count) if digits is None else digits
         return torch.cat([noise, self.marks(digits)], dim=1)

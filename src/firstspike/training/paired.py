@@ -8,12 +8,12 @@ spikes are the same numbers with these shifts and scales moved into weights and 
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from firstspike.coding import SPREAD, encode
 from firstspike.metrics import silent_fraction, spike_stats
 from firstspike.models import LATENTS
 from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
@@ -30,7 +30,6 @@ from firstspike.training.rules.relativistic import (
 )
 
 EVERY = 4  # steps from one penalty, and one move of the average, to the next
-SPREAD = math.sqrt(3)  # latents uniform in -SPREAD..SPREAD have variance 1
 MARK = 10.0  # what tells the class weighs as much as all 100 latents together
 
 
@@ -133,8 +132,8 @@ class RampGan(PairedGan):
         return Neurons(config.t_max, *thresholds, config.leak, config.margin)
 
     def pixels(self, images: Tensor) -> Tensor:
-        levels = images.flatten(1).to(torch.float32, copy=True).mul_(self.config.t_max).div_(255)
-        return levels.sub_(1e-3).ceil_().mul_(2 / self.config.t_max).sub_(1)
+        t_max = self.config.t_max
+        return (t_max - encode(images.flatten(1), t_max).float()).mul_(2 / t_max).sub_(1)
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         # What `noise_times` draws, without its checks, which take as long as the drawing.
@@ -150,16 +149,8 @@ class RampGan(PairedGan):
         return torch.cat([told[:, :LATENTS], self.config.t_max * (1 - marks / MARK)], dim=1)
 
     def centred(self, latents: Tensor) -> Tensor:
-        start, step = self._centring
+        start, step = _centring(self.config.t_max, self.labels, latents.device)
         return torch.addcmul(start, latents, step)
-
-    @functools.cached_property
-    def _centring(self) -> tuple[Tensor, Tensor]:
-        """What turns latents u into ``start + u * step``; marks stay as they are."""
-        how: dict[str, Any] = {"dtype": torch.float32, "device": self.device}
-        start = [SPREAD] * LATENTS + [0.0] * self.labels
-        step = [-2 * SPREAD / self.config.t_max] * LATENTS + [1.0] * self.labels
-        return torch.tensor(start, **how), torch.tensor(step, **how)
 
     def on_grid(self, latents: Tensor) -> Tensor:
         return latents.round()
@@ -250,6 +241,15 @@ class PairedAnnGan(PairedGan):
 
     def images(self, output: Tensor) -> Tensor:
         return (output.unflatten(1, self.shape.image) + 1) / 2
+
+
+@functools.cache
+def _centring(t_max: int, labels: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What turns latents u into ``start + u * step``; marks stay as they are."""
+    how: dict[str, Any] = {"dtype": torch.float32, "device": device}
+    start = [SPREAD] * LATENTS + [0.0] * labels
+    step = [-2 * SPREAD / t_max] * LATENTS + [1.0] * labels
+    return torch.tensor(start, **how), torch.tensor(step, **how)
 
 
 def _mean_spikes(layers: list[Tensor], t_max: int) -> float:

@@ -18,12 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from firstspike.coding import decode, encode, noise_times
+from firstspike.coding import SPREAD, decode, encode, noise_times
 from firstspike.data import ImageSet, Parts
 from firstspike.drawing import grids
 from firstspike.nn import RampNeuron, SpikingNetwork
 from firstspike.runs.directory import RunDirectory
-from firstspike.training.artist import Artist
+from firstspike.training.artist import Artist, check_untold
 from firstspike.training.convolutional import (
     INK,
     Ramp,
@@ -228,9 +228,8 @@ class SpikingVae(Vae):
         pixels.weight.mul_(FAINT)
 
     def pixels(self, images: Tensor) -> Tensor:
-        # As `firstspike.encode`: a pixel of 1/255 spikes in the last step, rounding left out.
-        levels = images.flatten(1).float().mul_(self.config.t_max).div_(255)
-        return levels.sub_(1e-3).ceil_().div_(self.config.t_max)
+        t_max = self.config.t_max
+        return (t_max - encode(images.flatten(1), t_max).float()).div_(t_max)
 
     def posterior(self, values: Tensor) -> tuple[Tensor, Tensor]:
         return _read(self.teller(self.encoder(values)))
@@ -257,8 +256,8 @@ class SpikingVae(Vae):
 
     def spiking_decoder(self) -> SpikingNetwork:
         """From spikes of latents to those of pixels."""
-        scale = [2 * variational.SPREAD] * self.features
-        shift = [-variational.SPREAD] * self.features
+        scale = [2 * SPREAD] * self.features
+        shift = [-SPREAD] * self.features
         return spiking_layers(self.decoder, self.config.t_max, scale, shift).to(self.device)
 
     def exported(self, run: Any, name: str) -> Any:
@@ -279,7 +278,7 @@ class SpikingVae(Vae):
     def latents(
         self, count: int, rng: torch.Generator | None = None, digits: Tensor | None = None
     ) -> Tensor:
-        _check_untold(digits)
+        check_untold(digits)
         return noise_times(count, self.features, self.config.t_max, generator=rng).float()
 
     def on_grid(self, latents: Tensor) -> Tensor:
@@ -368,7 +367,7 @@ class AnnVae(Vae):
     def latents(
         self, count: int, rng: torch.Generator | None = None, digits: Tensor | None = None
     ) -> Tensor:
-        _check_untold(digits)
+        check_untold(digits)
         drawn = torch.rand(count, self.features, dtype=torch.float32, generator=rng)
         return variational.centred(drawn, 1)
 
@@ -401,11 +400,6 @@ def _last_map(network: nn.Sequential) -> Any:
 def _mean(fired: Tensor) -> float:
     """Spikes a neuron."""
     return float(fired.double().mean())
-
-
-def _check_untold(digits: Tensor | None) -> None:
-    if digits is not None:
-        raise ValueError("digits: this network cannot be asked for a class; leave them out")
 
 
 def _check_averaged(averaged: bool) -> None:

@@ -143,8 +143,9 @@ def _race(images, labels, codes, noise, rules, seed, network, traces, low, high)
     events = new_events(network.hidden_rows.shape[0], rules[0].t_max)
     for b in range(low, high):
         own = random_bits(seed, b)
-        rule = rules[1] if is_framed(images[b], noise) else rules[0]
-        count = sort_pixels(images[b], codes, noise, own, rule.t_max, rule.delay, events)
+        framed = is_framed(images[b], noise)
+        rule = rules[1] if framed else rules[0]
+        count = sort_pixels(images[b], codes, noise, framed, own, rule.t_max, rule.delay, events)
         decision, arrived, sent, fired = _run(events, count, own, rule, network, race)
         traces.inputs[b, :arrived] = events.inputs[:arrived]
         traces.spikes[b, :sent] = race.neurons[:sent]

@@ -15,12 +15,8 @@ from numpy.typing import NDArray
 from firstspike.ops.cpu.events import njit
 
 _QUANTILES = 4096  # a power of 2: the lowest bits of a random number choose one
-_SHIFT, _SPIKES, _SILENCE, _CUT = (
-    0,
-    1 << 16,
-    2 << 16,
-    3 << 16,
-)  # places of what is drawn, far from each other
+# Places of what is drawn, far from each other.
+_SHIFT, _SPIKES, _SILENCE, _CUT = 0, 1 << 16, 2 << 16, 3 << 16
 _BITS, _ODD = np.uint64(0xFFFFFFFF), np.uint64(0x9E3779B9)
 
 
@@ -93,13 +89,14 @@ def new_events(inputs, t_max):
 
 
 @njit
-def sort_pixels(image, codes, noise, seed, t_max, delay, events):
+def sort_pixels(image, codes, noise, framed, seed, t_max, delay, events):
     """The spikes of an image that arrive before t_max, by time and then by input.
 
     Args:
         image: uint8 [channels, height, width]; the inputs are its values in this order.
         codes: spike time of each pixel value, int32 [256].
         noise: see `Noise`.
+        framed: what `is_framed` says of the image.
         seed: of this sample.
         t_max: number of time steps.
         delay: steps from a spike to its effect.
@@ -109,7 +106,7 @@ def sort_pixels(image, codes, noise, seed, t_max, delay, events):
         The number of spikes.
     """
     inputs, arrivals, pixels, times, starts = events
-    if is_framed(image, noise):
+    if framed:
         count = _find_pixels(image, 0, seed, pixels)
         count = _cut_out(image, noise.cut, seed, pixels, count)
     else:

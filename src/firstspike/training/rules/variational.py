@@ -10,13 +10,11 @@ for each latent is the divergence of two normal distributions, and gradients rea
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-SPREAD = math.sqrt(3)  # values uniform in -SPREAD..SPREAD have variance 1
+from firstspike.coding import SPREAD
 
 
 def divergence(mean: Tensor, log_deviation: Tensor) -> Tensor:
