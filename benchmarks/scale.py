@@ -81,7 +81,8 @@ def sweep(folder: Path, trials: int, epochs: int, hidden: int) -> dict[str, floa
 
 def ranks(folder: Path, epochs: int, network: str) -> dict[str, float]:
     """Epochs by two processes against one."""
-    options = ("--neuron", "ramp", "--network", network, "--epochs", epochs)
+    # Nothing held out: the first process measures alone, and this is about training.
+    options = ("--neuron", "ramp", "--network", network, "--epochs", epochs, "--validation", 0)
     for name, given in (("one", ("--shards", 2)), ("two", ("--devices", 2))):
         run("train", "classifier", *options, *given, "--out", folder / name)
     assert weights(folder / "one") == weights(folder / "two")
