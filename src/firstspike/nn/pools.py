@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from firstspike.nn.connections import Synapses, check_pixels, check_sizes, reached
 from firstspike.nn.neurons import RampNeuron
-from firstspike.ops.ramps import by_potential
+from firstspike.ops.ramps import by_potential, kernels
 from firstspike.times import T_MAX, check_t_max, check_times
 from firstspike.torch_private import is_plain
 
@@ -127,7 +127,10 @@ class _Means(torch.autograd.Function):
         means = functional.avg_pool2d(levels, size)
         ctx.save_for_backward(means)
         ctx.size, ctx.t_max = size, t_max
-        return RampNeuron().levels(means, t_max)
+        if torch.get_num_threads() > 1:  # which the kernel, one pass, does not use
+            return RampNeuron().levels(means, t_max)
+        last = float(t_max)
+        return kernels(means.device.type).values(means, last, t_max, 0.0, last, slopes=False)[0]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
