@@ -125,7 +125,7 @@ def test_images_that_fill_their_frame_are_learned_by_a_rule_of_their_own():
     model = network()
     images = IMAGES.clone()
     images[::2, 0, 0] = 255
-    settings = {"framed_earliness": 2.0, "framed_silence": 1.5, "framed_cut": 0.0}
+    settings = {"framed_earliness": 2.0, "framed_silence": 1.5, "framed_shift": 0}
     rule = dataclasses.replace(QUIET, shift=1, whole=True, **settings)
     framed = rule.framed
     assert (framed.earliness, framed.silence) == (2.0, 1.5)

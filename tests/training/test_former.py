@@ -126,6 +126,15 @@ def test_rules_that_are_gone_are_not_trained_on(firstspike, tmp_path):
     assert not kinds.find("gan").config.retired(plain)
 
 
+def test_runs_that_blackened_a_square_are_read_but_not_trained_on():
+    old = kinds.find("classifier").defaults().as_dict() | {"framed_cut": 0.35}
+    del old["framed_shift"]
+    config = kinds.find("classifier").config
+    assert kinds.find("classifier").read(old, "old").framed_shift == 0
+    assert "square" in config.retired(old)
+    assert not config.retired(old | {"framed_cut": 0.0})
+
+
 def test_runs_of_today_are_read_as_they_are(tmp_path):
     for kind in ("gan", "ann-gan", "classifier", "ann-classifier"):
         run = untrained.run(tmp_path / kind, kind)

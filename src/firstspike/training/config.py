@@ -446,8 +446,8 @@ class ClassifierOptions(DenseOptions, DataOptions):
     shift: int = within(1, 0, 512)
     """Pixels by which images move at random in training."""
     whole: bool = True
-    """Move only images that stay whole, those that are black for shift pixels from each edge: what
-    fills its frame has been placed by it."""
+    """Move only images that stay whole so, those that are black for shift pixels from each edge;
+    those that fill their frame have settings of their own."""
 
 
 @dataclass(frozen=True)
@@ -533,11 +533,11 @@ class DecisionOptions(RuleOptions):
     framed_earliness: float = within(0.004, 0.0)
     """Decision gradient: earliness for images that fill their frame, which whole leaves in place.
     Nothing varies those, so that they are learned by heart and would bear any price."""
-    framed_silence: float = within(1.1, 0.0)
+    framed_silence: float = within(1.2, 0.0)
     """Decision gradient: silence for images that fill their frame."""
-    framed_cut: float = within(0.35, 0.0, 1.0, before=0.0)
-    """Decision gradient: sides, as shares of the image's, of a square around a random place that is
-    blackened in training in images that fill their frame."""
+    framed_shift: int = within(1, 0, 512, before=0)
+    """Decision gradient: pixels by which images that fill their frame move in training; what leaves
+    the frame is lost."""
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ def retired_gan(options: Mapping[str, Any]) -> str:
 def classifier(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a spiking classifier."""
     found = {"sparsity": 0.0, **options}
+    found.pop("framed_cut", None)
     if found.get("neuron") == "ramp" and "silence" not in found:  # it did nothing then
         found["earliness"] = 0.0
     same = {"silence": 0.0, **options}  # once the same for images that fill their frame
@@ -86,4 +87,6 @@ def retired_classifier(options: Mapping[str, Any]) -> str:
     """Why such a classifier cannot be trained on; empty if it can."""
     if options.get("gradient") == "decision" and "temperature" not in options:
         return "its rule at the decision is not part of this version"
+    if options.get("framed_cut"):
+        return "the square that it blackens in some images is not part of this version"
     return ""

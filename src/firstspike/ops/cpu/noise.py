@@ -16,7 +16,7 @@ from firstspike.ops.cpu.events import njit
 
 _QUANTILES = 4096  # a power of 2: the lowest bits of a random number choose one
 # Places of what is drawn, far from each other.
-_SHIFT, _SPIKES, _SILENCE, _CUT = 0, 1 << 16, 2 << 16, 3 << 16
+_SHIFT, _SPIKES, _SILENCE = 0, 1 << 16, 2 << 16
 _BITS, _ODD = np.uint64(0xFFFFFFFF), np.uint64(0x9E3779B9)
 
 
@@ -25,25 +25,24 @@ class Noise(NamedTuple):
 
     Args:
         shift: the largest move of the image in pixels, each way; what comes in is black.
-        whole: whether only images that stay whole move: whose edge is black for so many pixels.
+        whole: whether only images that stay whole move so: whose edge is black for so many pixels.
         moves: int32, steps by which a spike may move in time, all as likely; empty for none.
-        cut: sides of a square that is blackened in an image that fills its frame, as shares of
-            those of the image.
+        framed_shift: as shift, of such an image; what leaves the frame is lost.
     """
 
     shift: int
     whole: bool
     moves: NDArray[Any]
-    cut: float
+    framed_shift: int
 
 
-def make_noise(shift: int, jitter: float, whole: bool = False, cut: float = 0.0) -> Noise:
+def make_noise(shift: int, jitter: float, whole: bool = False, framed_shift: int = 0) -> Noise:
     """Noise with moves in time of standard deviation ``jitter``: rounded normal quantiles."""
     moves = np.zeros(0, np.int32)
     if jitter:
         middles = (torch.arange(_QUANTILES, dtype=torch.float64) + 0.5) / _QUANTILES
         moves = (torch.special.ndtri(middles) * jitter).round().int().numpy()
-    return Noise(shift, whole, moves, cut)
+    return Noise(shift, whole, moves, framed_shift)
 
 
 def silenced_share(dropout: float) -> int:
@@ -106,11 +105,8 @@ def sort_pixels(image, codes, noise, framed, seed, t_max, delay, events):
         The number of spikes.
     """
     inputs, arrivals, pixels, times, starts = events
-    if framed:
-        count = _find_pixels(image, 0, seed, pixels)
-        count = _cut_out(image, noise.cut, seed, pixels, count)
-    else:
-        count = _find_pixels(image, noise.shift, seed, pixels)
+    shift = noise.framed_shift if framed else noise.shift
+    count = _find_pixels(image, shift, seed, pixels)
     too_late = max(t_max - delay, 0)  # all that do not arrive are sorted behind the others
     starts[: too_late + 1] = 0
     mask = np.uint64(max(len(noise.moves) - 1, 0))
@@ -134,7 +130,7 @@ def sort_pixels(image, codes, noise, framed, seed, t_max, delay, events):
 
 @njit
 def is_framed(image, noise):
-    """Whether an image is left where it is, as it fills its frame."""
+    """Whether an image fills its frame, so that no shift leaves it whole."""
     return noise.whole and not _has_margin(image, noise.shift)
 
 
@@ -179,24 +175,3 @@ def _find_pixels(image, shift, seed, pixels):
                     pixels[count] = (start + x) << 8 | np.int64(value)
                     count += value > 0
     return count
-
-
-@njit
-def _cut_out(image, share, seed, pixels, count):
-    """Leave out the pixels of a square around a random place; the number of those that stay.
-
-    What `firstspike.data.augment.CutOut` does to images. All channels lose the same.
-    """
-    height, width = image.shape[1:]
-    tall, wide = round(share * height), round(share * width)
-    bits = random_bits(seed, _CUT)
-    top = np.int64((bits & np.uint64(0xFFFF)) % np.uint64(height)) - tall // 2
-    left = np.int64((bits >> np.uint64(16)) % np.uint64(width)) - wide // 2
-    kept = 0
-    for k in range(count):
-        row, x = divmod(pixels[k] >> 8, width)
-        y = row % height
-        if not (top <= y < top + tall and left <= x < left + wide):
-            pixels[kept] = pixels[k]
-            kept += 1
-    return kept

@@ -178,7 +178,7 @@ class DecisionLearner(Learner):
         self._moments = learning.Moments(*self._adam.moments)
         self._learning, self._kernels = learning, minibatch
         self._codes = shade_times(model.t_max)
-        self._noise = make_noise(rule.shift, rule.jitter, rule.whole, rule.framed_cut)
+        self._noise = make_noise(rule.shift, rule.jitter, rule.whole, rule.framed_shift)
         self._rules = _kernel_rule(model, rule), _kernel_rule(model, rule.framed)
         self._traces = self._room(0)
 
