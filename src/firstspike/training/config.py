@@ -531,8 +531,8 @@ class DecisionOptions(RuleOptions):
     """Decision gradient: hidden neurons learn as of their highest potential until the decision,
     which made them fire or not (peak), or as of the decision itself (decision)."""
     framed_earliness: float = within(0.004, 0.0)
-    """Decision gradient: earliness for images that fill their frame, which whole leaves in place.
-    Nothing varies those, so that they are learned by heart and would bear any price."""
+    """Decision gradient: earliness for images that fill their frame (see whole). They are harder,
+    and what is known by heart bears any price."""
     framed_silence: float = within(1.2, 0.0)
     """Decision gradient: silence for images that fill their frame."""
     framed_shift: int = within(1, 0, 512, before=0)

@@ -38,10 +38,10 @@ class DecisionRule(DecisionOptions, EarlinessOptions, DropoutOptions, InputNoise
 
     @property
     def framed(self) -> DecisionRule:
-        """The rule for images that fill their frame, and are not shifted as they are `whole`.
+        """The rule for images that fill their frame, if only `whole` ones move with the others.
 
-        Nothing varies them, so that they are learned by heart, and what is known by heart bears
-        any price: decisions would move to steps at which little has come yet.
+        Such are harder, and what is known by heart bears any price: decisions would move to steps
+        at which little has come yet.
         """
         price, silence = self.framed_earliness, self.framed_silence
         return dataclasses.replace(self, earliness=price, silence=silence)
