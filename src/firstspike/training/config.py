@@ -559,7 +559,7 @@ class EarlinessOptions(RuleOptions):
 
     when: ClassVar = {"gradient": ("decision", "temporal"), "loss": ("aggressive", "s4nn")}
 
-    earliness: float = within(0.05, 0.0)
+    earliness: float = within(0.06, 0.0)
     """Price of late answers: extra error of the desired neuron, times its spike time over t_max."""
 
 
