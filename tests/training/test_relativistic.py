@@ -10,11 +10,13 @@ import torch
 import firstspike as fs
 from firstspike.training.rules.relativistic import (
     Game,
+    Naming,
     Neurons,
     Steps,
     draw,
     linear_layers,
     paired_step,
+    potentials,
     reference_losses,
     score,
 )
@@ -22,19 +24,22 @@ from firstspike.training.rules.relativistic import (
 LABELS, LATENTS, PIXELS = 3, 5, 12
 
 
-def game(t_max: int | None, outputs: int, classes: int = 1) -> Game:
+def game(
+    t_max: int | None, outputs: int, classes: int = 1, naming: Naming | None = None
+) -> Game:
     """Of ramps, of ReLU and tanh (t_max 0), or of steps (None)."""
     torch.manual_seed(1)
     generator = torch.nn.Sequential(
         torch.nn.Linear(LATENTS + LABELS, 9), torch.nn.Linear(9, PIXELS)
     )
     discriminator = torch.nn.Sequential(
-        torch.nn.Linear(PIXELS, 11), torch.nn.Linear(11, outputs * classes)
+        torch.nn.Linear(PIXELS, 11),
+        torch.nn.Linear(11, outputs * classes + (naming.names if naming else 0)),
     )
     neurons: Neurons | Steps = Steps(1.3)
     if t_max is not None:
         neurons = Neurons(t_max, generator=0.5, discriminator=0.8, leak=0.1)
-    return Game(generator.double(), discriminator.double(), neurons, PIXELS, classes)
+    return Game(generator.double(), discriminator.double(), neurons, PIXELS, classes, naming)
 
 
 def images_of_classes() -> torch.Tensor:
@@ -56,8 +61,9 @@ class Recorder:
 @pytest.mark.parametrize(("t_max", "outputs"), [(16, 2), (256, 2), (0, 1), (None, 2)])
 @pytest.mark.parametrize("classes", [1, LABELS])
 @pytest.mark.parametrize("gamma", [0.0, 0.7])
-def test_gradients_by_hand_are_those_of_autograd(t_max, outputs, gamma, classes):
-    made = game(t_max, outputs, classes)
+@pytest.mark.parametrize("naming", [None, Naming(LABELS, 0.3, 2.0)])
+def test_gradients_by_hand_are_those_of_autograd(t_max, outputs, gamma, classes, naming):
+    made = game(t_max, outputs, classes, naming)
     real = images_of_classes()
     latents = torch.randn(7, LATENTS + LABELS, dtype=torch.float64)
     networks = {"generator": made.generator, "discriminator": made.discriminator}
@@ -68,13 +74,21 @@ def test_gradients_by_hand_are_those_of_autograd(t_max, outputs, gamma, classes)
         wanted = torch.autograd.grad(loss, list(networks[name].parameters()), retain_graph=True)
         for by_hand, by_autograd in zip(recorders[name].grads, wanted, strict=True):
             torch.testing.assert_close(by_hand, by_autograd)
-    plain = reference_losses(made, real, latents, 0.0)
+    silent = naming and naming._replace(of_images=0.0, of_samples=0.0)
+    plain = reference_losses(made._replace(naming=silent), real, latents, 0.0)
     torch.testing.assert_close(told[:2], torch.stack(plain).detach())
     fake = torch.cat([draw(made, latents), real[:, PIXELS:]], dim=1)
     of_real, of_fake = score(made, real), score(made, fake)
     middle = torch.cat([of_real, of_fake]).mean()
     won = (of_real > middle).double().mean(), (of_fake < middle).double().mean()
-    torch.testing.assert_close(told[2:], torch.stack(won).detach())
+    torch.testing.assert_close(told[2:4], torch.stack(won).detach())
+    if naming:
+        hidden, output = linear_layers(made.discriminator)
+        for share, seen in zip(told[4:], (real, fake), strict=True):
+            values, _ = made.neurons.hidden("discriminator", potentials(hidden, seen[:, :PIXELS]))
+            named = potentials(output, values)[:, -LABELS:].argmax(dim=1)
+            right = named == real[:, PIXELS:].argmax(dim=1)
+            torch.testing.assert_close(share, right.double().mean())
 
 
 def test_a_step_changes_both_networks_and_the_generator_sees_what_was_learned():

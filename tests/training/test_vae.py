@@ -178,7 +178,7 @@ def test_images_of_any_size_and_colour(kind, network):
 @pytest.mark.parametrize("kind", KINDS)
 def test_there_is_more_to_measure_and_to_see(parts, kind):
     vae, unseen = build(kind, latent=2), parts.training.images
-    found = vae.further(unseen, parts.training.labels)
+    found = vae.further(unseen, parts.training.labels, unseen)
     assert found["reconstruction_error"] == vae.error_of(unseen)
     if kind == "vae":
         layers = [(784, 12, 4), (2, 12, 784)]

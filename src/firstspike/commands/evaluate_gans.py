@@ -53,6 +53,8 @@ _ROWS = (
     _Row("coverage", "coverage", 3),
     _Row("right_digit", "right digit, %", 1, percent=True),
     _Row("confidence", "confidence", 3),
+    _Row("images_named_right", "unseen images that D names right, %", 1, percent=True),
+    _Row("samples_named_right", "samples that D names right, %", 1, percent=True),
     _Row(
         "classification_accuracy",
         "accuracy of a classifier trained on samples, %",

@@ -173,7 +173,7 @@ def _chosen(kind: Kind, arguments: Sequence[str]) -> dict[str, Any]:
     """As far as they are given, the options that decide the defaults of others, and the file."""
     types = get_type_hints(kind.config) | {"config": Path}
     names = (*kind.choices, "config")
-    fields = [(name, types[name] | None, field(default=None)) for name in names]
+    fields = [_asked(name, types[name]) for name in names]
     choice = dataclasses.make_dataclass("Choice", fields, frozen=True)
     try:
         found: Any
@@ -186,7 +186,14 @@ def _chosen(kind: Kind, arguments: Sequence[str]) -> dict[str, Any]:
         )
     except SystemExit:
         return {}  # the command itself will say what is wrong
-    return {name: value for name, value in vars(found).items() if value is not None}
+    return {name: value for name, value in vars(found).items() if value not in (None, False)}
+
+
+def _asked(name: str, kind: Any) -> tuple[str, Any, Any]:
+    """A field of what is chosen: without a value, or a flag that is not set, nothing is."""
+    if kind is bool:
+        return name, bool, field(default=False)
+    return name, kind | None, field(default=None)
 
 
 def _train(kind: Kind, config: Any, place: Place) -> None:

@@ -11,6 +11,7 @@ killed takes no other with it, and the same command goes on where it was.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Sequence
@@ -63,6 +64,7 @@ class DigitSet:
         options = with_absolute_data(config).as_dict()  # the runs are trained from another folder
         images = load_images(config.data, "train", size=config.size, colour=config.colour)
         digits = parse_digits(text, images)
+        dataclasses.replace(config, digit=digits[0]).check()
         if odd := [digit for digit in digits if not files.is_name(digit)]:
             raise ValueError(f"--digits {text}: {odd[0]!r} cannot name a folder; rename the class")
         return cls(path, kind, digits, options, images.shape)

@@ -148,7 +148,7 @@ def evaluate_run(
         "seed": config.seed,
         "averaged": averaged,
         **record_of(samples, reference),
-        **gan.further(reference.unseen.images, reference.unseen.labels),
+        **gan.further(reference.unseen.images, reference.unseen.labels, samples.images),
     }
     summary = run.read_summary() if (run.path / "summary.json").is_file() else {}
     if "seconds" in summary:

@@ -93,12 +93,13 @@ class Artist(Trainer):
         """Spikes per image and share of silent neurons; nothing if the network does not spike."""
         return {}
 
-    def further(self, unseen: Tensor, labels: Tensor) -> dict[str, Any]:
+    def further(self, unseen: Tensor, labels: Tensor, drawn: Tensor) -> dict[str, Any]:
         """What else there is to measure, as JSON values.
 
         Args:
             unseen: images, uint8 [N, ...].
             labels: of these, int64 [N].
+            drawn: samples of the same shape, of these classes if the network can be told any.
         """
         return {}
 

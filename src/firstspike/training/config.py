@@ -89,13 +89,32 @@ class ConvGanOptions(RuleOptions):
 
 
 @dataclass(frozen=True)
-class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
+class AuxiliaryOptions(RuleOptions):
+    """Of a GAN whose discriminator names classes."""
+
+    when: ClassVar = {"auxiliary": ("True",)}
+
+    naming: float = within(1.0, 0.0, before=1.0)
+    """Auxiliary: weight of the error of the names of images, which the discriminator learns from."""
+    named: float = within(1.0, 0.0, before=1.0)
+    """Auxiliary: weight of the error of the names of samples, which the generator learns from."""
+
+    @classmethod
+    def is_chosen(cls, options: Options) -> bool:
+        return bool(getattr(options, "auxiliary", False))
+
+
+@dataclass(frozen=True)
+class GanOptions(DenseGanOptions, ConvGanOptions, AuxiliaryOptions, DataOptions):
     """What Spiking-GAN and its dense twin share."""
 
     digit: str = "3"
     """Class to draw, by name, or 'all' for every class in one network."""
     conditional: bool = False
     """Tell both networks the class; with --digit all, and then any class can be asked for."""
+    auxiliary: bool = added(False, before=False)
+    """Further outputs of the discriminator name the class of an image, by the first spike, and the
+    generator learns to draw what they name right; the networks are those of --conditional."""
     epochs: int = within(50, 1, MOST)
     """Passes over the training images."""
     batch: int = within(32, 1, MOST)
@@ -124,8 +143,17 @@ class GanOptions(DenseGanOptions, ConvGanOptions, DataOptions):
         super().check()
         if self.conditional and self.digit != "all":
             raise ValueError(f"conditional draws all classes: digit must be all, not {self.digit}")
-        steps = getattr(self, "neuron", "") == "step"
-        if self.network == "conv" and (steps or getattr(self, "loss", "") != "relativistic"):
+        steps, loss = getattr(self, "neuron", "") == "step", getattr(self, "loss", "")
+        if self.auxiliary and loss != "relativistic":
+            raise ValueError(f"loss must be relativistic with auxiliary, got {loss}")
+        if self.auxiliary and steps:
+            raise ValueError(
+                "neuron must be ramp with auxiliary: outputs of step neurons spike all at once, so "
+                "none is first to name a class"
+            )
+        if self.auxiliary and not self.conditional:
+            raise ValueError("auxiliary names the classes that conditional tells; give both")
+        if self.network == "conv" and (steps or loss != "relativistic"):
             raise ValueError(
                 "network conv needs ramp neurons, and of dense twins loss relativistic"
             )
@@ -263,7 +291,7 @@ class GanConfig(
         return former.retired_gan(options)
 
     def recipe_defaults(self) -> Self:
-        names = ("neuron", "recipe", "network", "loss", "digit")
+        names = ("neuron", "recipe", "network", "loss", "digit", "auxiliary")
         return gan_defaults({name: getattr(self, name) for name in names})  # type: ignore[return-value]
 
     def check_ranges(self) -> None:
@@ -314,7 +342,7 @@ class AnnGanConfig(PenaltyOptions, GanOptions):
     (cross-entropy)."""
 
     def recipe_defaults(self) -> Self:
-        names = ("network", "loss", "digit")
+        names = ("network", "loss", "digit", "auxiliary")
         return ann_gan_defaults({name: getattr(self, name) for name in names})  # type: ignore[return-value]
 
 
@@ -380,11 +408,15 @@ _ALL_DIGITS: dict[str, Any] = {"average": 0.999}  # a hundredth of a training te
 _ALL_DIGITS_BY_RAMPS = _ALL_DIGITS | {"discriminator_lr": 2e-4, "margin": 4.0}
 
 
+_AUXILIARY: dict[str, Any] = {"digit": "all", "conditional": True}
+
+
 def _paired(chosen: Mapping[str, Any], of_all: dict[str, Any]) -> dict[str, Any]:
-    """Defaults of the relativistic paired loss that depend on layers and digits."""
+    """Defaults of the relativistic paired loss that depend on layers, digits and their names."""
+    told = _AUXILIARY if chosen.get("auxiliary") else {}
     if chosen.get("network", "dense") == "conv":
-        return _CONVOLUTIONAL_GAN
-    return of_all if chosen.get("digit") == "all" else {}
+        return _CONVOLUTIONAL_GAN | told
+    return (of_all if (told | chosen).get("digit") == "all" else {}) | told
 
 
 def gan_defaults(chosen: Mapping[str, Any]) -> GanConfig:

@@ -81,7 +81,7 @@ class ConvGan(PairedGan):
     ink = 1.0  # mean square of what the discriminator sees
 
     def build(self) -> None:
-        wide, verdicts = self.config.channels, self.outputs * max(1, self.labels)
+        wide, verdicts = self.config.channels, self.outputs * self.groups + self.names
         drawing, judging = (partial(self.hidden, name) for name in ("generator", "discriminator"))
         self.generator = drawing_layers(LATENTS + self.labels, wide, self.shape, drawing)
         self.generator.insert(-1, self.last())
@@ -103,7 +103,8 @@ class ConvGan(PairedGan):
         seen, marks = real[:, : self.shape.pixels], real[:, self.shape.pixels :]
         classes = marks.argmax(dim=1) if self.labels else marks.new_zeros(len(marks)).long()
         networks = self.generator, self.discriminator
-        return deep_step(networks, self.optimizers, seen, latents, classes, self.outputs, gamma)
+        given = seen, latents, classes
+        return deep_step(networks, self.optimizers, *given, self.outputs, gamma, self.naming)
 
 
 class ConvRampGan(ConvGan, RampGan):
@@ -130,6 +131,10 @@ class ConvRampGan(ConvGan, RampGan):
 
 class ConvAnnGan(ConvGan, PairedAnnGan):
     """The dense twin: ReLU and tanh."""
+
+    def named(self, images: Tensor) -> Tensor:
+        outputs: Tensor = self.discriminator(self.pixels(images).to(self.device))
+        return outputs[:, -self.names :].argmax(dim=1)
 
     def hidden(self, network: str) -> nn.Module:
         return nn.ReLU()

@@ -38,6 +38,7 @@ Part = Literal["train", "validation", "test"]
 
 AT_ONCE = 2_000  # images that are prepared together
 UNSEEN = 1e9  # a distance larger than any
+NAMED_STATS = ("real_named", "fake_named")  # with an auxiliary classifier
 STEP_STATS = ("discriminator_loss", "generator_loss", "real_wins", "fake_wins")
 
 
@@ -84,6 +85,19 @@ class Gan(Artist):
     def labels(self) -> int:
         """Inputs of both networks that tell the class."""
         return len(self.shape.classes) if self.config.conditional else 0
+
+    @property
+    def groups(self) -> int:
+        """Classes that the discriminator judges by, each with outputs of its own; 1 for any."""
+        import os
+        if os.environ.get("BLIND"):
+            return 1
+        return max(1, self.labels)
+
+    @property
+    def names(self) -> int:
+        """Further outputs of the discriminator, which name the class."""
+        return self.labels if self.config.auxiliary else 0
 
     @property
     def networks(self) -> dict[str, nn.Module]:

@@ -14,19 +14,21 @@ import torch
 from torch import Tensor, nn
 
 from firstspike.coding import SPREAD, encode
-from firstspike.metrics import silent_fraction, spike_stats
+from firstspike.metrics import decide, silent_fraction, spike_stats
 from firstspike.models import LATENTS
 from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
 from firstspike.runs.directory import epoch_generator
 from firstspike.training.artist import PREVIEW
-from firstspike.training.gan import STEP_STATS, Gan
+from firstspike.training.gan import AT_ONCE, NAMED_STATS, STEP_STATS, Gan
 from firstspike.training.rules.relativistic import (
     Game,
+    Naming,
     Neurons,
     Steps,
     draw,
     linear_layers,
     paired_step,
+    potentials,
 )
 
 EVERY = 4  # steps from one penalty, and one move of the average, to the next
@@ -51,14 +53,14 @@ class PairedGan(Gan):
 
     def build(self) -> None:
         hidden, pixels, labels = self.config.hidden, self.shape.pixels, self.labels
-        verdicts = self.outputs * max(1, labels)
+        verdicts = self.outputs * self.groups
         self.generator = nn.Sequential(
             nn.Linear(LATENTS + labels, hidden, dtype=torch.float32),
             nn.Linear(hidden, pixels, dtype=torch.float32),
         )
         self.discriminator = nn.Sequential(
             nn.Linear(pixels, hidden, dtype=torch.float32),
-            nn.Linear(hidden, verdicts, dtype=torch.float32),
+            nn.Linear(hidden, verdicts + self.names, dtype=torch.float32),
         )
         for layer in (*self.generator, *self.discriminator):
             assert isinstance(layer, nn.Linear)
@@ -67,7 +69,8 @@ class PairedGan(Gan):
         if self.outputs == 2:  # the score starts as that of one output
             _, output = linear_layers(self.discriminator)
             with torch.no_grad():
-                output.weight[::2], output.bias[::2] = -output.weight[1::2], -output.bias[1::2]
+                for first in (output.weight[:verdicts], output.bias[:verdicts]):
+                    first[::2] = -first[1::2]
         self.turn = 0
 
     def optimizer(self, network: nn.Module, lr: float) -> torch.optim.Optimizer:
@@ -82,8 +85,14 @@ class PairedGan(Gan):
 
     def game_of(self, generator: nn.Sequential) -> Game:
         """The game with this generator in the place of the one that learns."""
-        sizes = self.shape.pixels, max(1, self.labels)
-        return Game(generator, self.discriminator, self.neurons, *sizes)
+        sizes = self.shape.pixels, self.groups
+        return Game(generator, self.discriminator, self.neurons, *sizes, self.naming)
+
+    @property
+    def naming(self) -> Naming | None:
+        """How the discriminator names classes, if it does."""
+        config = self.config
+        return Naming(self.names, config.naming, config.named) if self.names else None
 
     def start_epoch(self, epoch: int) -> None:
         super().start_epoch(epoch)
@@ -98,11 +107,29 @@ class PairedGan(Gan):
         if is_due:
             self.follow()
         self.turn += 1
-        return dict(zip(STEP_STATS, values.tolist(), strict=True))
+        names = STEP_STATS + (NAMED_STATS if self.names else ())
+        return dict(zip(names, values.tolist(), strict=True))
 
     def turns_of(self, real: Tensor, latents: Tensor, gamma: float) -> Tensor:
         """Both turns of a step; arguments and values of `paired_step`."""
         return paired_step(self.game, self.optimizers, real, latents, gamma=gamma)
+
+    def names_of(self, images: Tensor) -> Tensor:
+        """Classes that the discriminator, an auxiliary classifier, names uint8 images: [N]."""
+        return torch.cat([self.named(part).cpu() for part in images.split(AT_ONCE)])
+
+    def named(self, images: Tensor) -> Tensor:
+        """As `names_of`, of so many images as fit."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def further(self, unseen: Tensor, labels: Tensor, drawn: Tensor) -> dict[str, Any]:
+        found = super().further(unseen, labels, drawn)
+        if self.names:
+            for name, images in (("images", unseen), ("samples", drawn)):
+                right = self.names_of(images) == labels
+                found[f"{name}_named_right"] = float(right.double().mean())
+        return found
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -162,7 +189,7 @@ class RampGan(PairedGan):
     def facts(self, name: str) -> dict[str, Any]:
         facts = super().facts(name) | {"digit": self.config.digit}
         if name == "discriminator":  # it has outputs for each class, and no inputs that tell one
-            return facts | {"labels": 0, "pairs": max(1, self.labels)}
+            return facts | {"labels": 0, "pairs": self.groups, "names": self.names}
         latents = {"latents": LATENTS, "latent_last": self.config.t_max, "latent_silent": 0.0}
         return facts | {"labels": self.labels} | latents
 
@@ -170,7 +197,6 @@ class RampGan(PairedGan):
         if name != "discriminator":
             return self.restored(run, *self.drawing(run)).artist(averaged=True)
         self.restored(run)
-        self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
         return self.judge_network()
 
     @property
@@ -195,6 +221,8 @@ class RampGan(PairedGan):
 
     def judge_network(self) -> SpikingNetwork:
         """The discriminator that judges with spikes: its outputs' window holds all potentials."""
+        if not hasattr(self, "preview"):
+            self.preview = self.latents(PREVIEW, epoch_generator(self.config.seed, 0, "preview"))
         judge = self.bare_judge()
         seen = self.artist(averaged=True)(self.preview.to(self.device))
         with torch.no_grad():
@@ -204,12 +232,16 @@ class RampGan(PairedGan):
             last.bias.div_(reach).add_(0.5)
         return judge
 
+    def named(self, images: Tensor) -> Tensor:
+        judge, t_max = self.judge_network(), self.config.t_max
+        times = encode(images.flatten(1), t_max).float().to(self.device)
+        fired, reached = (of(times)[:, -self.names :] for of in (judge, judge.potentials))
+        return decide(fired, reached, t_max)
+
     @torch.no_grad()
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
         latents = latents.to(self.device)
         drawn = self.artist(averaged).layer_times(latents)
-        if not hasattr(self, "preview"):
-            self.preview = latents
         judged = self.judge_network().layer_times(drawn[-1].flatten(1))
         t_max = self.config.t_max
         return {
@@ -234,6 +266,12 @@ class PairedAnnGan(PairedGan):
 
     def centred(self, latents: Tensor) -> Tensor:
         return latents
+
+    def named(self, images: Tensor) -> Tensor:
+        seen = self.pixels(images).to(self.device)
+        hidden, output = linear_layers(self.discriminator)
+        values, _ = self.neurons.hidden("discriminator", potentials(hidden, seen))
+        return potentials(output, values)[:, -self.names :].argmax(dim=1)
 
     def drawer(self, network: nn.Sequential) -> Any:
         game = self.game_of(network)

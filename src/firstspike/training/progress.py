@@ -73,6 +73,8 @@ def figures_of(stats: dict[str, float]) -> str:
     parts = []
     if "real_wins" in stats:
         parts.append(f"D right on real {stats['real_wins']:.0%} fake {stats['fake_wins']:.0%}")
+    if "real_named" in stats:
+        parts.append(f"names real {stats['real_named']:.0%} fake {stats['fake_named']:.0%}")
     if "train_accuracy" in stats:
         parts.append(f"right in training {stats['train_accuracy']:.1%}")
     if "validation_set_accuracy" in stats:

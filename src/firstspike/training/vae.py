@@ -139,7 +139,7 @@ class Vae(Artist):
         parts = [self.sample(self.means(part)) for part in images.split(AT_ONCE)]
         return torch.cat(parts)
 
-    def further(self, unseen: Tensor, labels: Tensor) -> dict[str, Any]:
+    def further(self, unseen: Tensor, labels: Tensor, drawn: Tensor) -> dict[str, Any]:
         return {"reconstruction_error": self.error_of(unseen)}
 
     def pictures(self, unseen: Tensor) -> dict[str, tuple[Tensor, int]]:
@@ -315,7 +315,7 @@ class SpikingVae(Vae):
         }
 
     @torch.no_grad()
-    def further(self, unseen: Tensor, labels: Tensor) -> dict[str, Any]:
+    def further(self, unseen: Tensor, labels: Tensor, drawn: Tensor) -> dict[str, Any]:
         t_max, rng = self.config.t_max, torch.Generator().manual_seed(self.config.seed)
         seen = encode(unseen[:WATCHED].flatten(1), t_max).float()
         runs = {
@@ -328,7 +328,7 @@ class SpikingVae(Vae):
         }
         fired = torch.cat([spikes for of in layers.values() for spikes in of], dim=1)
         return {
-            **super().further(unseen, labels),
+            **super().further(unseen, labels, drawn),
             "encoder_spikes": float(sum(spikes.sum() for spikes in layers["encoder"]) / len(seen)),
             "spikes_a_neuron": _mean(fired),
             **{f"{name}_activity": [*map(_mean, of)] for name, of in layers.items()},

@@ -105,6 +105,25 @@ class Steps:
         return near.square_()
 
 
+class Naming(NamedTuple):
+    """Outputs of the discriminator, behind those of its verdicts, that name the class of an image.
+
+    They make it an auxiliary classifier (Odena et al., arXiv 1610.09585), by the cross-entropy of
+    their potentials, of which the largest spikes first. It learns to name images, never samples;
+    the generator learns to draw what is named right. Where the discriminator learns to name samples
+    too, both soon agree on one sample a class.
+
+    Args:
+        names: these outputs, one for each class.
+        of_images: weight of the cross-entropy of images, which the discriminator learns from.
+        of_samples: weight of that of samples, which the generator learns from.
+    """
+
+    names: int
+    of_images: float = 1.0
+    of_samples: float = 1.0
+
+
 class Game(NamedTuple):
     """Two networks of two linear layers each, and their neurons.
 
@@ -116,6 +135,7 @@ class Game(NamedTuple):
         pixels: of an image; what follows, where images are given, tells the class.
         classes: that the discriminator judges by, each with outputs of its own; 1 for images of
             any.
+        naming: how its further outputs name classes; None if there are none.
     """
 
     generator: nn.Sequential
@@ -123,6 +143,7 @@ class Game(NamedTuple):
     neurons: Neurons | Steps
     pixels: int
     classes: int = 1
+    naming: Naming | None = None
 
 
 def _kernels(like: Tensor) -> Any:
@@ -140,7 +161,7 @@ def _signs(outputs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def votes(game: Game, seen: Tensor) -> Tensor:
-    """How the outputs make the score of each image: those of its class only.
+    """How the outputs make the score of each image: those of its class only, and no names.
 
     Args:
         game: the networks.
@@ -150,11 +171,14 @@ def votes(game: Game, seen: Tensor) -> Tensor:
         [N, outputs], or [1, outputs] if the discriminator judges images of any class.
     """
     _, output = linear_layers(game.discriminator)
-    sign = signs(output.out_features // game.classes, seen)
+    names = game.naming.names if game.naming else 0
+    sign = signs((output.out_features - names) // game.classes, seen)
     if game.classes == 1:
-        return sign[None]
-    told = (seen[:, game.pixels :] > 0).to(seen.dtype)
-    return (told[:, :, None] * sign).flatten(1)
+        vote = sign[None]
+    else:
+        told = (seen[:, game.pixels :] > 0).to(seen.dtype)
+        vote = (told[:, :, None] * sign).flatten(1)
+    return functional.pad(vote, (0, names)) if names else vote
 
 
 def draw(game: Game, latents: Tensor) -> Tensor:
@@ -190,6 +214,30 @@ def _judged(game: Game, images: Tensor, vote: Tensor) -> tuple[Tensor, Tensor, T
     return scores, values, inside, inside * toward
 
 
+class _Named(NamedTuple):
+    """What the outputs that name classes leave to learn from the cross-entropy of ``told``.
+
+    Args:
+        errors: its gradient by their potentials, mean over images, [N, names].
+        below: the same by the potentials of hidden neurons, [N, hidden].
+        right: how often the largest potential, which spikes first, is that of the class.
+    """
+
+    errors: Tensor
+    below: Tensor
+    right: Tensor
+
+    @classmethod
+    def of(cls, game: Game, values: Tensor, inside: Tensor, told: Tensor, weight: float) -> _Named:
+        """Arguments as `_judged` gives them, and the class, one-hot [N, names]."""
+        _, output = linear_layers(game.discriminator)
+        rows = slice(-told.shape[1], None)
+        named = functional.linear(values, output.weight[rows], output.bias[rows])
+        errors = (named.softmax(dim=1) - told).mul_(weight / len(told))
+        right = named.argmax(dim=1) == told.argmax(dim=1)
+        return cls(errors, (errors @ output.weight[rows]).mul_(inside), right)
+
+
 @torch.no_grad()
 def paired_step(
     game: Game,
@@ -209,10 +257,11 @@ def paired_step(
         gamma: of the penalties; 0 leaves them out of this step.
 
     Returns:
-        Means: the discriminator's loss without penalties, the generator's, and how often it is
-        right about images and about samples, as by the mean of all scores.
+        Means: the losses of discriminator and generator in the game, without penalties and names;
+        how often the discriminator is right about images and about samples, as by the mean of all
+        scores; where it names classes, how often it names images, and samples, right.
     """
-    neurons, count = game.neurons, len(real)
+    neurons, naming, count = game.neurons, game.naming, len(real)
     g_hidden, g_output = linear_layers(game.generator)
     d_hidden, _ = linear_layers(game.discriminator)
     vote = votes(game, real)
@@ -227,7 +276,15 @@ def paired_step(
 
     push = torch.sigmoid(of_fake - of_real) / count  # dL/ds of samples, and minus that of images
     push = torch.cat([-push, push])[:, None]
-    grads = _gradients(game.discriminator, (push * reach, seen), (push * both, values))
+    signal, verdicts = push * reach, push * both
+    right = []
+    if naming:
+        told = (real[:, game.pixels :] > 0).to(real.dtype)
+        named = _Named.of(game, values[:count], inside[:count], told, naming.of_images)
+        signal[:count] += named.below
+        verdicts[:count, -naming.names :] += named.errors
+        right.append(named.right)
+    grads = _gradients(game.discriminator, (signal, seen), (verdicts, values))
     if gamma:
         # The gradient of a score by its image is reach @ hidden.
         slopes = (reach @ d_hidden.weight).mul_(gamma / count)
@@ -237,17 +294,21 @@ def paired_step(
     _descend(optimizers["discriminator"], game.discriminator, neurons.bias_limit)
 
     # The generator answers to the discriminator that has just learned; images keep their scores.
-    again, *_, reach = _judged(game, pixels, vote)
-    push = torch.sigmoid(of_real - again).mul_(-1 / count)[:, None]
-    signal = neurons.error(reach.mul_(push) @ d_hidden.weight, drive, pixels)
+    again, values, inside, reach = _judged(game, pixels, vote)
+    reach.mul_(torch.sigmoid(of_real - again).mul_(-1 / count)[:, None])
+    if naming:
+        named = _Named.of(game, values, inside, told, naming.of_samples)
+        reach += named.below
+        right.append(named.right)
+    signal = neurons.error(reach @ d_hidden.weight, drive, pixels)
     below = (signal @ g_output.weight).mul_(g_inside)
     grads = _gradients(game.generator, (below, latents), (signal, drawn))
     _descend(optimizers["generator"], game.generator, neurons.bias_limit)
 
     middle = scores.mean()
     losses = functional.softplus(of_fake - of_real), functional.softplus(of_real - again)
-    won = (of_real > middle).to(scores.dtype), (of_fake < middle).to(scores.dtype)
-    return torch.stack([row.mean() for row in (*losses, *won)])
+    told_of = (*losses, of_real > middle, of_fake < middle, *right)
+    return torch.stack([row.to(scores.dtype).mean() for row in told_of])
 
 
 def deep_step(
@@ -258,48 +319,60 @@ def deep_step(
     classes: Tensor,
     outputs: int,
     gamma: float,
+    naming: Naming | None = None,
 ) -> Tensor:
     """`paired_step` for networks of any depth, by autograd.
 
     Args:
         networks: generator, from latents to images, and discriminator, from images to ``outputs``
-            neurons for each class that it judges by, [N, classes * outputs]; updated.
+            neurons for each class that it judges by, and those that name classes, [N, classes *
+            outputs + names]; updated.
         optimizers: of ``"generator"`` and ``"discriminator"``.
         real: images as the discriminator takes them, [N, pixels].
         latents: as the generator takes them.
         classes: int64 [N], of images and samples alike; 0 where there is but one.
         outputs: 1 for a score, 2 for a pair of neurons; see `signs`.
         gamma: of the penalties; 0 leaves them out of this step.
+        naming: how further outputs of the discriminator name classes; None if there are none.
 
     Returns:
         As `paired_step`.
     """
     generator, discriminator = networks
     count, sign = len(real), signs(outputs, real)
+    names = naming.names if naming else 0
 
-    def scored(seen: Tensor, told: Tensor) -> Tensor:
-        pairs = discriminator(seen).unflatten(1, (-1, outputs))
-        return pairs[torch.arange(len(seen), device=seen.device), told] @ sign
+    def judged(seen: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+        found = discriminator(seen)
+        verdicts, named = found.split([found.shape[1] - names, names], dim=1)
+        pairs = verdicts.unflatten(1, (-1, outputs))
+        return pairs[torch.arange(len(seen), device=seen.device), told] @ sign, named
 
     fake = generator(latents)
     seen = torch.cat([real, fake.detach()]).requires_grad_(gamma > 0)
-    scores = scored(seen, classes.repeat(2))
+    scores, named = judged(seen, classes.repeat(2))
     of_real, of_fake = scores[:count], scores[count:]
     lost = functional.softplus(of_fake - of_real)
     loss = lost.mean()
+    if naming:
+        loss = loss + naming.of_images * functional.cross_entropy(named[:count], classes)
     if gamma:
         (slopes,) = torch.autograd.grad(scores.sum(), seen, create_graph=True)
         loss = loss + gamma / 2 * slopes.square().sum() / count
     _follow(optimizers["discriminator"], discriminator, loss)
 
-    again = scored(fake, classes)
+    again, of_samples = judged(fake, classes)
     missed = functional.softplus(of_real.detach() - again)
-    _follow(optimizers["generator"], generator, missed.mean())
+    loss = missed.mean()
+    if naming:
+        loss = loss + naming.of_samples * functional.cross_entropy(of_samples, classes)
+    _follow(optimizers["generator"], generator, loss)
 
     with torch.no_grad():
         middle = scores.mean()
-        won = (of_real > middle).to(scores.dtype), (of_fake < middle).to(scores.dtype)
-        return torch.stack([row.mean() for row in (lost, missed, *won)])
+        right = [of.argmax(dim=1) == classes for of in (named[:count], of_samples) if naming]
+        told_of = (lost, missed, of_real > middle, of_fake < middle, *right)
+        return torch.stack([row.to(scores.dtype).mean() for row in told_of])
 
 
 def _follow(optimizer: torch.optim.Optimizer, network: nn.Module, loss: Tensor) -> None:
@@ -328,18 +401,25 @@ def reference_losses(
         gamma: of the penalties.
 
     Returns:
-        Two numbers; their gradients by the discriminator's and by the generator's parameters, each
+        Two numbers, with the errors of names; their gradients by the discriminator's and by the generator's parameters, each
         with the other network as it is, are those of `paired_step` before either has learned.
     """
-    fake = torch.cat([_differentiable_pixels(game, latents), real[:, game.pixels :]], dim=1)
+    told = real[:, game.pixels :]
+    fake = torch.cat([_differentiable_pixels(game, latents), told], dim=1)
     images = [seen.detach().requires_grad_() for seen in (real, fake)]
     scores = [_differentiable_score(game, seen) for seen in images]
     loss = functional.softplus(scores[1] - scores[0]).mean()
     for seen, scored in zip(images, scores, strict=True):
         (slopes,) = torch.autograd.grad(scored.sum(), seen, create_graph=True)
         loss = loss + gamma / 2 * slopes[:, : game.pixels].square().sum(dim=1).mean()
-    against = _differentiable_score(game, fake)
-    return loss, functional.softplus(scores[0].detach() - against).mean()
+    against = functional.softplus(scores[0].detach() - _differentiable_score(game, fake)).mean()
+    if game.naming is None:
+        return loss, against
+    of_images, of_samples = (
+        functional.cross_entropy(_differentiable_outputs(game, seen)[:, -told.shape[1] :], told)
+        for seen in (real, fake)
+    )
+    return loss + game.naming.of_images * of_images, against + game.naming.of_samples * of_samples
 
 
 def _differentiable_pixels(game: Game, latents: Tensor) -> Tensor:
@@ -359,13 +439,18 @@ def _differentiable_pixels(game: Game, latents: Tensor) -> Tensor:
 
 def _differentiable_score(game: Game, seen: Tensor) -> Tensor:
     """`score` with the neurons of `firstspike.nn`, for autograd."""
+    return (_differentiable_outputs(game, seen) * votes(game, seen)).sum(dim=1)
+
+
+def _differentiable_outputs(game: Game, seen: Tensor) -> Tensor:
+    """Potentials of all outputs of the discriminator, likewise."""
     hidden, output = linear_layers(game.discriminator)
     neurons, potential = game.neurons, potentials(hidden, seen[:, : game.pixels])
     if isinstance(neurons, Steps):
         values = _straight(neurons, potential)
     else:
         values = _values(potential, RampNeuron(neurons.discriminator), neurons.t_max)
-    return (potentials(output, values) * votes(game, seen)).sum(dim=1)
+    return potentials(output, values)
 
 
 def _straight(neurons: Steps, potential: Tensor) -> Tensor:
