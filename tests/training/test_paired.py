@@ -57,6 +57,18 @@ def test_what_draws_with_spikes_is_what_learns(conditional):
     assert (spiked > 0).any() and (spiked == 0).any()
 
 
+def test_spikes_are_counted_layer_by_layer(parts):
+    gan = build("gan")
+    images = parts.training.images
+    found = gan.further(images, parts.training.labels, images)
+    shares = [*found["generator_activity"], *found["discriminator_activity"]]
+    sizes = [100, 12, 784, 784, 12, 2]
+    fired = sum(share * size for share, size in zip(shares, sizes, strict=True))
+    assert found["spikes_a_neuron"] == pytest.approx(fired / sum(sizes))
+    assert shares[2] == shares[3]  # pixels that are drawn are pixels that are seen
+    assert all(0 < share <= 1 for share in shares)
+
+
 def test_the_verdict_of_spikes_is_that_of_the_score(parts):
     gan = build("gan")
     gan.watch(parts)

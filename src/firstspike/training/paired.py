@@ -18,7 +18,7 @@ from firstspike.metrics import decide, silent_fraction, spike_stats
 from firstspike.models import LATENTS
 from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
 from firstspike.runs.directory import epoch_generator
-from firstspike.training.artist import PREVIEW
+from firstspike.training.artist import MEASURED, PREVIEW
 from firstspike.training.gan import AT_ONCE, NAMED_STATS, STEP_STATS, Gan
 from firstspike.training.rules.relativistic import (
     Game,
@@ -237,6 +237,25 @@ class RampGan(PairedGan):
         times = encode(images.flatten(1), t_max).float().to(self.device)
         fired, reached = (of(times)[:, -self.names :] for of in (judge, judge.potentials))
         return decide(fired, reached, t_max)
+
+    @torch.no_grad()
+    def further(self, unseen: Tensor, labels: Tensor, drawn: Tensor) -> dict[str, Any]:
+        rng = epoch_generator(self.config.seed, self.config.epochs, "activity")
+        generated = self.artist(averaged=True).layer_times(self.latents(MEASURED, rng).to(self.device))
+        judged = self.judge_network().layer_times(generated[-1].flatten(1))
+        layers = {
+            name: [times.flatten(1) < self.config.t_max for times in of]
+            for name, of in (("generator", generated), ("discriminator", judged))
+        }
+        fired = torch.cat([spikes for of in layers.values() for spikes in of], dim=1)
+        return {
+            **super().further(unseen, labels, drawn),
+            "spikes_a_neuron": float(fired.double().mean()),
+            **{
+                f"{name}_activity": [float(spikes.double().mean()) for spikes in of]
+                for name, of in layers.items()
+            },
+        }
 
     @torch.no_grad()
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
