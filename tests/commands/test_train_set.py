@@ -127,6 +127,7 @@ def test_what_cannot_be_trained(firstspike, data, tmp_path):
     for arguments, wanted in (
         ((*new, "0-2"), "--digits 0-2: 0-2 is not in"),
         ((*new, "0", "--digit", "1"), "leave --digit out"),
+        ((*new, "0-1", "--auxiliary"), "conditional draws all classes: digit must be all, not 0"),
         ((*new, "0", "--out", "set"), "holds another set"),
         ((*new, "0", "--out", tmp_path), "is not an empty folder"),
         ((*new, "0", "--epochs", "0"), "epochs must be at least 1"),

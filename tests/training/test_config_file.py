@@ -28,6 +28,7 @@ def options(firstspike, kind: str, *arguments: object) -> dict:
         ("gan", ("--neuron", "step", "--hidden", 33, "--beta1", 0.5)),
         ("gan", ("--recipe", "paper", "--digit", 'say "é"\\')),
         ("gan", ("--loss", "potential", "--latent-last", "None", "--neuron", "step")),
+        ("gan", ("--auxiliary", "--named", 0.5)),
         ("classifier", ("--neuron", "ramp", "--network", "cnn", "--size", 32)),
     ],
     ids=str,
@@ -53,6 +54,14 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_recipe(firsts
     assert found["generator_lr"] == 1.0 and isinstance(found["generator_lr"], float)
     assert found["loss"] == "least-squares"  # the paper's
     assert options(firstspike, "gan", "--config=file.toml", "--recipe", "best")["loss"] != "x"
+
+
+def test_a_flag_is_a_choice_on_the_command_line_and_in_the_file(firstspike):
+    Path("file.toml").write_text("auxiliary = true\n")
+    wanted = options(firstspike, "gan", "--auxiliary")
+    assert wanted["auxiliary"] and wanted["conditional"] and wanted["digit"] == "all"
+    assert options(firstspike, "gan", "--config", "file.toml") == wanted
+    assert not options(firstspike, "gan", "--no-auxiliary")["conditional"]
 
 
 def test_digits_of_a_set_come_from_a_file(firstspike, tmp_path):

@@ -24,9 +24,7 @@ from firstspike.training.rules.relativistic import (
 LABELS, LATENTS, PIXELS = 3, 5, 12
 
 
-def game(
-    t_max: int | None, outputs: int, classes: int = 1, naming: Naming | None = None
-) -> Game:
+def game(t_max: int | None, outputs: int, classes: int = 1, naming: Naming | None = None) -> Game:
     """Of ramps, of ReLU and tanh (t_max 0), or of steps (None)."""
     torch.manual_seed(1)
     generator = torch.nn.Sequential(

@@ -154,10 +154,12 @@ def _in_short(one: Evaluated) -> str:
     quality = one.samples.quality
     right = "" if quality.right_digit is None else f" · right digit {quality.right_digit:.1%}"
     error = one.record.get("reconstruction_error")
+    named = one.record.get("images_named_right"), one.record.get("samples_named_right")
     return (
         f"Fréchet distance {quality.frechet_distance:.1f}{right} · coverage {quality.coverage:.2f}"
         f" · diversity {quality.relative_diversity:.2f}"
         + ("" if error is None else f" · error of reconstructions {error:.4f}")
+        + ("" if None in named else " · names right {:.1%}, of samples {:.1%}".format(*named))
     )
 
 

@@ -95,9 +95,9 @@ class AuxiliaryOptions(RuleOptions):
     when: ClassVar = {"auxiliary": ("True",)}
 
     naming: float = within(1.0, 0.0, before=1.0)
-    """Auxiliary: weight of the error of the names of images, which the discriminator learns from."""
+    """Auxiliary: weight of the error of names of images, which the discriminator learns from."""
     named: float = within(1.0, 0.0, before=1.0)
-    """Auxiliary: weight of the error of the names of samples, which the generator learns from."""
+    """Auxiliary: weight of the error of names of samples, which the generator learns from."""
 
     @classmethod
     def is_chosen(cls, options: Options) -> bool:
@@ -416,7 +416,8 @@ def _paired(chosen: Mapping[str, Any], of_all: dict[str, Any]) -> dict[str, Any]
     told = _AUXILIARY if chosen.get("auxiliary") else {}
     if chosen.get("network", "dense") == "conv":
         return _CONVOLUTIONAL_GAN | told
-    return (of_all if (told | chosen).get("digit") == "all" else {}) | told
+    digit = chosen.get("digit", told.get("digit"))
+    return (of_all if digit == "all" else {}) | told
 
 
 def gan_defaults(chosen: Mapping[str, Any]) -> GanConfig:

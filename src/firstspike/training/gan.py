@@ -90,6 +90,7 @@ class Gan(Artist):
     def groups(self) -> int:
         """Classes that the discriminator judges by, each with outputs of its own; 1 for any."""
         import os
+
         if os.environ.get("BLIND"):
             return 1
         return max(1, self.labels)

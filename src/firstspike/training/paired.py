@@ -241,7 +241,9 @@ class RampGan(PairedGan):
     @torch.no_grad()
     def further(self, unseen: Tensor, labels: Tensor, drawn: Tensor) -> dict[str, Any]:
         rng = epoch_generator(self.config.seed, self.config.epochs, "activity")
-        generated = self.artist(averaged=True).layer_times(self.latents(MEASURED, rng).to(self.device))
+        generated = self.artist(averaged=True).layer_times(
+            self.latents(MEASURED, rng).to(self.device)
+        )
         judged = self.judge_network().layer_times(generated[-1].flatten(1))
         layers = {
             name: [times.flatten(1) < self.config.t_max for times in of]

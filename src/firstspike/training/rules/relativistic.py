@@ -401,8 +401,9 @@ def reference_losses(
         gamma: of the penalties.
 
     Returns:
-        Two numbers, with the errors of names; their gradients by the discriminator's and by the generator's parameters, each
-        with the other network as it is, are those of `paired_step` before either has learned.
+        Two numbers, with the errors of names; their gradients by the discriminator's and by the
+        generator's parameters, each with the other network as it is, are those of `paired_step`
+        before either has learned.
     """
     told = real[:, game.pixels :]
     fake = torch.cat([_differentiable_pixels(game, latents), told], dim=1)
