@@ -49,29 +49,28 @@ class Kept:
 def test_deep_networks_learn_by_the_names():
     torch.manual_seed(0)
     generator = nn.Sequential(nn.Linear(5, 7), nn.Tanh()).double()
-    discriminator = nn.Sequential(nn.Linear(7, 6), nn.Tanh(), nn.Linear(6, 2 * 3 + 3)).double()
+    discriminator = nn.Sequential(nn.Linear(7, 6), nn.Tanh(), nn.Linear(6, 2 + 3)).double()
     real, latents = torch.randn(8, 7).double(), torch.randn(8, 5).double()
     classes = torch.arange(8) % 3
     kept = {"generator": Kept(generator), "discriminator": Kept(discriminator)}
     networks = generator, discriminator
-    told = deep_step(networks, kept, real, latents, classes, 2, 0.0, Naming(3, 0.3, 2.0))
+    told = deep_step(networks, kept, real, latents, classes, 2, 0.0, Naming(3, 0.3))
 
     of_real, of_fake = discriminator(real), discriminator(generator(latents))
     score_real, score_fake = (
-        (of[torch.arange(8), 2 * classes + 1] - of[torch.arange(8), 2 * classes]) / 2
-        for of in (of_real, of_fake)
+        (of[:, 1] - of[:, 0]) / 2 + of[torch.arange(8), 2 + classes] for of in (of_real, of_fake)
     )
     gap = score_fake - score_real
-    name_errors = [nn.functional.cross_entropy(of[:, 6:], classes) for of in (of_real, of_fake)]
+    error = nn.functional.cross_entropy(of_real[:, 2:], classes)
     losses = {
-        "discriminator": nn.functional.softplus(gap).mean() + 0.3 * name_errors[0],
-        "generator": nn.functional.softplus(-gap).mean() + 2.0 * name_errors[1],
+        "discriminator": nn.functional.softplus(gap).mean() + 0.3 * error,
+        "generator": nn.functional.softplus(-gap).mean(),
     }
     for name, network in (("discriminator", discriminator), ("generator", generator)):
         wanted = torch.autograd.grad(losses[name], list(network.parameters()), retain_graph=True)
         for found, grad in zip(kept[name].grads, wanted, strict=True):
             torch.testing.assert_close(found, grad)
-    right = [(of[:, 6:].argmax(dim=1) == classes).double().mean() for of in (of_real, of_fake)]
+    right = [(of[:, 2:].argmax(dim=1) == classes).double().mean() for of in (of_real, of_fake)]
     torch.testing.assert_close(told[4:], torch.stack(right))
 
 
@@ -93,7 +92,7 @@ def test_the_first_spike_is_the_name_that_was_learned(parts, network):
     top = learned_names(gan, images).topk(2, dim=1)
     judge = gan.judge_network()
     times = judge(fs.encode(images.flatten(1)).float())
-    assert times.shape == (40, 20 + 10)
+    assert times.shape == (40, 2 + 10)
     reach = float(gan.bare_judge()[-1].weight.abs().sum() / judge[-1].weight.abs().sum())
     in_window = top.values[:, 0].abs() < reach / 2
     clear = in_window & (top.values[:, 0] - top.values[:, 1] > 2 * reach / 256)
@@ -115,7 +114,7 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, parts, kind, network):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_discriminator_learns_to_name_and_the_generator_to_be_named(parts, kind):
-    gan = build(kind, hidden=60, epochs=30, naming=3.0, named=3.0, discriminator_lr=2e-3)
+    gan = build(kind, hidden=60, epochs=30, naming=3.0, discriminator_lr=2e-3)
     gan.watch(parts)
     real = gan.prepare(parts.training)
     for epoch in range(1, 31):
@@ -135,8 +134,8 @@ def test_the_discriminator_learns_to_name_and_the_generator_to_be_named(parts, k
 def test_what_the_discriminator_has(parts):
     gan, without = build("gan"), build("gan", auxiliary=False, digit="all", conditional=True)
     facts = gan.facts("discriminator")
-    assert (facts["labels"], facts["pairs"], facts["names"]) == (0, 10, 10)
-    assert gan.discriminator[-1].out_features == 30
+    assert (facts["labels"], facts["pairs"], facts["names"]) == (0, 1, 10)
+    assert gan.discriminator[-1].out_features == 12
     assert without.facts("discriminator")["names"] == 0
     images = parts.training.images
     assert "images_named_right" not in without.further(images, parts.training.labels, images)

@@ -28,7 +28,7 @@ def options(firstspike, kind: str, *arguments: object) -> dict:
         ("gan", ("--neuron", "step", "--hidden", 33, "--beta1", 0.5)),
         ("gan", ("--recipe", "paper", "--digit", 'say "é"\\')),
         ("gan", ("--loss", "potential", "--latent-last", "None", "--neuron", "step")),
-        ("gan", ("--auxiliary", "--named", 0.5)),
+        ("gan", ("--auxiliary", "--naming", 0.5)),
         ("classifier", ("--neuron", "ramp", "--network", "cnn", "--size", 32)),
     ],
     ids=str,

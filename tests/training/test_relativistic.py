@@ -15,6 +15,7 @@ from firstspike.training.rules.relativistic import (
     Steps,
     draw,
     linear_layers,
+    names_of,
     paired_step,
     potentials,
     reference_losses,
@@ -59,9 +60,9 @@ class Recorder:
 @pytest.mark.parametrize(("t_max", "outputs"), [(16, 2), (256, 2), (0, 1), (None, 2)])
 @pytest.mark.parametrize("classes", [1, LABELS])
 @pytest.mark.parametrize("gamma", [0.0, 0.7])
-@pytest.mark.parametrize("naming", [None, Naming(LABELS, 0.3, 2.0)])
+@pytest.mark.parametrize("naming", [None, Naming(LABELS, 0.3)])
 def test_gradients_by_hand_are_those_of_autograd(t_max, outputs, gamma, classes, naming):
-    made = game(t_max, outputs, classes, naming)
+    made = game(t_max, outputs, 1 if naming else classes, naming)
     real = images_of_classes()
     latents = torch.randn(7, LATENTS + LABELS, dtype=torch.float64)
     networks = {"generator": made.generator, "discriminator": made.discriminator}
@@ -72,7 +73,7 @@ def test_gradients_by_hand_are_those_of_autograd(t_max, outputs, gamma, classes,
         wanted = torch.autograd.grad(loss, list(networks[name].parameters()), retain_graph=True)
         for by_hand, by_autograd in zip(recorders[name].grads, wanted, strict=True):
             torch.testing.assert_close(by_hand, by_autograd)
-    silent = naming and naming._replace(of_images=0.0, of_samples=0.0)
+    silent = naming and naming._replace(weight=0.0)
     plain = reference_losses(made._replace(naming=silent), real, latents, 0.0)
     torch.testing.assert_close(told[:2], torch.stack(plain).detach())
     fake = torch.cat([draw(made, latents), real[:, PIXELS:]], dim=1)
@@ -81,11 +82,10 @@ def test_gradients_by_hand_are_those_of_autograd(t_max, outputs, gamma, classes,
     won = (of_real > middle).double().mean(), (of_fake < middle).double().mean()
     torch.testing.assert_close(told[2:4], torch.stack(won).detach())
     if naming:
-        hidden, output = linear_layers(made.discriminator)
         for share, seen in zip(told[4:], (real, fake), strict=True):
-            values, _ = made.neurons.hidden("discriminator", potentials(hidden, seen[:, :PIXELS]))
-            named = potentials(output, values)[:, -LABELS:].argmax(dim=1)
-            right = named == real[:, PIXELS:].argmax(dim=1)
+            hidden = potentials(linear_layers(made.discriminator)[0], seen[:, :PIXELS])
+            values, _ = made.neurons.hidden("discriminator", hidden)
+            right = names_of(made, values).argmax(dim=1) == real[:, PIXELS:].argmax(dim=1)
             torch.testing.assert_close(share, right.double().mean())
 
 

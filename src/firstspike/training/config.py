@@ -95,9 +95,7 @@ class AuxiliaryOptions(RuleOptions):
     when: ClassVar = {"auxiliary": ("True",)}
 
     naming: float = within(1.0, 0.0, before=1.0)
-    """Auxiliary: weight of the error of names of images, which the discriminator learns from."""
-    named: float = within(1.0, 0.0, before=1.0)
-    """Auxiliary: weight of the error of names of samples, which the generator learns from."""
+    """Auxiliary: weight of the error of the names of images, beside the game."""
 
     @classmethod
     def is_chosen(cls, options: Options) -> bool:
@@ -113,8 +111,9 @@ class GanOptions(DenseGanOptions, ConvGanOptions, AuxiliaryOptions, DataOptions)
     conditional: bool = False
     """Tell both networks the class; with --digit all, and then any class can be asked for."""
     auxiliary: bool = added(False, before=False)
-    """Further outputs of the discriminator name the class of an image, by the first spike, and the
-    generator learns to draw what they name right; the networks are those of --conditional."""
+    """A conditional network whose discriminator is not told the class: further outputs of it name
+    the class by the first spike, and samples should have their names as images have theirs. Sets
+    --digit all --conditional."""
     epochs: int = within(50, 1, MOST)
     """Passes over the training images."""
     batch: int = within(32, 1, MOST)

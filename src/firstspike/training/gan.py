@@ -89,11 +89,7 @@ class Gan(Artist):
     @property
     def groups(self) -> int:
         """Classes that the discriminator judges by, each with outputs of its own; 1 for any."""
-        import os
-
-        if os.environ.get("BLIND"):
-            return 1
-        return max(1, self.labels)
+        return 1 if self.config.auxiliary else max(1, self.labels)
 
     @property
     def names(self) -> int:

@@ -27,6 +27,7 @@ from firstspike.training.rules.relativistic import (
     Steps,
     draw,
     linear_layers,
+    names_of,
     paired_step,
     potentials,
 )
@@ -92,7 +93,7 @@ class PairedGan(Gan):
     def naming(self) -> Naming | None:
         """How the discriminator names classes, if it does."""
         config = self.config
-        return Naming(self.names, config.naming, config.named) if self.names else None
+        return Naming(self.names, config.naming) if self.names else None
 
     def start_epoch(self, epoch: int) -> None:
         super().start_epoch(epoch)
@@ -290,9 +291,9 @@ class PairedAnnGan(PairedGan):
 
     def named(self, images: Tensor) -> Tensor:
         seen = self.pixels(images).to(self.device)
-        hidden, output = linear_layers(self.discriminator)
+        hidden, _ = linear_layers(self.discriminator)
         values, _ = self.neurons.hidden("discriminator", potentials(hidden, seen))
-        return potentials(output, values)[:, -self.names :].argmax(dim=1)
+        return names_of(self.game, values).argmax(dim=1)
 
     def drawer(self, network: nn.Sequential) -> Any:
         game = self.game_of(network)

@@ -106,22 +106,23 @@ class Steps:
 
 
 class Naming(NamedTuple):
-    """Outputs of the discriminator, behind those of its verdicts, that name the class of an image.
+    """Outputs of the discriminator, behind those of its verdict, that name the class of an image.
 
-    They make it an auxiliary classifier (Odena et al., arXiv 1610.09585), by the cross-entropy of
-    their potentials, of which the largest spikes first. It learns to name images, never samples;
-    the generator learns to draw what is named right. Where the discriminator learns to name samples
-    too, both soon agree on one sample a class.
+    They make it an auxiliary classifier (Odena et al., arXiv 1610.09585) in whose score the name
+    counts: that of an image, or a sample, of class c is the verdict on images of any class plus the
+    potential of the name c. A logarithm of densities, which such a score learns, is such a sum (of
+    p(x) / q(x) and of p(c | x) / q(c | x); Miyato and Koyama, arXiv 1802.05637). So samples should
+    have the name of their class as clearly as images have, and penalties keep both from being won
+    by what nobody sees. What they name is learned from images only, by the cross-entropy of the
+    potentials, of which the largest spikes first.
 
     Args:
         names: these outputs, one for each class.
-        of_images: weight of the cross-entropy of images, which the discriminator learns from.
-        of_samples: weight of that of samples, which the generator learns from.
+        weight: of the cross-entropy.
     """
 
     names: int
-    of_images: float = 1.0
-    of_samples: float = 1.0
+    weight: float = 1.0
 
 
 class Game(NamedTuple):
@@ -134,7 +135,7 @@ class Game(NamedTuple):
         neurons: of both.
         pixels: of an image; what follows, where images are given, tells the class.
         classes: that the discriminator judges by, each with outputs of its own; 1 for images of
-            any.
+            any, which it is if it names classes.
         naming: how its further outputs name classes; None if there are none.
     """
 
@@ -161,7 +162,8 @@ def _signs(outputs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def votes(game: Game, seen: Tensor) -> Tensor:
-    """How the outputs make the score of each image: those of its class only, and no names.
+    """How the outputs make the score of each image: those of its class only, or those of all
+    classes and the name of its class.
 
     Args:
         game: the networks.
@@ -171,14 +173,22 @@ def votes(game: Game, seen: Tensor) -> Tensor:
         [N, outputs], or [1, outputs] if the discriminator judges images of any class.
     """
     _, output = linear_layers(game.discriminator)
-    names = game.naming.names if game.naming else 0
-    sign = signs((output.out_features - names) // game.classes, seen)
+    told = (seen[:, game.pixels :] > 0).to(seen.dtype)
+    if game.naming:
+        sign = signs(output.out_features - game.naming.names, seen)
+        return torch.cat([sign.expand(len(seen), -1), told], dim=1)
+    sign = signs(output.out_features // game.classes, seen)
     if game.classes == 1:
-        vote = sign[None]
-    else:
-        told = (seen[:, game.pixels :] > 0).to(seen.dtype)
-        vote = (told[:, :, None] * sign).flatten(1)
-    return functional.pad(vote, (0, names)) if names else vote
+        return sign[None]
+    return (told[:, :, None] * sign).flatten(1)
+
+
+def names_of(game: Game, values: Tensor) -> Tensor:
+    """Potentials of the outputs that name classes, [N, names], of values of hidden neurons."""
+    assert game.naming is not None
+    _, output = linear_layers(game.discriminator)
+    rows = slice(-game.naming.names, None)
+    return functional.linear(values, output.weight[rows], output.bias[rows])
 
 
 def draw(game: Game, latents: Tensor) -> Tensor:
@@ -214,30 +224,6 @@ def _judged(game: Game, images: Tensor, vote: Tensor) -> tuple[Tensor, Tensor, T
     return scores, values, inside, inside * toward
 
 
-class _Named(NamedTuple):
-    """What the outputs that name classes leave to learn from the cross-entropy of ``told``.
-
-    Args:
-        errors: its gradient by their potentials, mean over images, [N, names].
-        below: the same by the potentials of hidden neurons, [N, hidden].
-        right: how often the largest potential, which spikes first, is that of the class.
-    """
-
-    errors: Tensor
-    below: Tensor
-    right: Tensor
-
-    @classmethod
-    def of(cls, game: Game, values: Tensor, inside: Tensor, told: Tensor, weight: float) -> _Named:
-        """Arguments as `_judged` gives them, and the class, one-hot [N, names]."""
-        _, output = linear_layers(game.discriminator)
-        rows = slice(-told.shape[1], None)
-        named = functional.linear(values, output.weight[rows], output.bias[rows])
-        errors = (named.softmax(dim=1) - told).mul_(weight / len(told))
-        right = named.argmax(dim=1) == told.argmax(dim=1)
-        return cls(errors, (errors @ output.weight[rows]).mul_(inside), right)
-
-
 @torch.no_grad()
 def paired_step(
     game: Game,
@@ -263,7 +249,7 @@ def paired_step(
     """
     neurons, naming, count = game.neurons, game.naming, len(real)
     g_hidden, g_output = linear_layers(game.generator)
-    d_hidden, _ = linear_layers(game.discriminator)
+    d_hidden, d_output = linear_layers(game.discriminator)
     vote = votes(game, real)
     both = vote if len(vote) == 1 else vote.repeat(2, 1)
 
@@ -276,15 +262,16 @@ def paired_step(
 
     push = torch.sigmoid(of_fake - of_real) / count  # dL/ds of samples, and minus that of images
     push = torch.cat([-push, push])[:, None]
-    signal, verdicts = push * reach, push * both
-    right = []
+    signal, error = push * reach, push * both
+    right: tuple[Tensor, ...] = ()
     if naming:
-        told = (real[:, game.pixels :] > 0).to(real.dtype)
-        named = _Named.of(game, values[:count], inside[:count], told, naming.of_images)
-        signal[:count] += named.below
-        verdicts[:count, -naming.names :] += named.errors
-        right.append(named.right)
-    grads = _gradients(game.discriminator, (signal, seen), (verdicts, values))
+        told = vote[:, -naming.names :]
+        named = names_of(game, values)
+        wrong = (named[:count].softmax(dim=1) - told).mul_(naming.weight / count)
+        error[:count, -naming.names :] += wrong
+        signal[:count] += (wrong @ d_output.weight[-naming.names :]).mul_(inside[:count])
+        right = (named.argmax(dim=1) == told.repeat(2, 1).argmax(dim=1)).split(count)
+    grads = _gradients(game.discriminator, (signal, seen), (error, values))
     if gamma:
         # The gradient of a score by its image is reach @ hidden.
         slopes = (reach @ d_hidden.weight).mul_(gamma / count)
@@ -294,13 +281,9 @@ def paired_step(
     _descend(optimizers["discriminator"], game.discriminator, neurons.bias_limit)
 
     # The generator answers to the discriminator that has just learned; images keep their scores.
-    again, values, inside, reach = _judged(game, pixels, vote)
-    reach.mul_(torch.sigmoid(of_real - again).mul_(-1 / count)[:, None])
-    if naming:
-        named = _Named.of(game, values, inside, told, naming.of_samples)
-        reach += named.below
-        right.append(named.right)
-    signal = neurons.error(reach @ d_hidden.weight, drive, pixels)
+    again, *_, reach = _judged(game, pixels, vote)
+    push = torch.sigmoid(of_real - again).mul_(-1 / count)[:, None]
+    signal = neurons.error(reach.mul_(push) @ d_hidden.weight, drive, pixels)
     below = (signal @ g_output.weight).mul_(g_inside)
     grads = _gradients(game.generator, (below, latents), (signal, drawn))
     _descend(optimizers["generator"], game.generator, neurons.bias_limit)
@@ -325,8 +308,8 @@ def deep_step(
 
     Args:
         networks: generator, from latents to images, and discriminator, from images to ``outputs``
-            neurons for each class that it judges by, and those that name classes, [N, classes *
-            outputs + names]; updated.
+            neurons for each class that it judges by, or for any, and those that name classes, [N,
+            classes * outputs + names]; updated.
         optimizers: of ``"generator"`` and ``"discriminator"``.
         real: images as the discriminator takes them, [N, pixels].
         latents: as the generator takes them.
@@ -345,8 +328,10 @@ def deep_step(
     def judged(seen: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
         found = discriminator(seen)
         verdicts, named = found.split([found.shape[1] - names, names], dim=1)
-        pairs = verdicts.unflatten(1, (-1, outputs))
-        return pairs[torch.arange(len(seen), device=seen.device), told] @ sign, named
+        place = torch.arange(len(seen), device=seen.device)
+        if naming:
+            return verdicts @ sign + named[place, told], named
+        return verdicts.unflatten(1, (-1, outputs))[place, told] @ sign, named
 
     fake = generator(latents)
     seen = torch.cat([real, fake.detach()]).requires_grad_(gamma > 0)
@@ -355,22 +340,19 @@ def deep_step(
     lost = functional.softplus(of_fake - of_real)
     loss = lost.mean()
     if naming:
-        loss = loss + naming.of_images * functional.cross_entropy(named[:count], classes)
+        loss = loss + naming.weight * functional.cross_entropy(named[:count], classes)
     if gamma:
         (slopes,) = torch.autograd.grad(scores.sum(), seen, create_graph=True)
         loss = loss + gamma / 2 * slopes.square().sum() / count
     _follow(optimizers["discriminator"], discriminator, loss)
 
-    again, of_samples = judged(fake, classes)
+    again, _ = judged(fake, classes)
     missed = functional.softplus(of_real.detach() - again)
-    loss = missed.mean()
-    if naming:
-        loss = loss + naming.of_samples * functional.cross_entropy(of_samples, classes)
-    _follow(optimizers["generator"], generator, loss)
+    _follow(optimizers["generator"], generator, missed.mean())
 
     with torch.no_grad():
         middle = scores.mean()
-        right = [of.argmax(dim=1) == classes for of in (named[:count], of_samples) if naming]
+        right = (named.argmax(dim=1) == classes.repeat(2)).split(count) if naming else ()
         told_of = (lost, missed, of_real > middle, of_fake < middle, *right)
         return torch.stack([row.to(scores.dtype).mean() for row in told_of])
 
@@ -401,7 +383,7 @@ def reference_losses(
         gamma: of the penalties.
 
     Returns:
-        Two numbers, with the errors of names; their gradients by the discriminator's and by the
+        Two numbers, with the error of names; their gradients by the discriminator's and by the
         generator's parameters, each with the other network as it is, are those of `paired_step`
         before either has learned.
     """
@@ -413,14 +395,11 @@ def reference_losses(
     for seen, scored in zip(images, scores, strict=True):
         (slopes,) = torch.autograd.grad(scored.sum(), seen, create_graph=True)
         loss = loss + gamma / 2 * slopes[:, : game.pixels].square().sum(dim=1).mean()
-    against = functional.softplus(scores[0].detach() - _differentiable_score(game, fake)).mean()
-    if game.naming is None:
-        return loss, against
-    of_images, of_samples = (
-        functional.cross_entropy(_differentiable_outputs(game, seen)[:, -told.shape[1] :], told)
-        for seen in (real, fake)
-    )
-    return loss + game.naming.of_images * of_images, against + game.naming.of_samples * of_samples
+    if game.naming:
+        names = _differentiable_outputs(game, real)[:, -game.naming.names :]
+        loss = loss + game.naming.weight * functional.cross_entropy(names, told)
+    against = _differentiable_score(game, fake)
+    return loss, functional.softplus(scores[0].detach() - against).mean()
 
 
 def _differentiable_pixels(game: Game, latents: Tensor) -> Tensor:
