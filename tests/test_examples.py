@@ -16,6 +16,7 @@ ARGUMENTS = {
     "classifier": (),
     "convolutional": ("6000",),
     "gan": ("1", "run"),
+    "auxiliary": ("3000", "1"),
     "vae": ("1", "run"),
     "own_data": (),
     "pictures": ("shapes",),
@@ -33,6 +34,7 @@ PRINTED = {
     "events": "right: 100",
     "sklearn_digits": "seed 2: 9",
     "gan": "spikes of the generator draw an image",
+    "auxiliary": "named right: images ",
     "vae": "image 0 travels as spikes at steps [",
 }
 

@@ -35,7 +35,8 @@ class Generate:
     count: int = 64
     """Images to draw."""
     digit: str | None = None
-    """Class to draw, of a network that was trained with --conditional; all in turn if not given."""
+    """Class to draw, of a network that was trained with --conditional or --auxiliary; all in turn
+    if not given."""
     seed: int = 0
     """Of the latents."""
     interpolate: int | None = None

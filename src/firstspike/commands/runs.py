@@ -116,7 +116,7 @@ def _what(run: Overview) -> str:
         if name in run.options and run.options[name] != usual.get(name)
     ]
     if run.options.get("conditional"):
-        told.insert(1, "conditional")
+        told.insert(1, "auxiliary" if run.options.get("auxiliary") else "conditional")
     return ", ".join(told)
 
 

@@ -111,9 +111,8 @@ class GanOptions(DenseGanOptions, ConvGanOptions, AuxiliaryOptions, DataOptions)
     conditional: bool = False
     """Tell both networks the class; with --digit all, and then any class can be asked for."""
     auxiliary: bool = added(False, before=False)
-    """A conditional network whose discriminator is not told the class: further outputs of it name
-    the class by the first spike, and samples should have their names as images have theirs. Sets
-    --digit all --conditional."""
+    """All classes, told to the generator only: further outputs of the discriminator name them by
+    the first spike, and samples should be named as clearly as images (docs/auxiliary.md)."""
     epochs: int = within(50, 1, MOST)
     """Passes over the training images."""
     batch: int = within(32, 1, MOST)
