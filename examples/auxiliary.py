@@ -14,6 +14,11 @@ gan = fs.fit("gan", some, auxiliary=True, epochs=epochs, snapshots=0, progress=F
 
 asked = torch.arange(10).repeat(100)
 drawn = gan.sample(gan.latents(len(asked), torch.Generator().manual_seed(0), asked))
-of_images = gan.names_of(unseen.images) == unseen.labels
-of_samples = gan.names_of((255 * drawn).round().byte()) == asked
-print(f"named right: images {of_images.double().mean():.1%}, samples {of_samples.double().mean():.1%}")
+
+
+def share_right(images, classes):
+    return (gan.names_of(images) == classes).double().mean()
+
+
+print(f"images named right: {share_right(unseen.images, unseen.labels):.1%}")
+print(f"samples named right: {share_right((255 * drawn).round().byte(), asked):.1%}")

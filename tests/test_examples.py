@@ -34,7 +34,7 @@ PRINTED = {
     "events": "right: 100",
     "sklearn_digits": "seed 2: 9",
     "gan": "spikes of the generator draw an image",
-    "auxiliary": "named right: images ",
+    "auxiliary": "samples named right: ",
     "vae": "image 0 travels as spikes at steps [",
 }
 
