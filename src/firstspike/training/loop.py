@@ -202,12 +202,16 @@ def pass_over(
         report: told the step, the number of steps, the samples and the means so far.
 
     Returns:
-        Means of what the steps returned.
+        Means over the samples of what the steps returned; a last step with few counts little, and
+        what a step does not tell counts nothing.
     """
     batches = torch.randperm(count, generator=rng).split(batch)
     totals: Counter[str] = Counter()
+    told: Counter[str] = Counter()
     for number, chosen in enumerate(batches, start=1):
-        totals.update(step(chosen))
-        means = {name: total / number for name, total in totals.items()}
+        for name, figure in step(chosen).items():
+            totals[name] += len(chosen) * figure
+            told[name] += len(chosen)
+        means = {name: total / told[name] for name, total in totals.items()}
         report(number, len(batches), len(chosen), means)
     return means
