@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import tracemalloc
-import tracemalloc
 
 import numpy as np
 import pytest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -206,12 +206,12 @@ def pass_over(
         what a step does not tell counts nothing.
     """
     batches = torch.randperm(count, generator=rng).split(batch)
-    totals: Counter[str] = Counter()
-    told: Counter[str] = Counter()
+    totals: defaultdict[str, float] = defaultdict(float)
+    weights: Counter[str] = Counter()
     for number, chosen in enumerate(batches, start=1):
         for name, figure in step(chosen).items():
             totals[name] += len(chosen) * figure
-            told[name] += len(chosen)
-        means = {name: total / told[name] for name, total in totals.items()}
+            weights[name] += len(chosen)
+        means = {name: total / weights[name] for name, total in totals.items()}
         report(number, len(batches), len(chosen), means)
     return means
