@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from firstspike.models.networks import NetworkClassifier
 from firstspike.sklearn import FirstSpikeClassifier
 
 TINY = FirstSpikeClassifier(hidden=8, epochs=4, batch_size=16, learning_rate=0.03, t_max=32)
@@ -113,15 +114,64 @@ def test_features_have_ranges_of_their_own_and_pixels_one():
     assert seen.tolist() == [[[0], [0]], [[3], [255]], [[1], [128]], [[3], [0]]]
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int16])
+def test_whole_numbers_that_wrap_around_are_seen_as_they_are(kind):
+    """Bytes below the darkest one of training, and ranges wider than their type."""
+    low, high = np.iinfo(np.int8).min * (kind != np.uint8), 127
+    X = np.array([[low + 10, 5], [high, 100]], dtype=kind)
+    made = clone(TINY).fit(X, [0, 1])
+    beyond = np.array([[low, 0], [high, 110]], dtype=kind)
+    assert made._seen(beyond).tolist() == made._seen(beyond.astype(float)).tolist()
+    assert made._seen(beyond).tolist() == [[[0, 0]], [[255, 255]]]
+
+
+def test_ranges_beyond_numbers_are_refused():
+    with pytest.raises(ValueError, match="X has values further apart than numbers go"):
+        clone(TINY).fit([[1e308], [-1e308]], [0, 1])
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 8])
+def test_a_part_leaves_no_sample_out(monkeypatch, count):
+    """Where a batch would be of one sample, of which there are no statistics."""
+    seen, times_of = [], NetworkClassifier.times_of
+
+    def watched(network, images):
+        if network.training:
+            seen.append(len(images))
+        return times_of(network, images)
+
+    monkeypatch.setattr(NetworkClassifier, "times_of", watched)
+    labels = np.arange(count) % 2
+    clone(TINY).set_params(batch_size=2).partial_fit(np.eye(count), labels, [0, 1])
+    assert sum(seen) == count and min(seen) >= 2
+
+
+def test_a_network_of_step_neurons_has_no_scores_whatever_is_set_later(digits):
+    made = clone(TINY).set_params(neuron="step", epochs=1).fit(digits[0][:40], digits[2][:40])
+    made.set_params(neuron="ramp")
+    assert not hasattr(made, "predict_proba") and not hasattr(made, "partial_fit")
+    made.fit(digits[0][:40], digits[2][:40])
+    assert hasattr(made, "predict_proba") and hasattr(made, "partial_fit")
+
+
 @pytest.mark.parametrize(
     ("parameters", "fault"),
     [
-        ({"epochs": 0}, "epochs must be a number above 0, got 0"),
-        ({"batch_size": "many"}, "batch_size must be a number above 0"),
-        ({"learning_rate": -1.0}, "learning_rate must be a number above 0"),
-        ({"t_max": 0}, "t_max must be a number above 0"),
+        ({"epochs": 0}, "epochs must be a whole number from 1 to 1000000, got 0"),
+        ({"epochs": 2.5}, "epochs must be a whole number"),
+        ({"batch_size": "many"}, "batch_size must be a whole number from 1"),
+        ({"batch_size": 8.0}, "batch_size must be a whole number"),
+        ({"batch_size": 1}, "batch_size must be at least 2 with ramp neurons"),
+        ({"learning_rate": -1.0}, "learning_rate must be a number from 1e-30 to 1000, got -1.0"),
+        ({"learning_rate": 1e308}, "learning_rate must be"),
+        ({"learning_rate": float("nan")}, "learning_rate must be"),
+        ({"t_max": 1}, "t_max must be a whole number from 2 to 16777216, got 1"),
         ({"neuron": "stone"}, "neuron must be one of step, ramp"),
-        ({"hidden": "8x"}, "cannot read '8x'"),
+        ({"neuron": ["ramp"]}, "neuron must be one of step, ramp"),
+        ({"hidden": "8x"}, "hidden: network 8x: cannot read '8x'"),
+        ({"image_shape": 64}, r"image_shape must be \(height, width\) or .*, got 64"),
+        ({"image_shape": (-8, -8)}, "image_shape must be"),
+        ({"image_shape": (8.0, 8.0)}, "image_shape must be"),
         ({"neuron": "step", "hidden": "8c3"}, "network must be dense with neuron step"),
         (
             {"image_shape": (3, 3)},

@@ -26,17 +26,37 @@ from torch import Tensor  # noqa: E402
 from torch.nn.functional import cross_entropy  # noqa: E402
 
 from firstspike.data import ImageSet, as_image_set  # noqa: E402
-from firstspike.models.networks import deployed, output_window, spiking  # noqa: E402
+from firstspike.models.networks import (  # noqa: E402
+    NetworkClassifier,
+    deployed,
+    output_window,
+    spiking,
+)
 from firstspike.shape import Shape  # noqa: E402
 from firstspike.training.fitting import fit  # noqa: E402
+from firstspike.training.options import MOST  # noqa: E402
 
+KEPT = (np.float64, np.float32)  # types of samples; others become the first: 3 - 5 of bytes is 254
+LEAST = 2  # samples that statistics can be taken of
 LOOKED_AT = 5000  # samples that decide the output window, and whose spikes are counted
-RATES = {"ramp": 1e-2, "step": 5e-3}  # for a few thousand samples, if no learning rate is given
+BOUNDS: dict[str, tuple[Any, float, float]] = {
+    "epochs": (numbers.Integral, 1, MOST),
+    "batch_size": (numbers.Integral, 1, MOST),
+    "learning_rate": (numbers.Real, 1e-30, 1000),
+    "t_max": (numbers.Integral, 2, 1 << 24),
+}
+RATES = {"step": 5e-3, "ramp": 1e-2}  # for a few thousand samples, if no learning rate is given
 
 
 def _is_ramp(estimator: Any) -> bool:
-    """Whether the neurons are those that have scores, and a rule for one part after the other."""
-    return bool(estimator.neuron == "ramp")
+    """Whether the neurons, also those of a network that is trained already, are ramp neurons.
+
+    They have scores, and a rule for one part after the other.
+    """
+    trained = getattr(estimator, "network_", None)
+    return estimator.neuron == "ramp" and (
+        trained is None or isinstance(trained, NetworkClassifier)
+    )
 
 
 class FirstSpikeClassifier(ClassifierMixin, BaseEstimator):
@@ -109,7 +129,7 @@ class FirstSpikeClassifier(ClassifierMixin, BaseEstimator):
             "progress": False,
             "lr": self._rate(),
         }
-        if _is_ramp(self):
+        if self.neuron == "ramp":
             self._start(images.shape)
             fit(self._learning, images, augment="none", **options)
             self._deploy(images.images)
@@ -171,25 +191,45 @@ class FirstSpikeClassifier(ClassifierMixin, BaseEstimator):
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[NDArray[Any], NDArray[Any]]:
         """Samples and labels of a training; parameters are checked as well."""
-        for name in ("epochs", "batch_size", "learning_rate", "t_max"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, numbers.Real) and float(value) > 0):
-                raise ValueError(f"{name} must be a number above 0, got {value!r}")
-        X, y = validate_data(self, X, y, reset=reset, ensure_min_samples=2)
+        self._check_parameters()
+        X, y = validate_data(self, X, y, reset=reset, ensure_min_samples=LEAST, dtype=KEPT)
         check_classification_targets(y)
-        wanted = self.image_shape
-        if wanted is not None and math.prod(wanted) != X.shape[1]:
+        if self.image_shape is not None and math.prod(self._sides()) != X.shape[1]:
             raise ValueError(
-                f"image_shape must be that of the {X.shape[1]} features of X, got {wanted}"
+                f"image_shape must be that of the {X.shape[1]} features of X, "
+                f"got {self.image_shape}"
             )
         return X, y
+
+    def _check_parameters(self) -> None:
+        if not isinstance(self.neuron, str) or self.neuron not in RATES:
+            raise ValueError(f"neuron must be one of {', '.join(RATES)}, got {self.neuron!r}")
+        for name, (kind, low, high) in BOUNDS.items():
+            value = getattr(self, name)
+            if value is None and name in ("learning_rate", "t_max"):
+                continue
+            if not isinstance(value, kind) or not low <= value <= high:
+                noun = "whole number" if kind is numbers.Integral else "number"
+                raise ValueError(f"{name} must be a {noun} from {low} to {high}, got {value!r}")
+        if self.neuron == "ramp" and self.batch_size < LEAST:
+            raise ValueError(f"batch_size must be at least {LEAST} with ramp neurons, got 1")
+
+    def _sides(self) -> list[int]:
+        """``image_shape`` as numbers. ValueError if it is none of an image."""
+        sides = np.asarray(self.image_shape)
+        if sides.shape not in ((2,), (3,)) or sides.dtype.kind not in "iu" or sides.min() < 1:
+            raise ValueError(
+                "image_shape must be (height, width) or (height, width, 3), "
+                f"got {self.image_shape!r}"
+            )
+        found: list[int] = sides.tolist()
+        return found
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _rate(self) -> float:
-        usual = RATES.get(self.neuron, 1e-3)  # of a neuron that is not known `fit` complains
-        return usual if self.learning_rate is None else self.learning_rate
+        return RATES[self.neuron] if self.learning_rate is None else self.learning_rate
 
     @staticmethod
     def _given(**options: Any) -> dict[str, Any]:
@@ -199,35 +239,43 @@ class FirstSpikeClassifier(ClassifierMixin, BaseEstimator):
     def _set_range(self, X: NDArray[Any]) -> None:
         """Which values are black and white: of each feature, or of all pixels."""
         axis = 0 if self.image_shape is None else None
-        self._black, self._range = X.min(axis=axis), np.ptp(X, axis=axis)
-        self._range = np.where(self._range == 0, 1, self._range)
+        self._black, self._white = X.min(axis=axis), X.max(axis=axis)
+        with np.errstate(over="ignore"):
+            ranges = self._white - self._black
+        if not np.isfinite(ranges).all():
+            raise ValueError("X has values further apart than numbers go; give it a scale")
+        self._range = np.where(ranges == 0, 1, ranges)
 
     def _images(self, X: NDArray[Any], labels: NDArray[Any]) -> ImageSet:
         """Samples as what networks take: images of one row, if they are none."""
-        shades = np.rint(((X - self._black) / self._range).clip(0, 1) * 255).astype(np.uint8)
-        pixels = shades.reshape(len(X), *(self.image_shape or (1, X.shape[1])))
+        inside = X.clip(self._black, self._white) - self._black
+        shades = np.rint(inside / self._range * 255).astype(np.uint8)
+        sides = [1, X.shape[1]] if self.image_shape is None else self._sides()
+        pixels = shades.reshape(len(X), *sides)
         return as_image_set((pixels, labels), name="X", names=[str(one) for one in self.classes_])
 
     def _seen(self, X: Any) -> Tensor:
         """What a trained network takes of samples."""
         check_is_fitted(self, "network_")
-        X = validate_data(self, X, reset=False)
+        X = validate_data(self, X, reset=False, dtype=KEPT)
         return self._images(X, np.zeros(len(X), dtype=np.int64)).images
 
     def _start(self, shape: Shape) -> None:
         """Make a network that learns, with normalisation, and the optimiser of `partial_fit`."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._seed())
-            self._learning = spiking(str(self.hidden), shape, **self._given(t_max=self.t_max))
+            try:
+                self._learning = spiking(str(self.hidden), shape, **self._given(t_max=self.t_max))
+            except ValueError as error:
+                raise ValueError(f"hidden: {error}") from None
         self._optimizer = torch.optim.Adam(self._learning.parameters(), self._rate())
 
     def _pass_over(self, images: ImageSet) -> None:
         """One pass at a constant rate, as nobody knows how many there will be."""
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self._seed()))
+        parts = min(-(-len(order) // self.batch_size), len(order) // LEAST)
         self._learning.train()
-        for batch in order.split(self.batch_size):
-            if len(batch) == 1:
-                continue  # nothing to take statistics of
+        for batch in order.tensor_split(parts):
             scores = self._learning.potentials(self._learning.times_of(images.images[batch]))
             self._optimizer.zero_grad()
             cross_entropy(scores, images.labels[batch]).backward()

@@ -191,6 +191,13 @@ def test_generate_writes_a_grid_arrays_or_pictures(firstspike, trained, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "grid.png", "x.npz"]
 
 
+def test_generate_looks_at_a_folder_before_it_draws(firstspike, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "0000.png").touch()
+    code, _, err = firstspike("generate", "no-such-run", "--out", tmp_path / "full")
+    assert code == 2 and "full: is not an empty folder; choose another" in err
+
+
 def test_generate_repeats_with_its_seed_only(firstspike, trained):
     def draw(*options: object) -> np.ndarray:
         assert firstspike("generate", trained, "--count", 4, "--out", "x.npz", *options)[0] == 0

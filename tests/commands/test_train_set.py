@@ -57,6 +57,10 @@ def test_a_digit_that_fails_takes_no_other_with_it(firstspike, data, tmp_path):
     with Image.open("set/samples.png") as picture:
         assert picture.size == (56, 4 * 58 - 2)
     trained = generator(Path("set/0"))
+    Path("set/1/options.json").write_text("rubbish")
+    code, out, err = firstspike("train", "ann-gan", "--resume", "set")
+    assert code == 2 and "1 of 2 digits failed, 1 first" in err and "options.json: damaged" in err
+    assert "digit 0: trained before" in out
     shutil.rmtree("set/1")
     code, out, err = firstspike("train", "ann-gan", "--resume", "set")
     assert (code, err) == (0, "")

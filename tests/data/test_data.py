@@ -19,6 +19,7 @@ from PIL import Image
 from firstspike.data import (
     ImageSet,
     bundled,
+    divide,
     emnist,
     load_images,
     load_mnist,
@@ -423,6 +424,12 @@ def test_a_split_is_stratified_complete_and_repeatable(labels, fraction, seed):
     assert sorted(places[0] + places[1]) == list(range(len(labels)))
     again = split_validation(whole, fraction, seed)
     assert torch.equal(again[1].images, validation.images)
+
+
+@pytest.mark.parametrize(("share", "left"), [(0.01, "hold out"), (0.99, "train on")])
+def test_a_split_that_leaves_nothing_names_the_option_that_asked_for_it(share, left):
+    with pytest.raises(ValueError, match=f"validation: .*{share} of some leaves nothing to {left}"):
+        divide(image_set([0, 1, 1]), share)
 
 
 def test_another_seed_gives_another_split():

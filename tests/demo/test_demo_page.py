@@ -168,6 +168,9 @@ def test_samples_are_one_tab_stop_with_arrow_keys(open_page):
     expect(page.locator("#walk .tile").first).to_be_focused()
     page.keyboard.press("Shift+Tab")
     expect(tiles.last).to_be_focused()
+    tiles.nth(5).click()  # Tab comes back to what was picked
+    expect(page.locator("#gallery .tile[tabindex='0']")).to_have_count(1)
+    expect(tiles.nth(5)).to_have_attribute("tabindex", "0")
 
 
 def test_a_test_digit_is_raced_as_the_library_does(open_page, server):

@@ -270,3 +270,18 @@ def test_rows_stand_above_the_rows_of_their_counterparts(count, columns):
     assert torch.equal(first.flatten(0, 1)[:count], above)
     assert torch.equal(second, -first)
     assert not first.flatten(0, 1)[count:].any()
+
+
+def test_a_large_grid_takes_little_more_memory_than_itself():
+    images = np.zeros((10_000, 28, 28), np.uint8)
+    tracemalloc.start()
+    grid = image_grid(images)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * grid.width * grid.height
+
+
+def test_names_of_many_images_sort_as_their_numbers(tmp_path):
+    save_images(tmp_path / "out", np.zeros((10_001, 1, 1), np.uint8))
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names[0] == "00000.png" and names[-1] == "10000.png" and len(names) == 10_001

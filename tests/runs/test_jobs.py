@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,6 +64,14 @@ def test_a_failure_takes_only_those_with_it_that_need_it(tmp_path):
     assert reasons[4] == "left no e; its last line: fine" and reasons[5] == "killed by signal 9"
     assert (tmp_path / "logs" / "a.log").read_text() == "before\nno such digit\n"
     assert not (tmp_path / "b").exists()
+
+
+def test_a_failure_without_a_word_on_a_full_disk_is_told(tmp_path, monkeypatch):
+    silent = [Job("a", ("raise SystemExit(2)",), "a")]
+    assert run(silent, tmp_path)[1][0].reason == "no output"
+    full = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
+    assert "the disk is full; make room" in run(silent, tmp_path)[1][0].reason
 
 
 def test_as_many_at_a_time_as_there_are_workers(tmp_path):

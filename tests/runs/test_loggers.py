@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -88,6 +90,49 @@ def test_any_logger_follows_a_run(tmp_path):
     with pytest.raises(KeyboardInterrupt), loggers.following(run, lambda folder: recorder):
         raise KeyboardInterrupt
     assert recorder.calls[-1] == ("end", "failed")
+
+
+@pytest.mark.parametrize("fails", ["log_hyperparams", "log_metrics", "save", "finalize"])
+def test_a_logger_that_fails_is_told_in_a_line(tmp_path, monkeypatch, fails):
+    run = RunDirectory.create(tmp_path / "run", "gan", {"seed": 1})
+
+    def fail(*_, **__):
+        raise KeyError("somewhere\nelse")
+
+    monkeypatch.setattr(Recorder, fails, fail)
+    with (
+        pytest.raises(ValueError, match=r"^log: the logger failed: KeyError: .*leave the logger"),
+        loggers.following(run, Recorder) as log,
+    ):
+        log(1, {"loss": 0.5})
+
+
+def test_a_training_that_fails_leaves_nothing_of_its_logger(firstspike, pictures, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RunDirectory, "append_stats", full)
+    options = "--data", pictures, "--digit", "all", *INTO_RUN
+    for name in ("tensorboard", "csv"):
+        code, _, err = firstspike("train", "gan", *options, "--log", name)
+        assert (code, err.count("\n")) == (2, 1) and not Path("run").exists()
+
+
+def test_no_logger_writes_to_a_full_disk(firstspike, pictures, monkeypatch):
+    """That of TensorBoard has a thread of its own, which dies with a traceback."""
+    real, free = shutil.disk_usage, iter([loggers.ROOM, loggers.ROOM - 1])
+
+    def usage(folder):
+        return real(folder)._replace(free=next(free))
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    options = "--data", pictures, "--digit", "all", *INTO_RUN
+    code, _, err = firstspike("train", "gan", *options, "--log", "tensorboard")
+    assert code == 2 and err == (
+        "firstspike: run: log: no space left on device; make room there, or leave the logger out\n"
+    )
+    monkeypatch.setattr(shutil, "disk_usage", real)
+    assert firstspike("train", "gan", "--resume", "run")[0] == 0
 
 
 def test_a_logger_is_found_by_its_dotted_path(monkeypatch, firstspike, pictures, tmp_path):

@@ -242,6 +242,7 @@ def test_a_damaged_line_is_named(run):
 def test_a_full_disk_adds_no_half_line(run, monkeypatch):
     resource = pytest.importorskip("resource")
     run.append_stats({"epoch": 1})
+    run.save_checkpoint({}, {}, {"epoch": 1})
     before = (run.path / "stats.jsonl").read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, hard))
@@ -252,6 +253,12 @@ def test_a_full_disk_adds_no_half_line(run, monkeypatch):
     assert f"{run.path / 'stats.jsonl'}: cannot be written: " in message
     assert "resume the run" in message
     assert (run.path / "stats.jsonl").read_bytes() == before
+
+
+def test_a_full_disk_sends_to_another_place_as_long_as_nothing_was_saved(run, monkeypatch):
+    monkeypatch.setattr(Path, "open", disk_full)
+    message = error_of(run.append_stats, {"epoch": 1})
+    assert message.endswith("No space left on device; make room there or choose another place")
 
 
 def test_the_summary(run):

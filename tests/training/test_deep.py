@@ -16,7 +16,7 @@ from firstspike.models.networks import NetworkClassifier, output_window
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 from firstspike.training.loading import build_trainer
-from firstspike.training.loop import train
+from firstspike.training.loop import pass_over, train
 from firstspike.training.rules.exact import exact_loss, rate_at
 from firstspike.training.trainer import Progress
 
@@ -135,6 +135,34 @@ def test_options_that_ramps_do_not_have(options, fault):
     defaults = kinds.find("classifier").defaults({"neuron": "ramp"})
     with pytest.raises(ValueError, match=fault):
         type(defaults)(**defaults.as_dict() | options).check()
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "fault"),
+    [
+        ({"batch": 1}, 8, "batch must be at least 2, to take statistics of 1 shard, got 1"),
+        ({"batch": 7, "shards": 4}, 8, "batch must be at least 8, .* of 4 shards, got 7"),
+        ({"shards": 2}, 3, "images to train on must be at least 4, .*, got 3"),
+    ],
+)
+@pytest.mark.parametrize("name", ["dense", "cnn-twin"])
+def test_what_has_no_statistics_is_refused(parts, name, options, count, fault):
+    few = ImageSet(parts.training.images[:count], parts.training.labels[:count], "few")
+    kind, made = OPTIONS[name]
+    with pytest.raises(ValueError, match=fault):
+        fs.fit(kind, few, validation=0.0, progress=False, **made, **options)
+
+
+def test_figures_of_an_epoch_are_means_over_its_images():
+    """A small last batch counts little, one that is left out nothing."""
+
+    def step(chosen):
+        return {"right": 1.0, "lost": 2.0} if len(chosen) == 4 else {"right": 0.0}
+
+    told = []
+    stats = pass_over(6, 4, torch.Generator(), step, lambda *progress: told.append(progress))
+    assert stats == {"right": pytest.approx(4 / 6), "lost": 2.0}
+    assert [progress[-1]["right"] for progress in told] == [1.0, pytest.approx(4 / 6)]
 
 
 def test_unknown_augmentations_and_networks_are_refused_before_a_run_is_made(firstspike, tmp_path):

@@ -64,7 +64,11 @@ def _generate(request: Generate) -> None:
     """Draw images, save them and tell their cost in spikes."""
     out = request.out
     _check(request, out)
-    (files.check_file if out.suffix else files.check_folder)(out)
+    if out.suffix:
+        files.check_file(out)
+    else:
+        files.check_folder(out)
+        files.check_unused(out)  # which is told again where it is made
     import torch
 
     from firstspike.drawing import grids

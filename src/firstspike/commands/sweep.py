@@ -16,7 +16,7 @@ from tyro.conf import Positional
 from firstspike.commands.terminal import Stopped
 from firstspike.commands.train import RUNS
 from firstspike.runs import files, jobs
-from firstspike.runs.directory import RunDirectory, unused_path
+from firstspike.runs.directory import unused_path
 from firstspike.words import counted
 
 if TYPE_CHECKING:  # the command line starts without PyTorch
@@ -142,23 +142,12 @@ def _train(sweep: SweepDirectory, way: Way) -> None:
     told = f"{sweep.path}: {sweep.kind}, {trials}, {way.workers} at a time"
     console.print(told, soft_wrap=True, markup=False)
     with jobs.locked(sweep.path):
-        runs, damaged = _runs(sweep)
-        outcomes = [*damaged, *running.train(sweep.path, runs, console, way, plan=plan)]
+        runs, lost = running.begun(sweep.trials, sweep.run_of)
+        outcomes = [*lost, *running.train(sweep.path, runs, console, way, plan=plan)]
     found = results.results(sweep)
     _print_results(sweep, found, MOST_ROWS)
     console.print(f"more: firstspike sweep show {shlex.quote(str(sweep.path))}", soft_wrap=True)
     running.check(outcomes, "trial", "the same folder tries them again")
-
-
-def _runs(sweep: SweepDirectory) -> tuple[list[RunDirectory], list[jobs.Outcome]]:
-    """The runs of a sweep, and as failed trials those that cannot be read."""
-    runs, damaged = [], []
-    for name in sweep.trials:
-        try:
-            runs.append(sweep.run_of(name))
-        except ValueError as error:
-            damaged.append(jobs.Outcome(name, "", "failed", reason=str(error)))
-    return runs, damaged
 
 
 def _print_trials(sweep: SweepDirectory) -> None:

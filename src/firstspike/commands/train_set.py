@@ -222,9 +222,9 @@ def train_set(of: DigitSet, log: str | None = None, device: str = "cpu") -> None
     digits = counted(len(of.digits), "digit")
     console.print(f"{of.path}: {of.kind} of {digits}, {jobs.cores()} at a time")
     with jobs.locked(of.path):
-        runs = [of.run_of(digit) for digit in of.digits]
-        extra = ("--device", device, *(() if log is None else ("--log", log)))
-        outcomes = running.train(of.path, runs, console, running.Way(extra=extra), "digit")
+        runs, lost = running.begun(of.digits, of.run_of)
+        way = running.Way(extra=("--device", device, *(() if log is None else ("--log", log))))
+        outcomes = [*lost, *running.train(of.path, runs, console, way, "digit")]
     if trained := [run for run in runs if (run.path / "summary.json").is_file()]:
         _save_picture(of.path / PICTURE, trained)
         console.print(f"pictures: {of.path / PICTURE}", soft_wrap=True)

@@ -133,7 +133,8 @@ def split_validation(image_set: ImageSet, fraction: float, seed: int) -> tuple[I
         held_out[shuffled[: round(fraction * len(members))]] = True
     if held_out.all() or not held_out.any():
         raise ValueError(
-            f"fraction {fraction} of {image_set.name} leaves training or validation empty"
+            f"validation: a fraction of {fraction} of {image_set.name} leaves nothing to "
+            f"{'train on' if held_out.all() else 'hold out'}; choose another or give more images"
         )
     return image_set.part(~held_out, "training"), image_set.part(held_out, "validation")
 

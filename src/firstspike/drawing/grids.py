@@ -209,13 +209,13 @@ def save_images(folder: str | os.PathLike[str], images: ImageLike) -> None:
     pixels = as_pixels(images)
     temporary = files.beside(folder)
     with files.explained(folder, _REMEDY):
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            raise ValueError(f"{folder}: is not an empty folder; choose another")
+        files.check_unused(folder)
         try:
             shutil.rmtree(temporary, ignore_errors=True)  # what a kill left
             temporary.mkdir(parents=True)
+            digits = max(4, len(str(len(pixels) - 1)))  # names sort as their numbers
             for number, image in enumerate(pixels):
-                Image.fromarray(image).save(temporary / f"{number:04d}.png")
+                Image.fromarray(image).save(temporary / f"{number:0{digits}}.png")
             if folder.exists():
                 folder.rmdir()
             temporary.rename(folder)
@@ -299,8 +299,16 @@ def _lay_out(pixels: NDArray[np.uint8], columns: int | None, scale: int, gap: in
 
 
 def _draw(pixels: NDArray[np.uint8], layout: Layout) -> Image.Image:
-    large = pixels.repeat(layout.scale, axis=1).repeat(layout.scale, axis=2)
-    return Image.fromarray(tile(large, layout.columns, layout.gap, _GROUND))
+    """The grid, row by row: enlarged images of all rows at once would be several times as large."""
+    width, height = layout.size
+    grid = np.full((height, width, *pixels.shape[3:]), _GROUND, np.uint8)
+    band = layout.height * layout.scale
+    for row, start in enumerate(range(0, layout.images, layout.columns)):
+        some = pixels[start : start + layout.columns]
+        large = some.repeat(layout.scale, axis=1).repeat(layout.scale, axis=2)
+        top = row * (band + layout.gap)
+        grid[top : top + band] = tile(large, layout.columns, layout.gap, _GROUND)
+    return Image.fromarray(grid)
 
 
 def _noted_layout(note: object, size: tuple[int, int], path: Path) -> Layout:

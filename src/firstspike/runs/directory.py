@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # listing runs needs no PyTorch, which takes seconds to impor
 
 _OPTIONS, _STATS, _SUMMARY = "options.json", "stats.jsonl", "summary.json"
 _RESUME = "what was saved before is intact: make room, then resume the run"
+_MAKE_ROOM = "make room there or choose another place"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LARGEST = 1 << 26  # bytes of a file of JSON
 _FIELDS = {"kind": str, "version": str, "options": dict, "shape": dict}  # of options.json
@@ -99,7 +100,7 @@ class RunDirectory:
         except OSError as error:
             files.remove_empty(made)
             fault = error.strerror or error
-            raise ValueError(f"{path}: cannot be written: {fault}; choose another") from None
+            raise ValueError(f"{path}: cannot be written: {fault}; {_MAKE_ROOM}") from None
         return cls.open(path)
 
     @classmethod
@@ -206,8 +207,7 @@ class RunDirectory:
             ValueError: the disk is full, or ``state`` holds a value that is no JSON value.
         """
         folder = self.path / "checkpoint"
-        remedy = _RESUME if self.has_checkpoint() else "make room there or choose another place"
-        with files.explained(folder, remedy):
+        with self._explained(folder):
             checkpoint.save(folder, models, optimizers, state)
 
     @contextlib.contextmanager
@@ -304,7 +304,7 @@ class RunDirectory:
             files.replace(file, content)
 
     def _explained(self, file: Path) -> contextlib.AbstractContextManager[None]:
-        return files.explained(file, _RESUME)
+        return files.explained(file, _RESUME if self.has_checkpoint() else _MAKE_ROOM)
 
 
 def _fault_of(options: Mapping[str, Any]) -> str:

@@ -185,6 +185,12 @@ def check_folder(folder: Path) -> None:
         raise ValueError(f"{folder}: cannot be written: {there} is read-only; choose another place")
 
 
+def check_unused(folder: Path) -> None:
+    """ValueError if something is at a path that is no empty folder."""
+    if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ValueError(f"{folder}: is not an empty folder; choose another")
+
+
 def check_file(file: Path) -> None:
     """ValueError if there can be no file at a path, as far as can be told without making it."""
     _check_name(file)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ State = Literal["done", "kept", "failed", "skipped"]
 # -P: modules come from where they are installed, not from the folder that a job runs in.
 FIRSTSPIKE = (sys.executable, "-P", "-m", "firstspike")
 _POLL = 0.1  # seconds between two looks at what runs
+_PAGE = 1 << 12  # bytes without which a file cannot grow
 
 
 @dataclass(frozen=True)
@@ -245,10 +247,16 @@ def _fault(job: Job, code: int, folder: Path) -> str:
     if code == 0 and job.is_finished(folder):
         return ""
     lines = log_of(job, folder).read_text(encoding="utf-8", errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), _silence(folder))
     if code < 0:
         return f"killed by signal {-code}"
     return last if code else f"left no {job.done}; its last line: {last}"
+
+
+def _silence(folder: Path) -> str:
+    """Why a log may be empty."""
+    is_full = shutil.disk_usage(folder).free < _PAGE
+    return "no output: the disk is full; make room there" if is_full else "no output"
 
 
 def log_of(job: Job, folder: Path) -> Path:

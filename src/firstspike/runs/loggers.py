@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +17,8 @@ from firstspike.extras import require
 from firstspike.runs.directory import RunDirectory
 
 TAG = "samples"
+ROOM = 1 << 16  # bytes that must be free before an epoch is told
+_REMEDY = "leave the logger out"
 
 
 class Logger(Protocol):
@@ -72,29 +75,56 @@ def following(run: RunDirectory, factory: Factory | None) -> Iterator[EpochLog |
         run: the run; its options are logged at once, and the grid of samples of each epoch, if
             there is one.
         factory: makes the logger; None for none.
+
+    Raises:
+        ValueError: the logger failed. One of this module then leaves nothing in a run that has no
+            checkpoint yet.
     """
     if factory is None:
         yield None
         return
-    logger, status = _made(factory, run.path), "failed"
+    status = "failed"
     try:
-        with contextlib.suppress(NotImplementedError):  # of Fabric's CSVLogger
-            logger.log_hyperparams({"kind": run.kind, **run.options})
-        yield lambda epoch, stats: _log(logger, run, epoch, stats)
-        status = "success"
+        with _explained("could not be made"):
+            logger = factory(run.path)
+        try:
+            _check_room(run.path)
+            with _explained(), contextlib.suppress(NotImplementedError):  # of Fabric's CSVLogger
+                logger.log_hyperparams({"kind": run.kind, **run.options})
+            yield lambda epoch, stats: _log(logger, run, epoch, stats)
+            status = "success"
+        finally:
+            with contextlib.suppress(Exception) if status == "failed" else _explained():
+                logger.finalize(status)
     finally:
-        logger.finalize(status)
+        if not run.has_checkpoint():
+            for name in _FACTORIES:
+                shutil.rmtree(run.path / name, ignore_errors=True)
 
 
-def _made(factory: Factory, folder: Path) -> Logger:
+@contextlib.contextmanager
+def _explained(failed: str = "failed") -> Iterator[None]:
+    """Errors of somebody's own code as a `ValueError` in one line."""
     try:
-        return factory(folder)
-    except Exception as error:  # of somebody's own code
+        yield
+    except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(f"log: the logger could not be made: {reason}") from None
+        raise ValueError(f"log: the logger {failed}: {reason}; {_REMEDY}") from error
+
+
+def _check_room(folder: Path) -> None:
+    """ValueError if the disk is about full: TensorBoard writes in a thread, which cannot tell."""
+    if shutil.disk_usage(folder).free < ROOM:
+        raise ValueError(f"{folder}: log: no space left on device; make room there, or {_REMEDY}")
 
 
 def _log(logger: Logger, run: RunDirectory, epoch: int, stats: Mapping[str, float]) -> None:
+    _check_room(run.path)
+    with _explained():
+        _tell(logger, run, epoch, stats)
+
+
+def _tell(logger: Logger, run: RunDirectory, epoch: int, stats: Mapping[str, float]) -> None:
     logger.log_metrics(dict(stats), step=epoch)
     picture = run.path / "samples" / f"epoch-{epoch:03d}.png"
     experiment: Any = getattr(logger, "experiment", None)

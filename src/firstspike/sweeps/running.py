@@ -8,7 +8,7 @@ takes no other with it, and whoever starts them again goes on where they were. S
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -43,6 +43,19 @@ class Way:
     workers: int = field(default_factory=jobs.cores)
     launch: Launcher | None = None
     extra: tuple[str, ...] = ()
+
+
+def begun(
+    names: Iterable[str], run_of: Callable[[str], RunDirectory]
+) -> tuple[list[RunDirectory], list[Outcome]]:
+    """The runs of these names, and as failed trainings those that can be neither made nor read."""
+    runs, lost = [], []
+    for name in names:
+        try:
+            runs.append(run_of(name))
+        except ValueError as error:
+            lost.append(Outcome(name, "", "failed", reason=str(error)))
+    return runs, lost
 
 
 def train(

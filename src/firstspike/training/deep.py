@@ -20,6 +20,7 @@ from firstspike.training.rules.exact import exact_loss, parameter_groups, rate_a
 from firstspike.training.shards import Sharded
 from firstspike.training.team import check_shards
 from firstspike.training.trainer import Stats
+from firstspike.words import counted
 
 FITTED = 5000  # training images that decide the window of the output layer
 BATCH = 500  # images at a time where nothing is learned
@@ -44,12 +45,25 @@ class DeepTraining(ClassifierTraining):
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.options = self.config.part(LoopOptions)
         check_shards(self.options.shards, 1)
+        if self.config.batch < self.least:
+            raise ValueError(f"batch {self._too_few(self.config.batch)}")
         groups = parameter_groups(self.model, self.options.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, self.config.lr, betas=(0.9, 0.99), fused=True)
         self.steps, self.done = 1, 0
         return {"model": self.optimizer}
 
+    @property
+    def least(self) -> int:
+        """Images in a batch that statistics can be taken of; fewer are left to another epoch."""
+        return 2 * self.options.shards
+
+    def _too_few(self, count: int) -> str:
+        parts = counted(self.options.shards, "shard")
+        return f"must be at least {self.least}, to take statistics of {parts}, got {count}"
+
     def watch(self, parts: Parts) -> Any:
+        if len(parts.training) < self.least:
+            raise ValueError(f"images to train on {self._too_few(len(parts.training))}")
         self.fitted = parts.training.images[:FITTED]
         self.steps = max(1, -(-len(parts.training) // self.config.batch))
         return super().watch(parts)
@@ -62,8 +76,8 @@ class DeepTraining(ClassifierTraining):
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.done += 1
-        if len(images) < 2 * self.options.shards:  # nothing to take statistics of
-            return {"train_loss": 0.0, "train_accuracy": 0.0}
+        if len(images) < self.least:
+            return {}
         if self.options.shards == 1:
             told = self.learn(images, labels, rng)
         else:

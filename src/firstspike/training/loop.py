@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -202,12 +202,16 @@ def pass_over(
         report: told the step, the number of steps, the samples and the means so far.
 
     Returns:
-        Means of what the steps returned.
+        Means over the samples of what the steps returned; a last step with few counts little, and
+        what a step does not tell counts nothing.
     """
     batches = torch.randperm(count, generator=rng).split(batch)
-    totals: Counter[str] = Counter()
+    totals: defaultdict[str, float] = defaultdict(float)
+    weights: Counter[str] = Counter()
     for number, chosen in enumerate(batches, start=1):
-        totals.update(step(chosen))
-        means = {name: total / number for name, total in totals.items()}
+        for name, figure in step(chosen).items():
+            totals[name] += len(chosen) * figure
+            weights[name] += len(chosen)
+        means = {name: total / weights[name] for name, total in totals.items()}
         report(number, len(batches), len(chosen), means)
     return means

@@ -1,7 +1,7 @@
 // Generate: samples, one of them drawn in the order of its spikes, and the walk between two.
 
 import { drawRaster, showTimes } from "/paint.js";
-import { arrows, oneTabStop } from "/keys.js";
+import { arrows, oneTabStop, stopHere } from "/keys.js";
 import { Player, still } from "/player.js";
 import { ask, attempt } from "/server.js";
 
@@ -23,7 +23,10 @@ export class Drawing {
     this.number = () => Number(picker.value);
     this.network = () => networks[picker.value];
     this.player = new Player($("stage-transport"), (step) => this.#show(step), RATE);
-    for (const id of ["gallery", "walk"]) $(id).addEventListener("keydown", arrows);
+    for (const id of ["gallery", "walk"]) {
+      $(id).addEventListener("keydown", arrows);
+      $(id).addEventListener("focusin", stopHere);
+    }
     $("more").addEventListener("click", () => this.sample());
     $("walk-play").addEventListener("click", () => this.#setWalking(!this.walking));
     $("walk-place").addEventListener("input", () => {

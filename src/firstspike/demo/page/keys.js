@@ -5,7 +5,12 @@ export function oneTabStop(group) {
   [...group.children].forEach((button, k) => (button.tabIndex = k ? -1 : 0));
 }
 
-/** On a key in a group: move to another button, which Tab then comes back to. */
+/** Let Tab come back to the button of a group that has the focus, also after a click. */
+export function stopHere(event) {
+  for (const button of event.currentTarget.children) button.tabIndex = button === event.target ? 0 : -1;
+}
+
+/** On a key in a group: move to another button. */
 export function arrows(event) {
   const buttons = [...event.currentTarget.children];
   const place = buttons.indexOf(event.target);
@@ -15,7 +20,5 @@ export function arrows(event) {
   const next = buttons[place + step];
   if (place < 0 || !next) return;
   event.preventDefault();
-  buttons[place].tabIndex = -1;
-  next.tabIndex = 0;
   next.focus();
 }
