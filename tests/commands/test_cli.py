@@ -71,6 +71,7 @@ COMMANDS = (
     ("convert",),
     ("evaluate",),
     ("export",),
+    ("data",),
     ("runs",),
     ("compare",),
     ("figures",),
