@@ -8,6 +8,7 @@ from firstspike.data.given import Data, as_image_set
 from firstspike.data.idx import read_idx
 from firstspike.data.images import SPLIT_SEED, ImageSet, split_validation
 from firstspike.data.pictures import IMAGE_SUFFIXES, SIDE, fit, to_gray
+from firstspike.data.scenes import Scenes, canvas_scenes, load_scenes
 from firstspike.data.sets import Format, Parts, divide, load_images, load_parts, register
 
 __all__ = [
@@ -21,9 +22,11 @@ __all__ = [
     "Format",
     "ImageSet",
     "Parts",
+    "Scenes",
     "Split",
     "as_image_set",
     "augment",
+    "canvas_scenes",
     "canvases",
     "divide",
     "draw_canvases",
@@ -32,6 +35,7 @@ __all__ = [
     "load_images",
     "load_mnist",
     "load_parts",
+    "load_scenes",
     "read_idx",
     "register",
     "split_validation",
