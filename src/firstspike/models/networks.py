@@ -201,7 +201,7 @@ def spiking(
             if layer.residual:
                 _check_join(layer, inputs, line)
                 made = Residual(made)
-            inputs, size = layer.size, _after(layer, size, line)
+            inputs, size = layer.size, size_after(layer, size, line)
         else:
             if not flat:
                 modules.append(nn.Flatten())
@@ -238,7 +238,7 @@ def dense_twin(line: str, shape: Shape = MNIST, *, dropout: float = 0.0) -> nn.S
                 _check_join(layer, inputs, line)
                 block = [_Join(nn.Sequential(*block))]
             modules += [*block, nn.ReLU()]
-            inputs, size = layer.size, _after(layer, size, line)
+            inputs, size = layer.size, size_after(layer, size, line)
         else:
             if not flat:
                 modules.append(nn.Flatten())
@@ -313,8 +313,8 @@ def _check_join(layer: LayerPlan, inputs: int, line: str) -> None:
         )
 
 
-def _after(layer: LayerPlan, size: tuple[int, int], line: str) -> tuple[int, int]:
-    """Height and width behind a convolution."""
+def size_after(layer: LayerPlan, size: tuple[int, int], line: str) -> tuple[int, int]:
+    """Height and width behind a convolution. ValueError if nothing is left."""
     reach = 2 * (layer.kernel // 2) - layer.kernel
     height, width = (((side + reach) // layer.stride + 1) // layer.pool for side in size)
     if height < 1 or width < 1:

@@ -18,6 +18,7 @@ from firstspike.data import Data, ImageSet, Parts, Scenes, canvas_scenes, divide
 from firstspike.data import load_scenes as load_folder
 from firstspike.metrics import decide
 from firstspike.models import networks
+from firstspike.models.networks import LayerPlan
 from firstspike.nn import FirstSpikeConv2d, RampNeuron, SpikingNetwork, fold
 from firstspike.training.convolutional import Ramp
 from firstspike.training.detect_config import AnnDetectConfig, DetectConfig, DetectOptions
@@ -27,6 +28,7 @@ from firstspike.training.rules.exact import parameter_groups, rate_at, scores_an
 from firstspike.training.trainer import Stats, Trainer
 
 LEAK = 0.1  # slope of the gradient outside the window of the output neurons
+FAINT = 0.3  # of first weights that should say little yet, and of first potentials
 BATCH = 250  # images at a time where nothing is learned
 HELD_OUT, TEST = 1000, 2000  # canvases to measure with
 TEST_SEED = 0  # of them, so that all runs are measured on the same
@@ -90,9 +92,19 @@ class Detector(Trainer):
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of cells."""
-        strides = [layer.stride for layer in networks.plan(self.config.network, self.shape)]
-        stride = torch.tensor(strides).prod().item()
-        return self.shape.height // int(stride), self.shape.width // int(stride)
+        size = self.image
+        for layer in self.layers:
+            size = networks.size_after(layer, size, self.config.network)
+        return size
+
+    @property
+    def layers(self) -> list[LayerPlan]:
+        """The convolutions before the output neurons. ValueError if there are other layers."""
+        line = self.config.network
+        layers = networks.plan(line, self.shape)
+        if not all(layer.kernel and not layer.residual for layer in layers):
+            raise ValueError(f"network {line}: a detector is made of plain convolutions")
+        return layers
 
     def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -184,22 +196,15 @@ class SpikingDetector(Detector):
     config: DetectConfig
 
     def build(self) -> None:
-        config = self.config
-        self.t_max = config.t_max
-        how: dict[str, Any] = {"t_max": config.t_max}
+        self.t_max = t_max = self.config.t_max
+        how: dict[str, Any] = {"window": self.config.window, "start": self.config.start}
         inputs, modules = self.shape.channels, []
-        for layer in networks.plan(config.network, self.shape):
-            made = networks.convolution(
-                inputs, layer, window=config.window, start=config.start, **how
-            )
-            modules.append(made)
+        for layer in self.layers:
+            modules.append(networks.convolution(inputs, layer, t_max=t_max, **how))
             inputs = layer.size
-        last = FirstSpikeConv2d(inputs, self.outputs, 1, neuron=RampNeuron(1.0), **how)
+        last = FirstSpikeConv2d(inputs, self.outputs, 1, neuron="ramp", t_max=t_max)
         nn.init.kaiming_normal_(last.weight, nonlinearity="linear")
-        with torch.no_grad():
-            last.weight.mul_(0.3)
-            last.bias.fill_(0.3)
-            last.bias[0] = 0.6
+        _settle(last, FAINT, 2 * FAINT, FAINT)
         self.model = SpikingNetwork(*modules, last)
 
     @property
@@ -207,7 +212,8 @@ class SpikingDetector(Detector):
         return self.config.sparsity
 
     def encoded(self, images: Tensor) -> Tensor:
-        return self.t_max - encode(self.with_channels(images), self.t_max).float()
+        t_max = self.config.t_max
+        return t_max - encode(self.with_channels(images), t_max).float()
 
     def read(self, said: Tensor) -> tuple[Tensor, Tensor]:
         values = Ramp(RampNeuron(1.0, LEAK), self.config.t_max)(said)
@@ -233,18 +239,13 @@ class SpikingDetector(Detector):
     @torch.no_grad()
     def activity(self, images: Tensor) -> dict[str, Any]:
         """Spikes a neuron, of all layers and of each, the input's first, on uint8 images."""
-        network, t_max = self.result(), self.config.t_max
-        fired = None
-        for part in images.split(BATCH):
-            times = encode(self.with_channels(part), t_max).float().to(self.device)
-            layers = network.layer_times(times)
-            counts = torch.tensor([float((one < t_max).sum()) for one in layers]).double()
-            fired = counts if fired is None else fired + counts
-        neurons = torch.tensor([one[0].numel() for one in layers]).double() * len(images)
+        times = encode(self.with_channels(images), self.config.t_max).float().to(self.device)
+        fired = [layer < self.config.t_max for layer in self.result().layer_times(times)]
+        spikes = sum(int(layer.sum()) for layer in fired) / len(images)
         return {
-            "spikes": float(fired.sum() / len(images)),
-            "spikes_a_neuron": float(fired.sum() / neurons.sum()),
-            "activity": (fired / neurons).tolist(),
+            "spikes": spikes,
+            "spikes_a_neuron": spikes / sum(layer[0].numel() for layer in fired),
+            "activity": [float(layer.double().mean()) for layer in fired],
         }
 
     def exported(self, run: Any, name: str) -> Any:
@@ -258,15 +259,11 @@ class AnnDetector(Detector):
 
     def build(self) -> None:
         inputs, modules = self.shape.channels, []
-        for layer in networks.plan(self.config.network, self.shape):
+        for layer in self.layers:
             modules += [*networks.dense_convolution(inputs, layer), nn.ReLU()]
             inputs = layer.size
         last = nn.Conv2d(inputs, self.outputs, 1)
-        with torch.no_grad():
-            last.weight.mul_(0.3)
-            last.bias.zero_()
-            last.bias[0] = 3.0
-            last.bias[-SIDES:] = -1.0
+        _settle(last, 0.0, SHARPNESS * FAINT, -1.0)
         self.model = nn.Sequential(*modules, last)
 
     def encoded(self, images: Tensor) -> Tensor:
@@ -280,3 +277,12 @@ class AnnDetector(Detector):
         for part in images.split(BATCH):
             scores, values = self.read(self.model(self.encoded(part.to(self.device))).cpu())
             yield scores.flatten(2).argmax(dim=1), scores, values
+
+
+@torch.no_grad()
+def _settle(last: Any, classes: float, nothing: float, sides: float) -> None:
+    """First biases of output neurons, and weights that say little beside them."""
+    last.weight.mul_(FAINT)
+    last.bias.fill_(classes)
+    last.bias[0] = nothing
+    last.bias[-SIDES:] = sides
