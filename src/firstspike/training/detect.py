@@ -115,8 +115,7 @@ class Detector(Trainer):
 
     def tensors(self, images: ImageSet) -> tuple[Tensor, ...]:
         assert isinstance(images, Scenes)
-        aims = boxes.targets(images.boxes, images.things, self.image, self.grid)
-        return (images.images, *aims)
+        return images.images, images.boxes, images.things
 
     def watch(self, parts: Parts) -> Callable[[], Stats]:
         self.steps = max(1, -(-len(parts.training) // self.config.batch))
@@ -128,16 +127,18 @@ class Detector(Trainer):
     def start_epoch(self, epoch: int) -> None:
         self.done = (epoch - 1) * self.steps
 
-    def step(self, images: Tensor, classes: Tensor, sides: Tensor, rng: torch.Generator) -> Stats:
+    def step(self, images: Tensor, where: Tensor, things: Tensor, rng: torch.Generator) -> Stats:
         rate = self.config.lr * rate_at(self.done / (self.steps * self.config.epochs))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.done += 1
         if len(images) < 2:  # nothing to take statistics of
             return {"train_loss": 0.0}
+        drawn = self.with_channels(images), where, things
+        seen, *there = boxes.shifted(*drawn, self.config.shift, rng)
         self.model.train()
-        said, level = scores_and_level(self.model, self.encoded(images), self.t_max)
-        loss = boxes.detection_loss(*self.read(said), classes, sides)
+        said, level = scores_and_level(self.model, self.encoded(seen), self.t_max)
+        loss = boxes.detection_loss(*self.read(said), *self.aims(*there))
         self.optimizer.zero_grad()
         (loss + self.price * level).backward()
         self.optimizer.step()
@@ -148,17 +149,22 @@ class Detector(Trainer):
         """Of the mean level of hidden neurons."""
         return 0.0
 
+    def aims(self, where: Tensor, things: Tensor) -> tuple[Tensor, Tensor]:
+        """What cells should say of these boxes, see `firstspike.training.rules.boxes.targets`."""
+        return boxes.targets(where, things, self.image, self.grid)
+
     @torch.no_grad()
-    def loss_of(self, images: Tensor, classes: Tensor, sides: Tensor) -> float:
+    def loss_of(self, images: Tensor, where: Tensor, things: Tensor) -> float:
         """Mean loss of a thing, of tensors as `tensors` has them."""
         self.model.eval()
-        parts = zip(*(one.split(BATCH) for one in (images, classes, sides)), strict=True)
         total = 0.0
-        for part, *aims in parts:
-            said, _ = scores_and_level(self.model, self.encoded(part.to(self.device)), self.t_max)
-            loss = boxes.detection_loss(*self.read(said.cpu()), *aims)
-            total += float(loss) * int((aims[0] > 0).sum())
-        return total / max(1, int((classes > 0).sum()))
+        for part in zip(*(one.split(BATCH) for one in (images, where, things)), strict=True):
+            seen, *there = (one.to(self.device) for one in part)
+            said, _ = scores_and_level(self.model, self.encoded(seen), self.t_max)
+            classes, sides = self.aims(*there)
+            loss = boxes.detection_loss(*self.read(said), classes, sides)
+            total += float(loss) * int((classes > 0).sum())
+        return total / max(1, int((things >= 0).sum()))
 
     @torch.no_grad()
     def detect(self, images: Tensor) -> list[Found]:

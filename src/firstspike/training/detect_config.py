@@ -23,6 +23,8 @@ class DetectOptions(DataOptions):
     """Without a folder: canvases that are made to train on."""
     network: str = "16c3s2-32c3s2-64c3s2-64c3-64c3"
     """Convolutions before the output neurons: channels, c, kernel, s, stride."""
+    shift: int = within(6, 0, 64)
+    """Pixels by which each training image is moved at most, each way, in each epoch anew."""
     epochs: int = within(20, 1, MOST)
     """Passes over the training images."""
     batch: int = within(32, 2, MOST)

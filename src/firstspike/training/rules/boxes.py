@@ -17,6 +17,7 @@ from torch.nn import functional
 
 SIDES = 4  # neurons of a box
 SHARPNESS = 12.0  # score of a class neuron that fires in its first step, over silence
+GONE = 0.5  # a thing of which less is left has moved out of the image
 SAME = 0.5  # two boxes that share more (intersection over union) are of one thing
 
 
@@ -49,8 +50,8 @@ def targets(
         The class of each cell, int64 [N, rows, columns], 0 for nothing, else one more than the
         thing's; and u of the sides of its box, [N, 4, rows, columns].
     """
-    classes = torch.zeros(len(boxes), *grid, dtype=torch.int64)
-    sides = torch.zeros(len(boxes), SIDES, *grid)
+    classes = things.new_zeros(len(boxes), *grid)
+    sides = boxes.new_zeros(len(boxes), SIDES, *grid)
     size = boxes.new_tensor([image[1], image[0]])
     cells = boxes.new_tensor([grid[1], grid[0]])
     starts = boxes[..., :2] / size
@@ -65,6 +66,34 @@ def targets(
         classes[here, row, column] = thing[here] + 1
         sides[here, :, row, column] = value[here]
     return classes, sides
+
+
+def shifted(
+    images: Tensor, boxes: Tensor, things: Tensor, most: int, rng: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Each image, and its boxes, moved by up to ``most`` pixels each way; borders are drawn out.
+
+    Args:
+        images: [B, C, H, W].
+        boxes: [B, M, 4] left, top, width, height, in pixels.
+        things: int64 [B, M], negative for none; what has moved out becomes so.
+        most: pixels, at least 0.
+        rng: draws how far.
+    """
+    height, width = images.shape[2:]
+    moved = torch.randint(-most, most + 1, (2, len(images)), generator=rng).to(images.device)
+    right, down = moved[:, :, None]  # of the window that is seen
+    rows = (torch.arange(height, device=images.device) + down).clamp(0, height - 1)
+    columns = (torch.arange(width, device=images.device) + right).clamp(0, width - 1)
+    seen = images.gather(2, rows[:, None, :, None].expand_as(images))
+    seen = seen.gather(3, columns[:, None, None, :].expand_as(images))
+    size = boxes.new_tensor([width, height])
+    starts = boxes[..., :2] - moved.T[:, None]
+    ends = (starts + boxes[..., 2:]).clamp(min=0).minimum(size)
+    starts = starts.clamp(min=0).minimum(size)
+    left = torch.cat([starts, ends - starts], dim=-1)
+    gone = left[..., 2:].prod(dim=-1) < GONE * boxes[..., 2:].prod(dim=-1)
+    return seen, left, things.masked_fill(gone, -1)
 
 
 def to_values(distances: Tensor, grid: tuple[int, int]) -> Tensor:
