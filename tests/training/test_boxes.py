@@ -42,11 +42,25 @@ def test_nothing_is_told_where_nothing_is():
 def test_the_loss_is_least_where_all_is_right():
     classes, sides = rule.targets(some_boxes(20), torch.arange(20)[:, None] % 3, IMAGE, GRID)
     right = 50.0 * torch.nn.functional.one_hot(classes, 4).movedim(-1, 1).float()
-    best = float(rule.detection_loss(right, sides, classes, sides))
-    assert best == pytest.approx(0, abs=1e-4)
-    assert rule.detection_loss(right.roll(1, dims=1), sides, classes, sides) > 40
-    moved = sides + 0.05
-    assert rule.detection_loss(right, moved, classes, sides) > 0.5
+    named, placed = rule.losses(right, sides, classes, sides)
+    assert (float(named), float(placed)) == pytest.approx((0, 0), abs=1e-4)
+    other, there = rule.losses(right.roll(1, dims=1), sides + 0.05, classes, sides)
+    assert other > 40 and there > 0.5
+
+
+def test_boxes_move_with_what_is_in_them():
+    images = torch.zeros(30, 1, 64, 32)
+    images[:, :, 20:30, 10:16] = 1
+    there = torch.tensor([[10.0, 20, 6, 10], [0, 0, 3, 3]]).expand(30, 2, 4)
+    things = torch.tensor([[4, 5]]).expand(30, 2)
+    rng = torch.Generator().manual_seed(0)
+    seen, boxes, kept = rule.shifted(images, there, things, 6, rng)
+    for image, (left, top, width, height) in zip(seen[:, 0], boxes[:, 0].int(), strict=True):
+        assert image[top : top + height, left : left + width].all() and image.sum() == 60
+    assert len(boxes[:, 0].unique(dim=0)) > 10 and (kept[:, 0] == 4).all()
+    gone = kept[:, 1] < 0
+    assert 0 < gone.sum() < 30 and (boxes[~gone, 1, 2:].prod(dim=1) >= 4.5).all()
+    assert torch.equal(rule.shifted(images, there, things, 0, rng)[0], images)
 
 
 def test_overlap_is_that_of_boxes():

@@ -133,16 +133,16 @@ class Detector(Trainer):
             group["lr"] = rate
         self.done += 1
         if len(images) < 2:  # nothing to take statistics of
-            return {"train_loss": 0.0}
+            return {"class_loss": 0.0, "box_loss": 0.0}
         drawn = self.with_channels(images), where, things
         seen, *there = boxes.shifted(*drawn, self.config.shift, rng)
         self.model.train()
         said, level = scores_and_level(self.model, self.encoded(seen), self.t_max)
-        loss = boxes.detection_loss(*self.read(said), *self.aims(*there))
+        named, placed = boxes.losses(*self.read(said), *self.aims(*there))
         self.optimizer.zero_grad()
-        (loss + self.price * level).backward()
+        (named + placed + self.price * level).backward()
         self.optimizer.step()
-        return {"train_loss": float(loss.detach())}
+        return {"class_loss": float(named.detach()), "box_loss": float(placed.detach())}
 
     @property
     def price(self) -> float:
@@ -162,7 +162,7 @@ class Detector(Trainer):
             seen, *there = (one.to(self.device) for one in part)
             said, _ = scores_and_level(self.model, self.encoded(seen), self.t_max)
             classes, sides = self.aims(*there)
-            loss = boxes.detection_loss(*self.read(said), classes, sides)
+            loss = sum(boxes.losses(*self.read(said), classes, sides))
             total += float(loss) * int((classes > 0).sum())
         return total / max(1, int((things >= 0).sum()))
 

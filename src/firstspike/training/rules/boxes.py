@@ -114,7 +114,7 @@ def _range(like: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
     return cell / 2, 0.5 + cell
 
 
-def detection_loss(scores: Tensor, values: Tensor, classes: Tensor, sides: Tensor) -> Tensor:
+def losses(scores: Tensor, values: Tensor, classes: Tensor, sides: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-entropy of the classes of cells, and for those with a thing what boxes do not share.
 
     Args:
@@ -124,7 +124,7 @@ def detection_loss(scores: Tensor, values: Tensor, classes: Tensor, sides: Tenso
         sides: as of `targets`.
 
     Returns:
-        The sum over cells, divided by the number of things.
+        Both, sums over cells, divided by the number of things.
     """
     here = classes > 0
     things = here.sum().clamp(min=1)
@@ -132,7 +132,7 @@ def detection_loss(scores: Tensor, values: Tensor, classes: Tensor, sides: Tenso
     grid = classes.shape[1], classes.shape[2]
     told, wanted = (to_distances(one.movedim(1, -1)[here], grid) for one in (values, sides))
     apart = (1 - overlap(told, wanted)) + SHARPNESS * (told - wanted).abs().mean(dim=1)
-    return (named + apart.sum()) / things
+    return named / things, apart.sum() / things
 
 
 def overlap(one: Tensor, other: Tensor) -> Tensor:
