@@ -19,13 +19,13 @@ class DetectOptions(DataOptions):
     size: int | None = within(None, 4, 512)
     """Pixels of a side to which pictures of a folder are brought, a multiple of the strides of the
     layers; 64 if not given."""
-    canvases: int = within(12000, 1, MOST)
+    canvases: int = within(14000, 1, MOST)
     """Without a folder: canvases that are made to train on."""
     network: str = "16c3s2-32c3s2-64c3s2-64c3-64c3"
     """Convolutions before the output neurons: channels, c, kernel, s, stride."""
     shift: int = within(6, 0, 64)
     """Pixels by which each training image is moved at most, each way, in each epoch anew."""
-    epochs: int = within(20, 1, MOST)
+    epochs: int = within(10, 1, MOST)
     """Passes over the training images."""
     batch: int = within(32, 2, MOST)
     """Images in one step of training."""
