@@ -17,6 +17,7 @@ ARGUMENTS = {
     "convolutional": ("6000",),
     "gan": ("1", "run"),
     "vae": ("1", "run"),
+    "detect": ("1", "60", "run"),
     "own_data": (),
     "pictures": ("shapes",),
     "events": (),
@@ -33,6 +34,7 @@ PRINTED = {
     "events": "right: 100",
     "sklearn_digits": "seed 2: 9",
     "gan": "spikes of the generator draw an image",
+    "detect": "spikes a neuron: 0.",
     "vae": "image 0 travels as spikes at steps [",
 }
 

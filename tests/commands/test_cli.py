@@ -68,6 +68,8 @@ COMMANDS = (
     ("train", "ann-classifier"),
     ("train", "vae"),
     ("train", "ann-vae"),
+    ("train", "detect"),
+    ("train", "ann-detect"),
     ("convert",),
     ("evaluate",),
     ("export",),
