@@ -32,7 +32,7 @@ def place(tmp_path_factory) -> Path:
 
 
 def test_training_tells_and_records(firstspike, tmp_path):
-    words = "--canvases", "20", "--validation", "0.01", *SMALL
+    words = "--canvases", "20", "--validation", "0.1", *SMALL
     code, out, err = firstspike("train", "detect", *words)
     assert (code, err) == (0, "")
     assert (
@@ -63,7 +63,7 @@ def test_both_are_measured_and_drawn(firstspike, place):
         (("--quantized",), "--quantized"),
         (("--t-max", "8"), "--t-max"),
         (("--split", "validation"), "none was held out"),
-        (("--against", "other"), "other"),
+        (("--split", "test", "--against", "other"), "other"),
     ],
 )
 def test_what_cannot_be_measured_is_told(firstspike, place, words, told):

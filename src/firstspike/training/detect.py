@@ -30,7 +30,7 @@ from firstspike.training.trainer import Stats, Trainer
 LEAK = 0.1  # slope of the gradient outside the window of the output neurons
 FAINT = 0.3  # of first weights that should say little yet, and of first potentials
 BATCH = 250  # images at a time where nothing is learned
-HELD_OUT, TEST = 1000, 2000  # canvases to measure with
+TEST = 2000  # canvases to measure with
 TEST_SEED = 0  # of them, so that all runs are measured on the same
 
 
@@ -54,7 +54,8 @@ class Detector(Trainer):
         training = canvas_scenes(config.canvases, config.seed, digits.training)
         if digits.held_out is None:
             return Parts(training, None)
-        return Parts(training, canvas_scenes(HELD_OUT, TEST_SEED, digits.held_out))
+        count = max(1, round(config.validation * config.canvases))
+        return Parts(training, canvas_scenes(count, TEST_SEED, digits.held_out))
 
     @classmethod
     def load_unseen(cls, config: Any, split: str) -> ImageSet:
