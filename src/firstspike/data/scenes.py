@@ -18,6 +18,7 @@ from firstspike.data.bundled import check_split
 from firstspike.data.canvas import CANVAS_SIDE, NOTHING, Canvases, canvases
 from firstspike.data.images import ImageSet
 from firstspike.data.pictures import Colour, fit, open_picture
+from firstspike.words import in_a_line
 
 ANNOTATIONS, IMAGES = "annotations.json", "images"
 SLACK = 0.5  # pixels by which a box may reach out of its image, as rounding leaves it
@@ -195,18 +196,21 @@ def _clipped(box: Sequence[float], image: Mapping[str, Any]) -> NDArray[np.float
     return np.array([left, top, right - left, bottom - top])
 
 
+def _unreadable(file: Path, reason: object) -> ValueError:
+    return ValueError(in_a_line(f"{file}: no readable picture ({reason})"))
+
+
 def _picture(file: Path, image: Mapping[str, Any], side: int, colour: Colour) -> NDArray[np.uint8]:
     """uint8 [side, side] or [3, side, side]."""
     try:
         picture = open_picture(io.BytesIO(file.read_bytes()))
         pixels = fit(picture, (side, side), colour)
     except OSError as error:
-        raise ValueError(f"{file}: no readable picture ({error.strerror or error})") from None
+        raise _unreadable(file, error.strerror or error) from None
     except Exception as error:  # Pillow's decoders raise a dozen types for a damaged file
-        raise ValueError(f"{file}: no readable picture ({type(error).__name__})") from None
+        raise _unreadable(file, type(error).__name__) from None
     if picture.size != (image["width"], image["height"]):
         told = f"{image['width']}x{image['height']}"
-        raise ValueError(
-            f"{file}: has {picture.width}x{picture.height} pixels, but {ANNOTATIONS} says {told}"
-        )
+        own = f"{picture.width}x{picture.height}"
+        raise ValueError(in_a_line(f"{file}: has {own} pixels, but {ANNOTATIONS} says {told}"))
     return pixels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from firstspike.times import LARGEST_T_MAX, T_MAX, check_t_max
 from firstspike.training.config import FASTEST, DataOptions
@@ -19,6 +20,8 @@ class DetectOptions(DataOptions):
     size: int | None = within(None, 4, 512)
     """Pixels of a side to which pictures of a folder are brought, a multiple of the strides of the
     layers; 64 if not given."""
+    colour: Literal["auto", "gray", "colour"] = "auto"
+    """Of the pictures of a folder: auto is gray."""
     canvases: int = within(14000, 1, MOST)
     """Without a folder: canvases that are made to train on."""
     network: str = "16c3s2-32c3s2-64c3s2-64c3-64c3"
