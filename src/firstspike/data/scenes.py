@@ -88,29 +88,37 @@ def load_scenes(
         raise ValueError(f"{folder}: has no test split; put one into {folder / 'test'}")
     file = root / ANNOTATIONS
     names, images, annotations = _read(file)
-    places = {image["id"]: place for place, image in enumerate(images)}
-    most = int(np.bincount([places[it["image_id"]] for it in annotations]).max())
     side = size or CANVAS_SIDE
-    boxes = np.zeros((len(images), most, 4), np.float32)
-    things = np.full((len(images), most), NOTHING)
-    order = {number: place for place, number in enumerate(names)}
-    filled = [0] * len(images)
-    for it in annotations:
-        place = places[it["image_id"]]
-        image = images[place]
-        scale = side / np.array([image["width"], image["height"]] * 2)
-        boxes[place, filled[place]] = _clipped(it["bbox"], image) * scale
-        things[place, filled[place]] = order[it["category_id"]]
-        filled[place] += 1
+    boxes, things = _placed(images, annotations, list(names), side)
     kept: Colour = "gray" if colour == "auto" else colour
     pictures = [_picture(root / IMAGES / it["file_name"], it, side, kept) for it in images]
     return scenes(
         torch.from_numpy(np.stack(pictures)),
-        torch.from_numpy(boxes),
-        torch.from_numpy(things),
+        boxes,
+        things,
         f"{folder.resolve().name}-{split}",
         tuple(names.values()),
     )
+
+
+def _placed(
+    images: Sequence[Any], annotations: Sequence[Any], categories: Sequence[int], side: int
+) -> tuple[Tensor, Tensor]:
+    """Boxes and things, see `Scenes`, of images that are brought to ``side`` pixels a side."""
+    places = {image["id"]: place for place, image in enumerate(images)}
+    order = {number: place for place, number in enumerate(categories)}
+    most = int(np.bincount([places[it["image_id"]] for it in annotations]).max())
+    boxes = np.zeros((len(images), most, 4), np.float32)
+    things = np.full((len(images), most), NOTHING)
+    filled = [0] * len(images)
+    for it in annotations:
+        place = places[it["image_id"]]
+        image, slot = images[place], filled[place]
+        scale = side / np.array([image["width"], image["height"]] * 2)
+        boxes[place, slot] = _clipped(it["bbox"], image) * scale
+        things[place, slot] = order[it["category_id"]]
+        filled[place] += 1
+    return torch.from_numpy(boxes), torch.from_numpy(things)
 
 
 def _read(file: Path) -> tuple[dict[int, str], list[Any], list[Any]]:
