@@ -10,6 +10,7 @@ from processes import Kill
 
 from firstspike.data import Parts
 from firstspike.runs.directory import RunDirectory
+from firstspike.shape import MNIST, Shape
 from firstspike.training.loading import build_trainer
 from firstspike.training.loop import train
 from firstspike.training.trainer import Progress
@@ -20,14 +21,15 @@ def weights(run: RunDirectory) -> dict[str, bytes]:
 
 
 def trained_twice(
-    folder: Path, kind: str, config: Any, parts: Parts
+    folder: Path, kind: str, config: Any, parts: Parts, shape: Shape = MNIST
 ) -> tuple[RunDirectory, RunDirectory, dict[str, Any]]:
     """The run that was trained at once, the one that was killed, and the former's summary.
 
     Both have ended with the same weights, byte for byte.
     """
     whole, cut = (
-        RunDirectory.create(folder / name, kind, config.as_dict()) for name in ("whole", "cut")
+        RunDirectory.create(folder / name, kind, config.as_dict(), shape)
+        for name in ("whole", "cut")
     )
     summary = train(whole, build_trainer(whole), parts, lambda progress: None)
 

@@ -18,6 +18,7 @@ ARGUMENTS = {
     "gan": ("1", "run"),
     "auxiliary": ("3000", "1"),
     "vae": ("1", "run"),
+    "detect": ("1", "60", "run"),
     "own_data": (),
     "pictures": ("shapes",),
     "events": (),
@@ -35,6 +36,7 @@ PRINTED = {
     "sklearn_digits": "seed 2: 9",
     "gan": "spikes of the generator draw an image",
     "auxiliary": "samples named right: ",
+    "detect": "spikes a neuron: 0.",
     "vae": "image 0 travels as spikes at steps [",
 }
 

@@ -26,7 +26,9 @@ from idx import write_digits, write_noise
 
 import firstspike as fs
 from firstspike.commands.train_set import DigitSet
+from firstspike.data import draw_canvases, load_scenes
 from firstspike.drawing import grids
+from firstspike.drawing.canvas_files import save_canvases
 from firstspike.export import nir
 from firstspike.hub import network_file
 from firstspike.runs import files, overview
@@ -78,6 +80,11 @@ def read_grid(folder: Path) -> None:
     grids.read_image_grid(folder / "a.png")
 
 
+def read_scenes(folder: Path) -> None:
+    found = load_scenes(folder, "train")
+    assert len(found) == len(found.boxes) == len(found.things) > 0
+
+
 def read_config(folder: Path) -> None:
     config_file.read(folder / "a.toml", kinds.GAN)
 
@@ -108,6 +115,8 @@ def places(tmp_path_factory) -> Path:
     (root / "cifar" / "data_batch_1.bin").write_bytes(bytes(2 * 3073))
     (root / "grid").mkdir()
     grids.save_image_grid(root / "grid" / "a.png", np.zeros((4, 5, 5), np.uint8))
+    digits = fs.load_mnist("test")
+    save_canvases(root / "scenes", draw_canvases(2, 0, digits), digits.names)
     (root / "config").mkdir()
     (root / "config" / "a.toml").write_text('digit = "3"\nlr = 0.001\nbias = true\nepochs = 5\n')
     return root
@@ -129,6 +138,9 @@ def is_read_or_refused(read: Callable[[Path], None], folder: Path) -> None:
 
 def odd_value(record: Any, data: st.DataObject) -> Any:
     """A record in which one value, somewhere, is another or is not there."""
+    if isinstance(record, list) and record and data.draw(st.integers(0, 3)):
+        place = data.draw(st.integers(0, len(record) - 1))
+        return [*record[:place], odd_value(record[place], data), *record[place + 1 :]]
     if not isinstance(record, dict) or not record or data.draw(st.integers(0, 3)) == 0:
         return data.draw(st.sampled_from(ODD))
     name = data.draw(st.sampled_from(sorted(record)))
@@ -147,6 +159,7 @@ def odd_value(record: Any, data: st.DataObject) -> Any:
         ("run", "checkpoint/state.json", resume),
         ("run", "evaluation-test/metrics.json", read_run),
         ("set", "set.json", read_set),
+        ("scenes", "annotations.json", read_scenes),
     ],
 )
 @SOME
@@ -208,6 +221,8 @@ def odd_bytes(content: bytes, data: st.DataObject) -> bytes:
         ("pictures", "a/0.png", read_images),
         ("cifar", "data_batch_1.bin", read_images),
         ("grid", "a.png", read_grid),
+        ("scenes", "annotations.json", read_scenes),
+        ("scenes", "images/000000.png", read_scenes),
         ("config", "a.toml", read_config),
     ],
 )

@@ -10,6 +10,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "sweep": ("optuna", "matplotlib", "jinja2"),
     "ray": ("ray",),
     "fabric": ("lightning_fabric",),
+    "detection": ("faster_coco_eval",),
     "nir": ("nir", "h5py"),
     "onnx": ("onnx",),
     "hub": ("huggingface_hub", "jinja2"),

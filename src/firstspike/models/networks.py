@@ -197,22 +197,11 @@ def spiking(
     flat = False
     for layer in plan(line, shape):
         if layer.kernel:
-            made: nn.Module = FirstSpikeConv2d(
-                inputs,
-                layer.size,
-                layer.kernel,
-                layer.stride,
-                layer.kernel // 2,
-                neuron="ramp",
-                norm=window_norm(layer.size, 2, window, start),
-                pool=layer.pool,
-                t_max=t_max,
-            )
-            nn.init.kaiming_normal_(made.weight, nonlinearity="relu")  # type: ignore[arg-type]
+            made: nn.Module = convolution(inputs, layer, t_max=t_max, window=window, start=start)
             if layer.residual:
                 _check_join(layer, inputs, line)
                 made = Residual(made)
-            inputs, size = layer.size, _after(layer, size, line)
+            inputs, size = layer.size, size_after(layer, size, line)
         else:
             if not flat:
                 modules.append(nn.Flatten())
@@ -244,19 +233,12 @@ def dense_twin(line: str, shape: Shape = MNIST, *, dropout: float = 0.0) -> nn.S
     flat = False
     for layer in plan(line, shape):
         if layer.kernel:
-            conv = nn.Conv2d(
-                inputs, layer.size, layer.kernel, layer.stride, layer.kernel // 2, bias=False
-            )
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            block: list[nn.Module] = [conv]
-            if layer.pool > 1:
-                block.append(nn.MaxPool2d(layer.pool))
-            block.append(nn.BatchNorm2d(layer.size))
+            block = dense_convolution(inputs, layer)
             if layer.residual:
                 _check_join(layer, inputs, line)
                 block = [_Join(nn.Sequential(*block))]
             modules += [*block, nn.ReLU()]
-            inputs, size = layer.size, _after(layer, size, line)
+            inputs, size = layer.size, size_after(layer, size, line)
         else:
             if not flat:
                 modules.append(nn.Flatten())
@@ -275,6 +257,33 @@ def dense_twin(line: str, shape: Shape = MNIST, *, dropout: float = 0.0) -> nn.S
         modules.append(nn.Flatten())
         inputs *= size[0] * size[1]
     return nn.Sequential(*modules, nn.Linear(inputs, len(shape.classes)))
+
+
+def convolution(
+    inputs: int, layer: LayerPlan, *, t_max: int, window: float, start: float
+) -> FirstSpikeConv2d:
+    """A convolution of ramp neurons with normalisation, of so many channels; see `spiking`."""
+    made = FirstSpikeConv2d(
+        inputs,
+        layer.size,
+        layer.kernel,
+        layer.stride,
+        layer.kernel // 2,
+        neuron="ramp",
+        norm=window_norm(layer.size, 2, window, start),
+        pool=layer.pool,
+        t_max=t_max,
+    )
+    nn.init.kaiming_normal_(made.weight, nonlinearity="relu")
+    return made
+
+
+def dense_convolution(inputs: int, layer: LayerPlan) -> list[nn.Module]:
+    """The dense twin of `convolution`, in pieces, its ReLU left out."""
+    conv = nn.Conv2d(inputs, layer.size, layer.kernel, layer.stride, layer.kernel // 2, bias=False)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    pool: list[nn.Module] = [nn.MaxPool2d(layer.pool)] if layer.pool > 1 else []
+    return [conv, *pool, nn.BatchNorm2d(layer.size)]
 
 
 def _dense_norm(layer: LayerPlan, window: float, start: float) -> Any:
@@ -304,8 +313,8 @@ def _check_join(layer: LayerPlan, inputs: int, line: str) -> None:
         )
 
 
-def _after(layer: LayerPlan, size: tuple[int, int], line: str) -> tuple[int, int]:
-    """Height and width behind a convolution."""
+def size_after(layer: LayerPlan, size: tuple[int, int], line: str) -> tuple[int, int]:
+    """Height and width behind a convolution. ValueError if nothing is left."""
     reach = 2 * (layer.kernel // 2) - layer.kernel
     height, width = (((side + reach) // layer.stride + 1) // layer.pool for side in size)
     if height < 1 or width < 1:

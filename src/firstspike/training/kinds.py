@@ -28,6 +28,7 @@ from firstspike.training.config import (
     classifier_defaults,
     gan_defaults,
 )
+from firstspike.training.detect_config import AnnDetectConfig, DetectConfig
 from firstspike.training.options import Options
 from firstspike.training.vae_config import (
     AnnVaeConfig,
@@ -279,6 +280,28 @@ ANN_VAE = register(
         config=AnnVaeConfig,
         trainer="firstspike.training.vae:AnnVae",
         recipes=ann_vae_defaults,
+        spikes=False,
+    )
+)
+DETECT = register(
+    Kind(
+        name="detect",
+        label="spiking detector",
+        help="A detector: what is where, boxes by the times of first spikes.",
+        config=DetectConfig,
+        trainer="firstspike.training.detect:SpikingDetector",
+        evaluate="firstspike.commands.evaluate_detectors:evaluate",
+        known_by={"network": "{}", "seed": "seed {}"},
+    )
+)
+ANN_DETECT = register(
+    dataclasses.replace(
+        DETECT,
+        name="ann-detect",
+        label="dense detector",
+        help="The dense twin of the detector: the same sizes, ReLU and sigmoids.",
+        config=AnnDetectConfig,
+        trainer="firstspike.training.detect:AnnDetector",
         spikes=False,
     )
 )

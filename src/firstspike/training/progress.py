@@ -75,6 +75,10 @@ def figures_of(stats: dict[str, float]) -> str:
         parts.append(f"D right on real {stats['real_wins']:.0%} fake {stats['fake_wins']:.0%}")
     if "real_named" in stats:
         parts.append(f"names real {stats['real_named']:.0%} fake {stats['fake_named']:.0%}")
+    if "box_loss" in stats:
+        parts.append(f"loss {stats['class_loss']:.2f} of classes, {stats['box_loss']:.2f} of boxes")
+    if "validation_set_loss" in stats:
+        parts.append(f"held out {stats['validation_set_loss']:.2f}")
     if "train_accuracy" in stats:
         parts.append(f"right in training {stats['train_accuracy']:.1%}")
     if "validation_set_accuracy" in stats:

@@ -1,0 +1,224 @@
+"""Scenes: images with boxes around what is on them, canvases or own data with COCO's JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from firstspike.data.bundled import check_split
+from firstspike.data.canvas import CANVAS_SIDE, NOTHING, Canvases, canvases
+from firstspike.data.images import ImageSet
+from firstspike.data.pictures import Colour, fit, open_picture
+from firstspike.words import in_a_line
+
+ANNOTATIONS, IMAGES = "annotations.json", "images"
+SLACK = 0.5  # pixels by which a box may reach out of its image, as rounding leaves it
+
+
+@dataclass(frozen=True, eq=False)
+class Scenes(ImageSet):
+    """Images with boxes, up to M each.
+
+    Args:
+        boxes: float32 [N, M, 4]: left, top, width, height in pixels; 0 where there is none.
+        things: int64 [N, M], the class of each box, a place in ``names``, or `NOTHING`.
+
+    The ``labels`` of the images are those of their first boxes, 0 without any.
+    """
+
+    boxes: Tensor = field(kw_only=True)
+    things: Tensor = field(kw_only=True)
+
+    def part(self, chosen: Tensor, suffix: str) -> Scenes:
+        return Scenes(
+            self.images[chosen],
+            self.labels[chosen],
+            f"{self.name}-{suffix}",
+            self.names,
+            boxes=self.boxes[chosen],
+            things=self.things[chosen],
+        )
+
+    @property
+    def present(self) -> list[str]:
+        return [self.names[thing] for thing in self.things.unique().tolist() if thing != NOTHING]
+
+
+def canvas_scenes(count: int, seed: int, digits: ImageSet) -> Scenes:
+    """Canvases of these digits as scenes; arguments and errors as of `canvases`."""
+    made: Canvases = canvases(count, seed, digits)
+    return scenes(made.images, made.boxes.float(), made.labels, made.name, made.names)
+
+
+def scenes(
+    images: Tensor, boxes: Tensor, things: Tensor, name: str, names: Sequence[str]
+) -> Scenes:
+    """Scenes of tensors, see `Scenes`."""
+    labels = things[:, 0].clamp(min=0)
+    return Scenes(images, labels, name, tuple(names), boxes=boxes, things=things)
+
+
+def load_scenes(
+    folder: Path, split: str, size: int | None = None, colour: Colour = "auto"
+) -> Scenes:
+    """Own data: a folder with ``images/`` and ``annotations.json``, as of COCO.
+
+    Args:
+        folder: with these, or with folders ``train`` and ``test`` that have them each.
+        split: ``"train"`` or ``"test"``.
+        size: pixels of a side to which pictures, and their boxes, are brought; `CANVAS_SIDE` if
+            None.
+        colour: ``"gray"`` or ``"colour"``; ``"auto"`` is gray.
+
+    Raises:
+        ValueError: names the file that is missing, cannot be read, or says what cannot be.
+    """
+    check_split(split)
+    root = folder / split if any((folder / name).is_dir() for name in ("train", "test")) else folder
+    if root == folder and split == "test":
+        raise ValueError(f"{folder}: has no test split; put one into {folder / 'test'}")
+    file = root / ANNOTATIONS
+    names, images, annotations = _read(file)
+    side = size or CANVAS_SIDE
+    boxes, things = _placed(images, annotations, list(names), side)
+    kept: Colour = "gray" if colour == "auto" else colour
+    pictures = [_picture(root / IMAGES / it["file_name"], it, side, kept) for it in images]
+    return scenes(
+        torch.from_numpy(np.stack(pictures)),
+        boxes,
+        things,
+        f"{folder.resolve().name}-{split}",
+        tuple(names.values()),
+    )
+
+
+def _placed(
+    images: Sequence[Any], annotations: Sequence[Any], categories: Sequence[int], side: int
+) -> tuple[Tensor, Tensor]:
+    """Boxes and things, see `Scenes`, of images that are brought to ``side`` pixels a side."""
+    places = {image["id"]: place for place, image in enumerate(images)}
+    order = {number: place for place, number in enumerate(categories)}
+    most = int(np.bincount([places[it["image_id"]] for it in annotations]).max())
+    boxes = np.zeros((len(images), most, 4), np.float32)
+    things = np.full((len(images), most), NOTHING)
+    filled = [0] * len(images)
+    for it in annotations:
+        place = places[it["image_id"]]
+        image, slot = images[place], filled[place]
+        scale = side / np.array([image["width"], image["height"]] * 2)
+        boxes[place, slot] = _clipped(it["bbox"], image) * scale
+        things[place, slot] = order[it["category_id"]]
+        filled[place] += 1
+    return torch.from_numpy(boxes), torch.from_numpy(things)
+
+
+def _read(file: Path) -> tuple[dict[int, str], list[Any], list[Any]]:
+    """Categories by number, images and annotations of a file. ValueError if something is wrong."""
+    try:
+        record = json.loads(file.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: no JSON ({error})") from None
+    parts = [_list(record, name, file) for name in ("categories", "images", "annotations")]
+    fields: tuple[Mapping[str, type], ...] = (
+        {"id": int, "name": str},
+        {"id": int, "file_name": str, "width": int, "height": int},
+        {"image_id": int, "category_id": int, "bbox": list},
+    )
+    for name, entries, wanted in zip(_PARTS, parts, fields, strict=True):
+        for number, entry in enumerate(entries):
+            _check_fields(entry, wanted, f"{file}: {name}[{number}]")
+    categories, images, annotations = parts
+    for name, entries in zip(_PARTS[:2], parts[:2], strict=True):
+        if len({entry["id"] for entry in entries}) < len(entries):
+            raise ValueError(f"{file}: two of the {name} have the same id")
+    names = {it["id"]: it["name"] for it in sorted(categories, key=lambda it: int(it["id"]))}
+    if len(set(names.values())) < len(names):
+        raise ValueError(f"{file}: two of the categories have the same name")
+    known = {it["id"]: it for it in images}
+    for number, it in enumerate(images):
+        _check_image(it, f"{file}: images[{number}]")
+    for number, it in enumerate(annotations):
+        _check_annotation(it, known, names, f"{file}: annotations[{number}]")
+    return names, images, annotations
+
+
+_PARTS = "categories", "images", "annotations"
+
+
+def _list(record: Any, name: str, file: Path) -> list[Any]:
+    found = record.get(name) if isinstance(record, dict) else None
+    if not isinstance(found, list) or not found:
+        raise ValueError(f"{file}: {name!r} must be a list with at least one entry, as COCO has it")
+    return found
+
+
+def _check_fields(entry: Any, wanted: Mapping[str, type], place: str) -> None:
+    for name, kind in wanted.items():
+        value = entry.get(name) if isinstance(entry, dict) else None
+        if type(value) is not kind:
+            raise ValueError(f"{place}: {name!r} must be of type {kind.__name__}, got {value!r}")
+
+
+def _check_image(image: Mapping[str, Any], place: str) -> None:
+    if min(image["width"], image["height"]) < 1:
+        raise ValueError(f"{place}: width and height must be at least 1")
+    name = Path(image["file_name"])
+    if name.is_absolute() or ".." in name.parts:
+        raise ValueError(f"{place}: file_name must lie in {IMAGES}/, got {image['file_name']!r}")
+
+
+def _check_annotation(
+    it: Mapping[str, Any], images: Mapping[int, Any], names: Mapping[int, str], place: str
+) -> None:
+    if it["image_id"] not in images:
+        raise ValueError(f"{place}: there is no image {it['image_id']}")
+    if it["category_id"] not in names:
+        raise ValueError(f"{place}: there is no category {it['category_id']}")
+    box, image = it["bbox"], images[it["image_id"]]
+    if len(box) != 4 or any(type(side) not in (int, float) for side in box):
+        raise ValueError(f"{place}: bbox must be left, top, width, height, got {box!r}")
+    left, top, width, height = box
+    inside = left >= -SLACK and left + width <= image["width"] + SLACK
+    inside = inside and top >= -SLACK and top + height <= image["height"] + SLACK
+    if not (width > 0 and height > 0 and inside):
+        size = f"{image['width']}x{image['height']}"
+        raise ValueError(f"{place}: bbox {box} is empty or not inside its image of {size} pixels")
+
+
+def _clipped(box: Sequence[float], image: Mapping[str, Any]) -> NDArray[np.float64]:
+    """A box without what the slack lets reach out of its image."""
+    left, top = max(0.0, box[0]), max(0.0, box[1])
+    right = min(image["width"], box[0] + box[2])
+    bottom = min(image["height"], box[1] + box[3])
+    return np.array([left, top, right - left, bottom - top])
+
+
+def _unreadable(file: Path, reason: object) -> ValueError:
+    return ValueError(in_a_line(f"{file}: no readable picture ({reason})"))
+
+
+def _picture(file: Path, image: Mapping[str, Any], side: int, colour: Colour) -> NDArray[np.uint8]:
+    """uint8 [side, side] or [3, side, side]."""
+    try:
+        picture = open_picture(io.BytesIO(file.read_bytes()))
+        pixels = fit(picture, (side, side), colour)
+    except OSError as error:
+        raise _unreadable(file, error.strerror or error) from None
+    except Exception as error:  # Pillow's decoders raise a dozen types for a damaged file
+        raise _unreadable(file, type(error).__name__) from None
+    if picture.size != (image["width"], image["height"]):
+        told = f"{image['width']}x{image['height']}"
+        own = f"{picture.width}x{picture.height}"
+        raise ValueError(in_a_line(f"{file}: has {own} pixels, but {ANNOTATIONS} says {told}"))
+    return pixels
