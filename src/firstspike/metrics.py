@@ -7,6 +7,7 @@ spikes (Spiking-GAN, arXiv 2106.15420, section 3.1), the input's included.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -221,6 +222,28 @@ def confusion(decisions: Tensor, labels: Tensor, classes: int) -> Tensor:
     made = decisions >= 0
     cells = labels[made] * classes + decisions[made]
     return torch.bincount(cells, minlength=classes**2).view(classes, classes)
+
+
+def peak_signal_to_noise(images: Tensor, wanted: Tensor) -> float:
+    """Peak signal-to-noise ratio of images, of the mean squared error of all their pixels.
+
+    Args:
+        images: intensities in 0..1, any shape.
+        wanted: those that they should have, of the same shape.
+
+    Returns:
+        Decibels; at most 100, which images without an error have.
+
+    Raises:
+        ValueError: the shapes differ, or there is no pixel.
+    """
+    if images.shape != wanted.shape or not images.numel():
+        raise ValueError(
+            f"images must be of the shape of wanted, not empty, got {list(images.shape)} and "
+            f"{list(wanted.shape)}"
+        )
+    error = (images - wanted).double().square().mean()
+    return -10 * math.log10(max(float(error), 1e-10))
 
 
 def class_means(values: Tensor, labels: Tensor, classes: int) -> Tensor:

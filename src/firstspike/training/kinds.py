@@ -29,6 +29,7 @@ from firstspike.training.config import (
     gan_defaults,
 )
 from firstspike.training.options import Options
+from firstspike.training.pixels_config import AnnTranslationConfig, TranslationConfig
 from firstspike.training.vae_config import (
     AnnVaeConfig,
     VaeConfig,
@@ -279,6 +280,28 @@ ANN_VAE = register(
         config=AnnVaeConfig,
         trainer="firstspike.training.vae:AnnVae",
         recipes=ann_vae_defaults,
+        spikes=False,
+    )
+)
+TRANSLATION = register(
+    Kind(
+        name="translate",
+        label="spiking translator",
+        help="A U-shaped network that turns images into others: clean, whole, in colour.",
+        config=TranslationConfig,
+        trainer="firstspike.training.translation:Translation",
+        evaluate="firstspike.commands.evaluate_pixels:evaluate",
+        run_name="{kind}-{task}-seed{seed}",
+        known_by={"task": "{}", "channels": "{} channels", "seed": "seed {}"},
+    )
+)
+ANN_TRANSLATION = register(
+    dataclasses.replace(
+        TRANSLATION,
+        name="ann-translate",
+        label="dense translator",
+        help="The dense twin of the translator: the same sizes, ReLU and sigmoids.",
+        config=AnnTranslationConfig,
         spikes=False,
     )
 )
