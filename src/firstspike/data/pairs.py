@@ -163,11 +163,11 @@ def matched(root: Path, folders: tuple[str, str]) -> tuple[list[Path], list[Path
         ValueError: a folder is missing or empty, a picture has no counterpart, or one of another
             size.
     """
-    found = [_by_name(root / folder) for folder in folders]
-    for own, other, place in ((*found, folders[1]), (found[1], found[0], folders[0])):
-        if alone := [file for name, file in own.items() if name not in other]:
+    named = [_by_name(root / folder) for folder in folders]
+    for own, others, place in zip(named, named[::-1], folders[::-1], strict=True):
+        if alone := [file for name, file in own.items() if name not in others]:
             raise ValueError(f"{alone[0]}: has no counterpart in {root / place}; add or remove one")
-    first, second = [*found[0].values()], [found[1][name] for name in found[0]]
+    first, second = [*named[0].values()], [named[1][name] for name in named[0]]
     for one, other in zip(first, second, strict=True):
         sizes = pictures.size_of(one), pictures.size_of(other)
         if sizes[0] != sizes[1]:

@@ -42,13 +42,12 @@ class PixelTraining(Trainer):
         config: Any = self.config
         self.t_max: int | None = getattr(config, "t_max", None)
         unet.check_sides(self.shape, config.depth)
-        sizes = self.shape.channels, self.outputs
-        wide: dict[str, int] = {"channels": config.channels, "depth": config.depth}
+        sizes: Any = {"channels": config.channels, "depth": config.depth}
         if self.t_max is None:
-            self.model = unet.dense_twin(*sizes, **wide)
+            self.model = unet.dense_twin(self.shape.channels, self.outputs, **sizes)
         else:
-            window = {"window": config.window, "start": config.start}
-            self.model = unet.spiking(*sizes, **wide, t_max=self.t_max, **window)
+            sizes |= {"t_max": self.t_max, "window": config.window, "start": config.start}
+            self.model = unet.spiking(self.shape.channels, self.outputs, **sizes)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.steps, self.done = 1, 0
 
@@ -147,12 +146,16 @@ class PixelTraining(Trainer):
 
     def measure(self, images: ImageSet) -> Stats:
         """Figures of the network as it is used, on images of which we know what they should be."""
-        found, spikes = self.scored(images)
-        return found | {name: spikes[name] for name in spikes if name != "activity"}
+        said, spikes = self.answers(images.images)
+        return self.judged(said, images) | {k: v for k, v in spikes.items() if k != "activity"}
 
-    def scored(self, images: ImageSet) -> tuple[Stats, dict[str, Any]]:
-        """How good the answers are, and their spikes as of `answers`."""
+    def judged(self, said: Tensor, images: ImageSet) -> Stats:
+        """How good answers to all of these images are."""
         raise NotImplementedError
+
+    def further(self, said: Tensor, images: ImageSet) -> dict[str, Any]:
+        """What else there is to tell of answers where time is no matter, as JSON values."""
+        return {}
 
     def picture(self) -> Tensor:
         return self.pictures(self.shown)

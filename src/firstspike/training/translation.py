@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from firstspike.coding import decode
@@ -19,7 +18,9 @@ from firstspike.training.config import DataOptions
 from firstspike.training.pixels import PixelTraining, planes_of
 from firstspike.training.pixels_config import TranslationOptions
 from firstspike.training.rules.variational import ramp_error, sigmoid_error
-from firstspike.training.trainer import Stats, Trainer
+from firstspike.training.trainer import Stats
+
+SSIM_SIDE = 11  # of the window in which similarity is measured
 
 
 class Translation(PixelTraining):
@@ -64,14 +65,27 @@ class Translation(PixelTraining):
         assert self.t_max is not None
         return decode(times, self.t_max)
 
-    def scored(self, images: ImageSet) -> tuple[Stats, dict[str, Any]]:
-        said, spikes = self.answers(images.images)
-        wanted = planes_of(self.tensors(images)[1]) / 255
-        return {"psnr": peak_signal_to_noise(said, wanted)}, spikes
+    def judged(self, said: Tensor, images: ImageSet) -> Stats:
+        return {"psnr": peak_signal_to_noise(said, self.wanted(images))}
+
+    def further(self, said: Tensor, images: ImageSet) -> dict[str, Any]:
+        """Structural similarity (Wang et al., 2004), of images whose sides are large enough."""
+        from torchmetrics.functional.image import structural_similarity_index_measure as similarity
+
+        if min(said.shape[-2:]) < SSIM_SIDE:
+            return {}
+        found: Any = similarity(said, self.wanted(images), data_range=1.0)
+        return {"ssim": float(found)}
+
+    def wanted(self, images: ImageSet) -> Tensor:
+        """What images should become: intensities in 0..1, [N, outputs, H, W]."""
+        return planes_of(self.tensors(images)[1]) / 255
+
+    def facts(self, name: str) -> dict[str, Any]:
+        return super().facts(name) | {"task": self.config.task}
 
     def drawn(self, images: ImageSet) -> tuple[Tensor, Tensor]:
-        seen, wanted = self.tensors(images)
-        return self.answers(seen)[0], wanted / 255
+        return self.translate(images.images), self.wanted(images)
 
     def translate(self, images: Tensor) -> Tensor:
         """What becomes of uint8 images [N, ...]: intensities in 0..1, [N, outputs, H, W]."""
