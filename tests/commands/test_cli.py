@@ -68,6 +68,8 @@ COMMANDS = (
     ("train", "ann-classifier"),
     ("train", "vae"),
     ("train", "ann-vae"),
+    ("train", "translate"),
+    ("train", "ann-translate"),
     ("convert",),
     ("evaluate",),
     ("export",),
