@@ -19,6 +19,7 @@ from firstspike.commands import train
 from firstspike.commands.compare import Compare
 from firstspike.commands.completion import Completion
 from firstspike.commands.convert import Convert
+from firstspike.commands.data import Data
 from firstspike.commands.demo import Demo
 from firstspike.commands.doctor import Doctor
 from firstspike.commands.evaluate import Evaluate
@@ -49,6 +50,7 @@ COMMANDS: dict[str, Any] = {
     "convert": Convert,
     "evaluate": Evaluate,
     "export": Export,
+    "data": Data,
     "runs": Runs,
     "compare": Compare,
     "figures": Figures,

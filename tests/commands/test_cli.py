@@ -73,6 +73,7 @@ COMMANDS = (
     ("convert",),
     ("evaluate",),
     ("export",),
+    ("data",),
     ("runs",),
     ("compare",),
     ("figures",),

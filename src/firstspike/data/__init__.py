@@ -2,6 +2,7 @@
 
 from firstspike.data import augment
 from firstspike.data.bundled import MNIST_FILE, Split, load_mnist
+from firstspike.data.canvas import Canvas, Canvases, canvases, draw_canvases
 from firstspike.data.events import encode_events
 from firstspike.data.given import Data, as_image_set
 from firstspike.data.idx import read_idx
@@ -14,6 +15,8 @@ __all__ = [
     "MNIST_FILE",
     "SIDE",
     "SPLIT_SEED",
+    "Canvas",
+    "Canvases",
     "Data",
     "Format",
     "ImageSet",
@@ -21,7 +24,9 @@ __all__ = [
     "Split",
     "as_image_set",
     "augment",
+    "canvases",
     "divide",
+    "draw_canvases",
     "encode_events",
     "fit",
     "load_images",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -207,21 +206,9 @@ def save_images(folder: str | os.PathLike[str], images: ImageLike) -> None:
     """
     folder = Path(folder)
     pixels = as_pixels(images)
-    temporary = files.beside(folder)
-    with files.explained(folder, _REMEDY):
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            raise ValueError(f"{folder}: is not an empty folder; choose another")
-        try:
-            shutil.rmtree(temporary, ignore_errors=True)  # what a kill left
-            temporary.mkdir(parents=True)
-            for number, image in enumerate(pixels):
-                Image.fromarray(image).save(temporary / f"{number:04d}.png")
-            if folder.exists():
-                folder.rmdir()
-            temporary.rename(folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+    with files.saving_folder(folder) as temporary:
+        for number, image in enumerate(pixels):
+            Image.fromarray(image).save(temporary / f"{number:04d}.png")
 
 
 def as_pixels(images: ImageLike) -> NDArray[np.uint8]:

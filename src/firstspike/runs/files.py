@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import get_ident
@@ -119,6 +120,30 @@ def save(file: Path, content: bytes) -> None:
     """`write` to a file that has its old content or all of the new. ValueError if that fails."""
     with saving(file) as temporary:
         write(temporary, content)
+
+
+@contextlib.contextmanager
+def saving_folder(folder: Path) -> Iterator[Path]:
+    """Fill the folder that this gives; it becomes ``folder`` at the end, or goes on an error.
+
+    Raises:
+        ValueError: the folder is there and not empty, or cannot be written.
+    """
+    temporary, made = beside(folder), missing(folder.parent)
+    with explained(folder, "make room there or choose another place"):
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise ValueError(f"{folder}: is not an empty folder; choose another")
+        try:
+            shutil.rmtree(temporary, ignore_errors=True)  # what a kill left
+            temporary.mkdir(parents=True)
+            yield temporary
+            if folder.exists():
+                folder.rmdir()
+            temporary.rename(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            remove_empty(made)
+            raise
 
 
 def save_json(file: Path, record: Mapping[str, Any]) -> None:
