@@ -246,6 +246,31 @@ def peak_signal_to_noise(images: Tensor, wanted: Tensor) -> float:
     return -10 * math.log10(max(float(error), 1e-10))
 
 
+def intersection_over_union(classes: Tensor, wanted: Tensor, count: int) -> Tensor:
+    """Of each class, the places where it was both said and wanted, out of those where either was.
+
+    Args:
+        classes: that were said, whole numbers in 0..count-1, any shape.
+        wanted: those that should have been, of the same shape.
+        count: number of classes.
+
+    Returns:
+        float64 [count]; NaN for a class that was neither said nor wanted.
+
+    Raises:
+        ValueError: the shapes differ, or there are other classes.
+    """
+    both = classes.flatten().long(), wanted.flatten().long()
+    if classes.shape != wanted.shape or any(((x < 0) | (x >= count)).any() for x in both):
+        raise ValueError(
+            f"classes must be numbers in 0..{count - 1} in the shape of wanted, "
+            f"{list(wanted.shape)}, got {list(classes.shape)}"
+        )
+    table = torch.bincount(both[1] * count + both[0], minlength=count**2).view(count, count)
+    common = table.diagonal().double()
+    return common / (table.sum(dim=0) + table.sum(dim=1) - common)
+
+
 def class_means(values: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Mean of each class's samples, such as their decision steps (Spiking-GAN, fig. 6).
 

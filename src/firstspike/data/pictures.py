@@ -238,7 +238,7 @@ def size_of(file: Path) -> tuple[int, int]:
             turned = picture.getexif().get(0x0112, 1) >= 5  # EXIF orientations that lie on a side
             width, height = picture.size
     except Exception as error:
-        raise _unreadable(file, error) from None
+        raise unreadable(file, error) from None
     return (height, width) if turned else (width, height)
 
 
@@ -266,10 +266,10 @@ def _read(file: Path) -> tuple[Image.Image, int]:
         stored.seek(0)
         return ImageOps.exif_transpose(stored), count
     except Exception as error:  # Pillow's decoders raise a dozen types for a damaged file
-        raise _unreadable(file, error) from None
+        raise unreadable(file, error) from None
 
 
-def _unreadable(file: Path, error: Exception) -> ValueError:
+def unreadable(file: Path, error: Exception) -> ValueError:
     reason = str(error) if type(error) is ValueError else type(error).__name__
     return ValueError(f"{file}: not a readable picture ({reason}); replace or remove it")
 

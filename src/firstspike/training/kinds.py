@@ -29,7 +29,12 @@ from firstspike.training.config import (
     gan_defaults,
 )
 from firstspike.training.options import Options
-from firstspike.training.pixels_config import AnnTranslationConfig, TranslationConfig
+from firstspike.training.pixels_config import (
+    AnnSegmentationConfig,
+    AnnTranslationConfig,
+    SegmentationConfig,
+    TranslationConfig,
+)
 from firstspike.training.vae_config import (
     AnnVaeConfig,
     VaeConfig,
@@ -302,6 +307,27 @@ ANN_TRANSLATION = register(
         label="dense translator",
         help="The dense twin of the translator: the same sizes, ReLU and sigmoids.",
         config=AnnTranslationConfig,
+        spikes=False,
+    )
+)
+SEGMENTATION = register(
+    Kind(
+        name="segment",
+        label="spiking segmenter",
+        help="A U-shaped network in which the first output spike of a pixel names its class.",
+        config=SegmentationConfig,
+        trainer="firstspike.training.segmentation:Segmentation",
+        evaluate="firstspike.commands.evaluate_pixels:evaluate",
+        known_by={"channels": "{} channels", "seed": "seed {}"},
+    )
+)
+ANN_SEGMENTATION = register(
+    dataclasses.replace(
+        SEGMENTATION,
+        name="ann-segment",
+        label="dense segmenter",
+        help="The dense twin of the segmenter: the same sizes, ReLU.",
+        config=AnnSegmentationConfig,
         spikes=False,
     )
 )

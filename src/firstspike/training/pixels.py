@@ -102,6 +102,13 @@ class PixelTraining(Trainer):
         assert self.t_max is not None
         return encode(planes_of(images), self.t_max).float()
 
+    @torch.no_grad()
+    def potentials(self, images: Tensor) -> Tensor:
+        """Potentials [N, outputs, H, W] that uint8 images lead to, as trained."""
+        self.model.eval()
+        parts = (self.encoded(part.to(self.device)) for part in images.split(AT_ONCE))
+        return torch.cat([scores_and_level(self.model, one, self.t_max)[0] for one in parts])
+
     def result(self) -> nn.Sequential:
         """The network as it is used: of ramp neurons a `SpikingNetwork`, normalisation folded."""
         if self.t_max is None:

@@ -63,6 +63,34 @@ class TranslationOptions(PixelOptions):
 
 
 @dataclass(frozen=True)
+class SegmentationOptions(PixelOptions):
+    """From image to the class of each pixel."""
+
+    depth: int = within(3, 1, 6)
+    """How often the network halves the sides of its images."""
+    epochs: int = within(6, 1, MOST)
+    """Passes over the training images."""
+    batch: int = within(16, 1, MOST)
+    """Images in one step of training."""
+    canvases: int = within(6000, 1, MOST)
+    """Canvases to train on, drawn from the bundled digits, where no data are given."""
+
+
+@dataclass(frozen=True)
+class SegmentationConfig(RampPixelOptions, SegmentationOptions):
+    """Options of a segmenter of ramp neurons."""
+
+    def check_ranges(self) -> None:
+        super().check_ranges()
+        self.check_clock()
+
+
+@dataclass(frozen=True)
+class AnnSegmentationConfig(SegmentationOptions):
+    """Options of the dense twin: ReLU."""
+
+
+@dataclass(frozen=True)
 class TranslationConfig(RampPixelOptions, TranslationOptions):
     """Options of a translator of ramp neurons."""
 
