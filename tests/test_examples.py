@@ -17,6 +17,7 @@ ARGUMENTS = {
     "convolutional": ("6000",),
     "gan": ("1", "run"),
     "vae": ("1", "run"),
+    "segment": ("160", "1", "."),
     "translate": ("1", "640", "."),
     "own_data": (),
     "pictures": ("shapes",),
@@ -35,6 +36,7 @@ PRINTED = {
     "sklearn_digits": "seed 2: 9",
     "gan": "spikes of the generator draw an image",
     "vae": "image 0 travels as spikes at steps [",
+    "segment": "pixels without a spike: 0.",
     "translate": "layer 7: 0.",
 }
 

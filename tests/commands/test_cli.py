@@ -70,6 +70,8 @@ COMMANDS = (
     ("train", "ann-vae"),
     ("train", "translate"),
     ("train", "ann-translate"),
+    ("train", "segment"),
+    ("train", "ann-segment"),
     ("convert",),
     ("evaluate",),
     ("export",),

@@ -22,6 +22,8 @@ RECORD, TABLE, PICTURE = "comparison.json", "table.md", "pictures.png"
 _TITLES = {
     "psnr": "peak signal-to-noise ratio, dB",
     "ssim": "structural similarity",
+    "mean_iou": "mean IoU",
+    "pixel_accuracy": "right pixels",
     "spikes_a_neuron": "spikes a neuron",
     "seconds": "seconds of training",
 }

@@ -102,7 +102,8 @@ def _indices(file: Path, sides: tuple[int, ...]) -> NDArray[np.uint8]:
     try:
         with Image.open(file) as picture:
             mode = picture.mode
-            found = np.asarray(picture.resize(sides[::-1], Image.Resampling.NEAREST))
+            height, width = sides
+            found = np.asarray(picture.resize((width, height), Image.Resampling.NEAREST))
     except Exception as error:
         raise pictures.unreadable(file, error) from None
     if mode not in ("L", "P", "1"):

@@ -52,6 +52,11 @@ class Segmentation(PixelTraining):
         self.model.register_buffer("output_window", torch.tensor([0.0, 1.0]))
 
     @property
+    def window(self) -> Tensor:
+        """Potentials of silence and of step 0 of the output layer, [2]."""
+        return self.model.output_window  # type: ignore[return-value]
+
+    @property
     def outputs(self) -> int:
         return len(self.shape.classes)
 
@@ -75,21 +80,22 @@ class Segmentation(PixelTraining):
         low, high = top[:, 0].flatten(), top[:, 1].flatten()
         rank = max(1, int(RARE * len(low)))
         window = low.kthvalue(rank).values, high.kthvalue(len(high) - rank + 1).values
-        self.model.output_window.copy_(torch.stack(window))
+        self.window.copy_(torch.stack(window))
 
     def result(self) -> nn.Sequential:
         if self.t_max is None:
             return super().result()
-        low, high = self.model.output_window.tolist()
-        return deployed(self.model, low, high).eval().requires_grad_(False)
+        model: Any = self.model
+        low, high = self.window.tolist()
+        return deployed(model, low, high).eval().requires_grad_(False)
 
     def read(self, potential: Tensor, times: Tensor | None) -> Tensor:
         """The class of each pixel, uint8 [B, H, W]."""
         if times is None:
             return potential.argmax(dim=1).byte()
         assert self.t_max is not None
-        rows = [one.movedim(1, -1).flatten(0, -2) for one in (times, potential)]
-        classes = decide(*rows, self.t_max)
+        spikes, potentials = (one.movedim(1, -1).flatten(0, -2) for one in (times, potential))
+        classes = decide(spikes, potentials, self.t_max)
         return classes.byte().view(len(times), *times.shape[2:])
 
     def judged(self, said: Tensor, images: ImageSet) -> Stats:
