@@ -1,4 +1,4 @@
-"""Train a network whose first spike of a pixel names its class. Arguments: canvases, epochs, folder."""
+"""First spikes name the class of each pixel. Arguments: canvases, epochs, folder."""
 
 import sys
 

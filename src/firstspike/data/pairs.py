@@ -70,7 +70,7 @@ def pairs_of(images: ImageSet, task: Task) -> PairSet:
 
     Args:
         images: gray or in colour; of gray ones, ``colour`` paints each class in a colour of its
-            own, on a darker ground of another one.
+            own.
         task: ``noisy`` adds normal noise, ``holes`` cuts out squares, ``outline`` leaves the rim
             around what is bright, ``colour`` takes the colours away.
 
@@ -88,7 +88,7 @@ def pairs_of(images: ImageSet, task: Task) -> PairSet:
 
 
 def painted(images: Tensor, labels: Tensor) -> Tensor:
-    """Gray images in colour: a hue for each class, on a dark ground of the opposite one.
+    """Gray images in colour: a hue for each class.
 
     Args:
         images: values in 0..1, [N, height, width].
@@ -99,8 +99,7 @@ def painted(images: Tensor, labels: Tensor) -> Tensor:
     """
     hues = labels[:, None] / 10 + torch.tensor([0.0, 1 / 3, 2 / 3])
     ink = (0.5 + 0.5 * torch.cos(2 * math.pi * hues))[:, :, None, None]
-    share = images[:, None]
-    return share * ink + (1 - share) * 0.3 * (1 - ink)
+    return images[:, None] * ink
 
 
 def load_pairs(

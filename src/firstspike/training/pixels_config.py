@@ -22,7 +22,7 @@ class PixelOptions(DataOptions):
     """Passes over the training images."""
     batch: int = within(64, 1, MOST)
     """Images in one step of training."""
-    lr: float = above(8e-3, high=FASTEST)
+    lr: float = above(0.016, high=FASTEST)
     """Largest learning rate; it rises in the first steps and falls to 0 along a cosine."""
     weight_decay: float = within(0.0, 0.0)
     """AdamW's decay of weights."""
