@@ -270,6 +270,7 @@ def _read(file: Path) -> tuple[Image.Image, int]:
 
 
 def unreadable(file: Path, error: Exception) -> ValueError:
+    """What to raise of a picture that Pillow raised this error of."""
     reason = str(error) if type(error) is ValueError else type(error).__name__
     return ValueError(f"{file}: not a readable picture ({reason}); replace or remove it")
 
