@@ -66,13 +66,15 @@ class TranslationOptions(PixelOptions):
 class SegmentationOptions(PixelOptions):
     """From image to the class of each pixel."""
 
+    channels: int = within(12, 1, 1024)
+    """Channels of the layers of full size; going down doubles them."""
     depth: int = within(3, 1, 6)
     """How often the network halves the sides of its images."""
-    epochs: int = within(6, 1, MOST)
+    epochs: int = within(4, 1, MOST)
     """Passes over the training images."""
     batch: int = within(16, 1, MOST)
     """Images in one step of training."""
-    canvases: int = within(6000, 1, MOST)
+    canvases: int = within(12000, 1, MOST)
     """Canvases to train on, drawn from the bundled digits, where no data are given."""
 
 
