@@ -37,7 +37,7 @@ PRINTED = {
     "gan": "spikes of the generator draw an image",
     "vae": "image 0 travels as spikes at steps [",
     "segment": "pixels without a spike: 0.",
-    "translate": "layer 7: 0.",
+    "translate": "layer 6: 0.",
 }
 
 
