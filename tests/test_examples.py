@@ -19,6 +19,8 @@ ARGUMENTS = {
     "auxiliary": ("3000", "1"),
     "vae": ("1", "run"),
     "detect": ("1", "60", "run"),
+    "segment": ("160", "1", "."),
+    "translate": ("1", "640", "."),
     "own_data": (),
     "pictures": ("shapes",),
     "events": (),
@@ -38,6 +40,8 @@ PRINTED = {
     "auxiliary": "samples named right: ",
     "detect": "spikes a neuron: 0.",
     "vae": "image 0 travels as spikes at steps [",
+    "segment": "pixels without a spike: 0.",
+    "translate": "layer 6: 0.",
 }
 
 

@@ -15,6 +15,8 @@ from firstspike.metrics import (
     class_means,
     confusion,
     decide,
+    intersection_over_union,
+    peak_signal_to_noise,
     silent_fraction,
     spike_stats,
 )
@@ -265,3 +267,37 @@ def test_deadlines_need_labels_that_fit():
 def test_decisions_of_no_class_are_refused(decisions):
     with pytest.raises(ValueError, match=r"^decisions must be int64 in -1\.\.1"):
         confusion(decisions, TRUTH, 2)
+
+
+def naive_shares(said: list[int], wanted: list[int], classes: int) -> list[float]:
+    """Intersection over union of each class, place by place."""
+    shares = []
+    for number in range(classes):
+        pairs = [(a == number, b == number) for a, b in zip(said, wanted, strict=True)]
+        either = sum(a or b for a, b in pairs)
+        shares.append(sum(a and b for a, b in pairs) / either if either else float("nan"))
+    return shares
+
+
+def test_intersection_over_union_is_that_of_counting():
+    rng = torch.Generator().manual_seed(0)
+    said, wanted = (torch.randint(4, (2, 5, 3), generator=rng) for _ in range(2))
+    found = intersection_over_union(said.byte(), wanted.byte(), 5)
+    naive = naive_shares(said.flatten().tolist(), wanted.flatten().tolist(), 5)
+    torch.testing.assert_close(found, torch.tensor(naive).double(), equal_nan=True)
+    assert found[:4].isfinite().all() and found[4].isnan()
+    assert (intersection_over_union(wanted, wanted, 4) == 1).all()
+    with pytest.raises(ValueError, match=r"classes must be numbers in 0\.\.2"):
+        intersection_over_union(said, wanted, 3)
+    with pytest.raises(ValueError, match="in the shape of wanted"):
+        intersection_over_union(said[0], wanted, 4)
+
+
+def test_decibels_are_of_the_mean_squared_error():
+    wanted = torch.zeros(2, 2, 2)
+    images = wanted.clone()
+    images[0] = 0.2
+    assert peak_signal_to_noise(images, wanted) == pytest.approx(-10 * math.log10(0.02))
+    assert peak_signal_to_noise(wanted, wanted) == pytest.approx(100)
+    with pytest.raises(ValueError, match="images must be of the shape of wanted"):
+        peak_signal_to_noise(images[0], wanted)

@@ -19,8 +19,9 @@ def run(
     path: Path, kind: str, epoch: int | None = 1, shape: Shape = MNIST, **options: Any
 ) -> RunDirectory:
     """A run of networks as initialised, small ones, with a checkpoint after ``epoch`` if any."""
-    small = {"hidden": 8, "epochs": 2} | options
-    config = dataclasses.replace(kinds.find(kind).defaults(options), **small)
+    defaults = kinds.find(kind).defaults(options)
+    sizes = {"hidden": 8} if hasattr(defaults, "hidden") else {"channels": 2, "depth": 2}
+    config = dataclasses.replace(defaults, **(sizes | {"epochs": 2} | options))
     made = RunDirectory.create(path, kind, config.as_dict(), shape)
     if epoch is not None:
         trainer = build_trainer(made)

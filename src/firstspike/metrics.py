@@ -7,6 +7,7 @@ spikes (Spiking-GAN, arXiv 2106.15420, section 3.1), the input's included.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -221,6 +222,53 @@ def confusion(decisions: Tensor, labels: Tensor, classes: int) -> Tensor:
     made = decisions >= 0
     cells = labels[made] * classes + decisions[made]
     return torch.bincount(cells, minlength=classes**2).view(classes, classes)
+
+
+def peak_signal_to_noise(images: Tensor, wanted: Tensor) -> float:
+    """Peak signal-to-noise ratio of images, of the mean squared error of all their pixels.
+
+    Args:
+        images: intensities in 0..1, any shape.
+        wanted: those that they should have, of the same shape.
+
+    Returns:
+        Decibels; at most 100, which images without an error have.
+
+    Raises:
+        ValueError: the shapes differ, or there is no pixel.
+    """
+    if images.shape != wanted.shape or not images.numel():
+        raise ValueError(
+            f"images must be of the shape of wanted, not empty, got {list(images.shape)} and "
+            f"{list(wanted.shape)}"
+        )
+    error = (images - wanted).double().square().mean()
+    return -10 * math.log10(max(float(error), 1e-10))
+
+
+def intersection_over_union(classes: Tensor, wanted: Tensor, count: int) -> Tensor:
+    """Of each class, the places where it was both said and wanted, out of those where either was.
+
+    Args:
+        classes: that were said, whole numbers in 0..count-1, any shape.
+        wanted: those that should have been, of the same shape.
+        count: number of classes.
+
+    Returns:
+        float64 [count]; NaN for a class that was neither said nor wanted.
+
+    Raises:
+        ValueError: the shapes differ, or there are other classes.
+    """
+    both = classes.flatten().long(), wanted.flatten().long()
+    if classes.shape != wanted.shape or any(((x < 0) | (x >= count)).any() for x in both):
+        raise ValueError(
+            f"classes must be numbers in 0..{count - 1} in the shape of wanted, "
+            f"{list(wanted.shape)}, got {list(classes.shape)}"
+        )
+    table = torch.bincount(both[1] * count + both[0], minlength=count**2).view(count, count)
+    common = table.diagonal().double()
+    return common / (table.sum(dim=0) + table.sum(dim=1) - common)
 
 
 def class_means(values: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -21,11 +21,12 @@ class Evaluate:
     """Measure trained networks: what classifiers decide and cost, how good samples of GANs are."""
 
     runs: Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
-    """Folder of a run; of GANs also several that differ in digit and seed, or folders of them."""
+    """Folder of a run; of GANs also several that differ in digit and seed, or folders of them; of
+    translators and segmenters several that differ in seed."""
     split: Literal["validation", "test"] = "validation"
     """Images: those that training held out, to choose by, or the test set, for the final figure."""
     against: tuple[Path, ...] = ()
-    """Another run of a spiking classifier, or other runs of GANs, shown beside."""
+    """Another run of a spiking classifier, or other runs of the rest, shown beside."""
     out: Path | None = None
     """Folder for figures and numbers; evaluation-<split> in the first of the runs if not given."""
     quantized: bool = False

@@ -77,20 +77,40 @@ def load(folder: Path, split: str, size: int | None = None, colour: Colour = "au
         raise ValueError(f"{roots[split]}: neither IDX files nor pictures ({suffixes}) in it")
     _tell_left_out(folder, roots, found)
     names = sorted({name for pictures in found.values() for name, _ in pictures}, key=_order)
-    # Sizes, depths and colours of the training pictures decide, so that both splits look alike.
-    first = found.get("train") or found[split]
-    target = (size, size) if size else _common_size([file for _, file in first])
-    opened = _read_all([file for _, file in found[split]])
-    decide = opened if first is found[split] else _read_all([file for _, file in first])
-    brightest = max(map(_brightest, decide))
-    pictures = [_seen(picture, brightest) for picture in opened]
-    if colour == "auto":
-        deciding = (_seen(picture, brightest) for picture in decide)
-        colour = "colour" if any(map(_has_colour, deciding)) else "gray"
-    images = np.stack([_fitted(picture, target, colour) for picture in pictures])
+    deciding = found.get("train") or found[split]
+    images = read([f for _, f in found[split]], [f for _, f in deciding], size, colour)
     _check_ink(images, roots[split])
     labels = np.array([names.index(name) for name, _ in found[split]])
     return image_set(images, labels, f"{folder.resolve().name}-{split}", names or ["0"])
+
+
+def read(
+    files: Sequence[Path], deciding: Sequence[Path], size: int | None, colour: Colour
+) -> NDArray[np.uint8]:
+    """Pictures of one size, in gray or in colour.
+
+    Args:
+        files: to read.
+        deciding: those of the training set, whose sizes, depths and colours decide, so that all
+            splits look alike.
+        size: as for `load`.
+        colour: as for `load`.
+
+    Returns:
+        [N, height, width], or [N, 3, height, width] in colour.
+
+    Raises:
+        ValueError: a picture cannot be read.
+    """
+    target = (size, size) if size else _common_size(deciding)
+    opened = _read_all(files)
+    decide = opened if deciding == files else _read_all(deciding)
+    brightest = max(map(_brightest, decide))
+    seen = [_seen(picture, brightest) for picture in opened]
+    if colour == "auto":
+        others = (_seen(picture, brightest) for picture in decide)
+        colour = "colour" if any(map(_has_colour, others)) else "gray"
+    return np.stack([_fitted(picture, target, colour) for picture in seen])
 
 
 def to_gray(picture: Image.Image) -> Image.Image:
@@ -142,12 +162,17 @@ def _order(name: str) -> tuple[int, int, str]:
 
 def _find(root: Path) -> list[tuple[str, Path]]:
     """(class, file) of the pictures below ``root``; those directly in it are of class '0'."""
-    files = [file for file in _files_below(root) if file.suffix.lower() in IMAGE_SUFFIXES]
+    files = files_of(root)
     found = [(file.relative_to(root).parts[0], file) for file in files if file.parent != root]
     beside = [("0", file) for file in files if file.parent == root]
     if found and beside:
         raise ValueError(f"{root}: pictures both beside and inside sub-folders; use one of the two")
     return found or beside
+
+
+def files_of(root: Path) -> list[Path]:
+    """Pictures below ``root`` at any depth, in the order of their paths."""
+    return [file for file in _files_below(root) if file.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def _files_below(root: Path) -> list[Path]:
@@ -198,7 +223,7 @@ def _common_size(files: Sequence[Path]) -> tuple[int, int]:
     """(width, height) that all pictures have if it is a small one, else MNIST's."""
     size: tuple[int, int] | None = None
     for file in files:
-        own = _size_of(file)
+        own = size_of(file)
         if max(own) > KEPT or size not in (None, own):
             return SIDE, SIDE
         size = own
@@ -206,14 +231,14 @@ def _common_size(files: Sequence[Path]) -> tuple[int, int]:
     return size
 
 
-def _size_of(file: Path) -> tuple[int, int]:
-    """(width, height) of a picture as it is seen, without decoding it."""
+def size_of(file: Path) -> tuple[int, int]:
+    """(width, height) of a picture as it is seen, without decoding it. ValueError if damaged."""
     try:
         with Image.open(file, formats=_BY_CONTENT) as picture:
             turned = picture.getexif().get(0x0112, 1) >= 5  # EXIF orientations that lie on a side
             width, height = picture.size
     except Exception as error:
-        raise _unreadable(file, error) from None
+        raise unreadable(file, error) from None
     return (height, width) if turned else (width, height)
 
 
@@ -241,10 +266,11 @@ def _read(file: Path) -> tuple[Image.Image, int]:
         stored.seek(0)
         return ImageOps.exif_transpose(stored), count
     except Exception as error:  # Pillow's decoders raise a dozen types for a damaged file
-        raise _unreadable(file, error) from None
+        raise unreadable(file, error) from None
 
 
-def _unreadable(file: Path, error: Exception) -> ValueError:
+def unreadable(file: Path, error: Exception) -> ValueError:
+    """What to raise of a picture that Pillow raised this error of."""
     reason = str(error) if type(error) is ValueError else type(error).__name__
     return ValueError(f"{file}: not a readable picture ({reason}); replace or remove it")
 

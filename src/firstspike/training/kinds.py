@@ -30,6 +30,12 @@ from firstspike.training.config import (
 )
 from firstspike.training.detect_config import AnnDetectConfig, DetectConfig
 from firstspike.training.options import Options
+from firstspike.training.pixels_config import (
+    AnnSegmentationConfig,
+    AnnTranslationConfig,
+    SegmentationConfig,
+    TranslationConfig,
+)
 from firstspike.training.vae_config import (
     AnnVaeConfig,
     VaeConfig,
@@ -302,6 +308,49 @@ ANN_DETECT = register(
         help="The dense twin of the detector: the same sizes, ReLU and sigmoids.",
         config=AnnDetectConfig,
         trainer="firstspike.training.detect:AnnDetector",
+        spikes=False,
+    )
+)
+TRANSLATION = register(
+    Kind(
+        name="translate",
+        label="spiking translator",
+        help="A U-shaped network that turns images into others: clean, whole, in colour.",
+        config=TranslationConfig,
+        trainer="firstspike.training.translation:Translation",
+        evaluate="firstspike.commands.evaluate_pixels:evaluate",
+        run_name="{kind}-{task}-seed{seed}",
+        known_by={"task": "{}", "channels": "{} channels", "seed": "seed {}"},
+    )
+)
+ANN_TRANSLATION = register(
+    dataclasses.replace(
+        TRANSLATION,
+        name="ann-translate",
+        label="dense translator",
+        help="The dense twin of the translator: the same sizes, ReLU and sigmoids.",
+        config=AnnTranslationConfig,
+        spikes=False,
+    )
+)
+SEGMENTATION = register(
+    Kind(
+        name="segment",
+        label="spiking segmenter",
+        help="A U-shaped network in which the first output spike of a pixel names its class.",
+        config=SegmentationConfig,
+        trainer="firstspike.training.segmentation:Segmentation",
+        evaluate="firstspike.commands.evaluate_pixels:evaluate",
+        known_by={"channels": "{} channels", "seed": "seed {}"},
+    )
+)
+ANN_SEGMENTATION = register(
+    dataclasses.replace(
+        SEGMENTATION,
+        name="ann-segment",
+        label="dense segmenter",
+        help="The dense twin of the segmenter: the same sizes, ReLU.",
+        config=AnnSegmentationConfig,
         spikes=False,
     )
 )

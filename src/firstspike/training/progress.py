@@ -91,6 +91,12 @@ def figures_of(stats: dict[str, float]) -> str:
         parts.append(f"hidden {firing:.0f} dead {dead:.0f}")
     if "validation_set_spikes_a_neuron" in stats:
         parts.append(f"{stats['validation_set_spikes_a_neuron']:.2f} a neuron")
+    if "train_loss" in stats and "psnr" in stats:
+        parts.append(f"loss {stats['train_loss']:.4f} · {stats['psnr']:.2f} dB")
+    if "train_loss" in stats and "mean_iou" in stats:
+        parts.append(f"loss {stats['train_loss']:.4f} · mean IoU {stats['mean_iou']:.3f}")
+    if "spikes_a_neuron" in stats:
+        parts.append(f"{stats['spikes_a_neuron']:.2f} a neuron")
     if "divergence" in stats:
         parts.append(f"error {stats['train_error']:.4f} · {stats['divergence']:.1f} nats told")
     if "reconstruction_error" in stats:

@@ -1,0 +1,163 @@
+"""Translators of ramp neurons and their dense twins: what learns is what answers in spikes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from killed import trained_twice, weights
+
+import firstspike as fs
+from firstspike.data import ImageSet, Parts
+from firstspike.data.pairs import pairs_of
+from firstspike.nn import SpikingNetwork
+from firstspike.runs.directory import epoch_generator
+from firstspike.shape import Shape
+from firstspike.training import kinds
+from firstspike.training.pixels import planes_of
+from firstspike.training.rules.exact import scores_and_level
+from firstspike.training.translation import Translation
+
+KINDS = "translate", "ann-translate"
+
+
+def config_of(kind: str, **options: object) -> Any:
+    small = {"batch": 8, "epochs": 3, "channels": 2}
+    return dataclasses.replace(kinds.find(kind).defaults(), **small | options)
+
+
+def build(kind: str, shape: Shape | None = None, **options: object) -> Translation:
+    sizes = () if shape is None else (shape,)
+    return Translation(config_of(kind, **options), *sizes)
+
+
+def parts_of(task: str) -> Parts:
+    mnist = fs.load_mnist("train")
+    few = ImageSet(mnist.images[:32], mnist.labels[:32], "few", mnist.names)
+    return Parts(pairs_of(few, task), None)
+
+
+def taught(trainer: Translation, parts: Parts) -> tuple[float, float]:
+    """Decibels before and after all epochs."""
+    measure = trainer.watch(parts)
+    before = measure()["psnr"]
+    pairs = zip(*(one.split(8) for one in trainer.tensors(parts.training)), strict=True)
+    batches = list(pairs)
+    for epoch in range(1, trainer.config.epochs + 1):
+        trainer.start_epoch(epoch)
+        for batch in batches:
+            trainer.step(*batch, epoch_generator(0, epoch))
+    return before, measure()["psnr"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_outlines_become_digits(kind):
+    parts = parts_of("outline")
+    trainer = build(kind, task="outline", epochs=30, channels=4)
+    before, after = taught(trainer, parts)
+    targets = parts.training.targets / 255
+    nothing = -10 * float((targets - targets.mean(dim=0)).square().mean().log10())
+    assert before < nothing + 1 < after  # better than the mean image
+
+
+def test_what_answers_in_spikes_is_what_learns():
+    parts, trainer = parts_of("noisy"), build("translate", epochs=4)
+    taught(trainer, parts)
+    images = parts.training.images
+    assert isinstance(trainer.result(), SpikingNetwork)
+    with torch.no_grad():
+        trainer.model.eval()
+        potential, _ = scores_and_level(trainer.model, trainer.encoded(images), 256)
+    learned = (potential * 256).floor().clamp(0, 256) / 256
+    said, spikes = trainer.answers(images)
+    assert (learned != said).double().mean() < 5e-3  # a sum within rounding error of a step
+    times = trainer.times_of(images)
+    assert torch.equal(1 - trainer.result()(times) / 256, said)
+    assert spikes["activity"] == pytest.approx(trainer.result().activity(times))
+    neurons = torch.tensor([784, 2 * 784, 4 * 196, 8 * 49, 8 * 49, 4 * 196, 2 * 784, 784.0])
+    share = float((torch.tensor(spikes["activity"]) * neurons).sum() / neurons.sum())
+    assert spikes["spikes_a_neuron"] == pytest.approx(share, rel=1e-4)
+    mse = (said - planes_of(parts.training.targets) / 255).square().mean()
+    assert trainer.measure(parts.training)["psnr"] == pytest.approx(-10 * float(mse.log10()))
+
+
+def test_spikes_of_hidden_neurons_cost_what_is_asked():
+    parts, hidden = parts_of("outline"), {}
+    for price in (0.0, 0.3):
+        options = {"task": "outline", "epochs": 20, "lr": 0.008}
+        trainer = build("translate", sparsity=price, **options)
+        taught(trainer, parts)
+        _, spikes = trainer.answers(parts.training.images)
+        hidden[price] = sum(spikes["activity"][1:-1])
+    assert hidden[0.3] < 0.75 * hidden[0.0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path, kind):
+    parts = parts_of("holes")
+    whole, cut, summary = trained_twice(tmp_path, kind, config_of(kind, task="holes"), parts)
+    assert set(weights(whole)) == {"model.safetensors"}
+    assert {"train_loss", "psnr"} <= set(whole.read_stats()[-1])
+    assert ("spikes_a_neuron" in summary) == (kind == "translate")
+    images = parts.training.images[:3]
+    one, other = (fs.load_run(run.path) for run in (whole, cut))
+    inputs = images[:, None].float()
+    assert torch.equal(one(inputs), other(inputs))
+    assert whole.sample_path(3).is_file()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_colours_come_out_of_gray(kind):
+    parts, trainer = parts_of("colour"), build(kind, task="colour")
+    trainer.check(parts.training)
+    assert trainer.translate(parts.training.images).shape == (32, 3, 28, 28)
+    found = trainer.further(trainer.translate(parts.training.images), parts.training)
+    assert -1 < found["ssim"] < 1
+    pictures = trainer.pictures(parts.training)
+    assert pictures.shape == (36, 3, 28, 28)
+    wanted = parts.training.targets / 255
+    assert torch.equal(pictures[2::3], wanted[:12])
+    assert torch.equal(pictures[0, 0], parts.training.images[0] / 255)
+
+
+def test_a_perfect_answer_is_alike():
+    parts, trainer = parts_of("holes"), build("translate", task="holes")
+    said = planes_of(parts.training.targets) / 255
+    assert trainer.judged(said, parts.training) == {"psnr": pytest.approx(100)}
+    assert trainer.further(said, parts.training)["ssim"] == pytest.approx(1)
+
+
+def test_the_network_is_one_file(tmp_path):
+    trainer = build("translate")
+    fs.save(trainer.result(), tmp_path / "a.safetensors")
+    times = torch.randint(257, (2, 1, 28, 28)).float()
+    loaded = fs.load(tmp_path / "a.safetensors")
+    assert torch.equal(loaded(times), trainer.result()(times))
+
+
+def test_fit_takes_arrays(monkeypatch):
+    mnist = fs.load_mnist("train")
+    data = ImageSet(mnist.images[:16], mnist.labels[:16], "few", mnist.names)
+    how = {"epochs": 1, "batch": 8, "channels": 2, "progress": False}
+    network = fs.fit("translate", data, task="colour", **how)
+    assert network(torch.zeros(1, 1, 28, 28)).shape == (1, 3, 28, 28)
+    with pytest.raises(ValueError, match="task pairs needs data"):
+        fs.fit("translate", data, task="pairs", **how)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"task": "blurred"}, "task must be one of noisy, holes"),
+        ({"task": "pairs"}, "task pairs needs data"),
+        ({"channels": 0}, "channels must be between 1 and"),
+        ({"depth": 3}, "sides are multiples of 8, got 28x28"),
+        ({"t_max": 0}, "t_max must"),
+        ({"window": 0.0}, "window must be above 0"),
+    ],
+)
+def test_options_that_cannot_be(options, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        build("translate", **options)
