@@ -82,6 +82,9 @@ class SegmentationOptions(PixelOptions):
 class SegmentationConfig(RampPixelOptions, SegmentationOptions):
     """Options of a segmenter of ramp neurons."""
 
+    sparsity: float = within(0.02, 0.0)
+    """Price of what hidden neurons say, which asks for fewer spikes."""
+
     def check_ranges(self) -> None:
         super().check_ranges()
         self.check_clock()
