@@ -20,7 +20,8 @@ def run(
 ) -> RunDirectory:
     """A run of networks as initialised, small ones, with a checkpoint after ``epoch`` if any."""
     defaults = kinds.find(kind).defaults(options)
-    sizes = {"hidden": 8} if hasattr(defaults, "hidden") else {"channels": 2, "depth": 2}
+    small = {"hidden": 8} if hasattr(defaults, "hidden") else {"channels": 2, "depth": 2}
+    sizes = {name: size for name, size in small.items() if hasattr(defaults, name)}
     config = dataclasses.replace(defaults, **(sizes | {"epochs": 2} | options))
     made = RunDirectory.create(path, kind, config.as_dict(), shape)
     if epoch is not None:
