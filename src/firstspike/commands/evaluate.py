@@ -66,3 +66,10 @@ def _kind_of(folder: Path) -> Kind:
         if is_run or kind.draws:
             return kind
     raise ValueError(f"{folder}: no run of a GAN that has ended; name a folder of runs")
+
+
+def refuse_for_classifiers(request: Evaluate) -> None:
+    """Raise ValueError if options are given that only classifiers have."""
+    for option, given in (("--quantized", request.quantized), ("--t-max", request.t_max)):
+        if given not in (None, False):
+            raise ValueError(f"{option} {request.runs[0]}: is for classifiers; leave it out")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from firstspike.commands.evaluate import Evaluate
+from firstspike.commands.evaluate import Evaluate, refuse_for_classifiers
 from firstspike.data import Scenes
 from firstspike.drawing import grids
 from firstspike.drawing.boxes import with_boxes
@@ -52,10 +52,7 @@ def _check(request: Evaluate) -> None:
     first = request.runs[0]
     if len(request.runs) > 1 or len(request.against) > 1:
         raise ValueError(f"{first}: a detector; evaluate one, --against one other")
-    if request.quantized:
-        raise ValueError(f"--quantized {first}: is for classifiers; leave it out")
-    if request.t_max is not None:
-        raise ValueError(f"--t-max {first}: is for classifiers; leave it out")
+    refuse_for_classifiers(request)
     devices.find(request.device)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from firstspike.commands.evaluate import Evaluate
+from firstspike.commands.evaluate import Evaluate, refuse_for_classifiers
 from firstspike.commands.evaluate_figures import (
     save_comparison_figures,
     save_sample_figures,
@@ -78,10 +78,7 @@ _OF_DIGITS = ("frechet_distance", "right_digit", "coverage", "relative_diversity
 def evaluate(request: Evaluate) -> None:
     """Measure runs of GANs as the command line asks. ValueError if that is not possible."""
     require("report", "matplotlib", "torchmetrics", purpose="evaluate")
-    if request.quantized:
-        raise ValueError(f"--quantized {request.runs[0]}: is for classifiers; leave it out")
-    if request.t_max is not None:
-        raise ValueError(f"--t-max {request.runs[0]}: is for classifiers; leave it out")
+    refuse_for_classifiers(request)
     folders, against = list(request.runs), list(request.against)
     devices.find(request.device)  # complains before work starts
     how: dict[str, Any] = {"averaged": request.averaged, "device": request.device}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from firstspike.commands.evaluate import Evaluate
+from firstspike.commands.evaluate import Evaluate, refuse_for_classifiers
 from firstspike.drawing import grids
 from firstspike.extras import require
 from firstspike.runs import files
@@ -41,9 +41,7 @@ def evaluate(request: Evaluate) -> None:
         ValueError: a run cannot be measured as asked.
     """
     require("report", "torchmetrics", purpose="evaluate")
-    if request.quantized or request.t_max is not None:
-        option = "--quantized" if request.quantized else "--t-max"
-        raise ValueError(f"{option} {request.runs[0]}: is for classifiers; leave it out")
+    refuse_for_classifiers(request)
     devices.find(request.device)  # complains before work starts
     sides = [[RunDirectory.open(path) for path in of] for of in (request.runs, request.against)]
     _check(sides)

@@ -83,6 +83,7 @@ def load_scenes(
         ValueError: names the file that is missing, cannot be read, or says what cannot be.
     """
     check_split(split)
+    folder = Path(folder).expanduser()
     root = folder / split if any((folder / name).is_dir() for name in ("train", "test")) else folder
     if root == folder and split == "test":
         raise ValueError(f"{folder}: has no test split; put one into {folder / 'test'}")

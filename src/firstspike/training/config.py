@@ -30,6 +30,13 @@ WIDEST = 1 << 17  # neurons of a layer: with MNIST's images, weights of 400 MB
 FASTEST = 1000.0  # learning rate, far beyond any that learns
 
 
+def check_steps(t_max: int) -> None:
+    """Raise ValueError unless a window of a network that is trained can have so many steps."""
+    check_t_max(t_max)
+    if t_max > LARGEST_T_MAX:
+        raise ValueError(f"t_max must be at most {LARGEST_T_MAX}, got {t_max}")
+
+
 @dataclass(frozen=True)
 class DataOptions(Options):
     """Which images a network is trained on; see `firstspike.data.load_images`."""
@@ -58,9 +65,7 @@ class TimeOptions:
 
     def check_clock(self) -> None:
         """Raise ValueError if no spike could ever have an effect."""
-        check_t_max(self.t_max)
-        if self.t_max > LARGEST_T_MAX:
-            raise ValueError(f"t_max must be at most {LARGEST_T_MAX}, got {self.t_max}")
+        check_steps(self.t_max)
         if self.delay >= self.t_max:
             raise ValueError(f"delay must be below t_max = {self.t_max}, got {self.delay}")
 

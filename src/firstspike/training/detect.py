@@ -134,7 +134,7 @@ class Detector(Trainer):
             group["lr"] = rate
         self.done += 1
         if len(images) < 2:  # nothing to take statistics of
-            return {"class_loss": 0.0, "box_loss": 0.0}
+            return {}
         drawn = self.with_channels(images), where, things
         seen, *there = boxes.shifted(*drawn, self.config.shift, rng)
         self.model.train()

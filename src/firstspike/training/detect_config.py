@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from firstspike.times import LARGEST_T_MAX, T_MAX, check_t_max
-from firstspike.training.config import FASTEST, DataOptions
+from firstspike.times import T_MAX
+from firstspike.training.config import FASTEST, DataOptions, check_steps
 from firstspike.training.options import MOST, above, within
 
 
@@ -53,9 +53,7 @@ class DetectConfig(DetectOptions):
 
     def check_ranges(self) -> None:
         super().check_ranges()
-        check_t_max(self.t_max)
-        if self.t_max > LARGEST_T_MAX:
-            raise ValueError(f"t_max must be at most {LARGEST_T_MAX}, got {self.t_max}")
+        check_steps(self.t_max)
 
 
 @dataclass(frozen=True)

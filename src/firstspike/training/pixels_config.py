@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from firstspike.times import LARGEST_T_MAX, T_MAX, check_t_max
-from firstspike.training.config import FASTEST, DataOptions
+from firstspike.times import T_MAX
+from firstspike.training.config import FASTEST, DataOptions, check_steps
 from firstspike.training.options import MOST, above, within
 
 
@@ -31,7 +31,7 @@ class PixelOptions(DataOptions):
 
 
 @dataclass(frozen=True)
-class RampPixelOptions:
+class RampPixelOptions(DataOptions):
     """Of ramp neurons."""
 
     t_max: int = T_MAX
@@ -41,11 +41,9 @@ class RampPixelOptions:
     start: float = within(-0.5, -10.0, 10.0)
     """Mean potential at the start, in standard deviations; lower is sparser."""
 
-    def check_clock(self) -> None:
-        """Raise ValueError if there cannot be so many steps."""
-        check_t_max(self.t_max)
-        if self.t_max > LARGEST_T_MAX:
-            raise ValueError(f"t_max must be at most {LARGEST_T_MAX}, got {self.t_max}")
+    def check_ranges(self) -> None:
+        super().check_ranges()
+        check_steps(self.t_max)
 
 
 @dataclass(frozen=True)
@@ -85,10 +83,6 @@ class SegmentationConfig(RampPixelOptions, SegmentationOptions):
     sparsity: float = within(0.02, 0.0)
     """Price of what hidden neurons say, which asks for fewer spikes."""
 
-    def check_ranges(self) -> None:
-        super().check_ranges()
-        self.check_clock()
-
 
 @dataclass(frozen=True)
 class AnnSegmentationConfig(SegmentationOptions):
@@ -98,10 +92,6 @@ class AnnSegmentationConfig(SegmentationOptions):
 @dataclass(frozen=True)
 class TranslationConfig(RampPixelOptions, TranslationOptions):
     """Options of a translator of ramp neurons."""
-
-    def check_ranges(self) -> None:
-        super().check_ranges()
-        self.check_clock()
 
 
 @dataclass(frozen=True)

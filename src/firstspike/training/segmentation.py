@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstspike.data import Data, ImageSet, Parts, canvases, divide, load_mnist
+from firstspike.data import Data, ImageSet, Parts, canvases, load_mnist
 from firstspike.data.masks import load_masked, masked
 from firstspike.data.pairs import PairSet
 from firstspike.metrics import decide, intersection_over_union
@@ -33,10 +33,6 @@ class Segmentation(PixelTraining):
     config: SegmentationOptions
 
     @classmethod
-    def load_data(cls, config: DataOptions) -> Parts:
-        return divide(_load(config, "train"), config.validation)
-
-    @classmethod
     def parts_of(cls, config: DataOptions, images: Data, held_out: Data | None = None) -> Parts:
         found = [images] if held_out is None else [images, held_out]
         if not all(isinstance(one, PairSet) for one in found):
@@ -44,8 +40,11 @@ class Segmentation(PixelTraining):
         return super().parts_of(config, images, held_out)
 
     @classmethod
-    def load_unseen(cls, config: DataOptions, split: str) -> ImageSet:
-        return _load(config, "test") if split == "test" else super().load_unseen(config, split)
+    def load_split(cls, config: Any, split: Any) -> PairSet:
+        if config.data is not None:
+            return load_masked(config.data, split, size=config.size, colour=config.colour)
+        count = config.canvases if split == "train" else TEST_CANVASES
+        return masked(canvases(count, digits=load_mnist(split)))
 
     def build(self) -> None:
         super().build()
@@ -59,10 +58,6 @@ class Segmentation(PixelTraining):
     @property
     def outputs(self) -> int:
         return len(self.shape.classes)
-
-    def tensors(self, images: ImageSet) -> tuple[Tensor, ...]:
-        assert isinstance(images, PairSet)
-        return images.images, images.targets
 
     def watch(self, parts: Parts) -> Any:
         self.fitted = parts.training.images[:FITTED]
@@ -123,10 +118,3 @@ class Segmentation(PixelTraining):
         wheel = 0.5 + 0.5 * torch.cos(2 * torch.pi * (hues + torch.tensor([0.0, 1 / 3, 2 / 3])))
         palette = torch.cat([torch.zeros(1, 3), wheel])
         return palette[classes.long()].movedim(-1, 1)
-
-
-def _load(config: Any, split: Any) -> PairSet:
-    if config.data is not None:
-        return load_masked(config.data, split, size=config.size, colour=config.colour)
-    count = config.canvases if split == "train" else TEST_CANVASES
-    return masked(canvases(count, digits=load_mnist(split)))

@@ -11,7 +11,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from firstspike.coding import decode
-from firstspike.data import Data, ImageSet, Parts, divide, load_images
+from firstspike.data import Data, ImageSet, Parts, load_images
 from firstspike.data.pairs import PairSet, load_pairs, pairs_of
 from firstspike.metrics import peak_signal_to_noise
 from firstspike.training.config import DataOptions
@@ -29,10 +29,6 @@ class Translation(PixelTraining):
     config: TranslationOptions
 
     @classmethod
-    def load_data(cls, config: DataOptions) -> Parts:
-        return divide(_load(config, "train"), config.validation)
-
-    @classmethod
     def parts_of(cls, config: DataOptions, images: Data, held_out: Data | None = None) -> Parts:
         options = cast(TranslationOptions, config)
         if options.task == "pairs":
@@ -42,16 +38,15 @@ class Translation(PixelTraining):
         return Parts(*made)  # type: ignore[arg-type]
 
     @classmethod
-    def load_unseen(cls, config: DataOptions, split: str) -> ImageSet:
-        return _load(config, "test") if split == "test" else super().load_unseen(config, split)
+    def load_split(cls, config: Any, split: Any) -> PairSet:
+        reading: dict[str, Any] = {"size": config.size, "colour": config.colour}
+        if config.task == "pairs":
+            return load_pairs(config.data, split, **reading)
+        return pairs_of(load_images(config.data, split, **reading), config.task)
 
     @property
     def outputs(self) -> int:
         return 3 if self.config.task == "colour" else self.shape.channels
-
-    def tensors(self, images: ImageSet) -> tuple[Tensor, ...]:
-        assert isinstance(images, PairSet)
-        return images.images, images.targets
 
     def loss(self, potential: Tensor, wanted: Tensor) -> Tensor:
         values = planes_of(wanted).float() / 255
@@ -90,10 +85,3 @@ class Translation(PixelTraining):
     def translate(self, images: Tensor) -> Tensor:
         """What becomes of uint8 images [N, ...]: intensities in 0..1, [N, outputs, H, W]."""
         return self.answers(images)[0]
-
-
-def _load(config: Any, split: Any) -> PairSet:
-    reading: dict[str, Any] = {"size": config.size, "colour": config.colour}
-    if config.task == "pairs":
-        return load_pairs(config.data, split, **reading)
-    return pairs_of(load_images(config.data, split, **reading), config.task)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-from firstspike.times import LARGEST_T_MAX, T_MAX, check_t_max
-from firstspike.training.config import FASTEST, WIDEST, DataOptions
+from firstspike.times import T_MAX
+from firstspike.training.config import FASTEST, WIDEST, DataOptions, check_steps
 from firstspike.training.options import MOST, RuleOptions, above, within
 
 
@@ -71,9 +71,7 @@ class VaeConfig(VaeOptions):
 
     def check_ranges(self) -> None:
         super().check_ranges()
-        check_t_max(self.t_max)
-        if self.t_max > LARGEST_T_MAX:
-            raise ValueError(f"t_max must be at most {LARGEST_T_MAX}, got {self.t_max}")
+        check_steps(self.t_max)
 
     def recipe_defaults(self) -> Self:
         return vae_defaults({"network": self.network})  # type: ignore[return-value]
