@@ -20,6 +20,7 @@ HELD = (
     "firstspike/data/_files/mnist.npz",
     "firstspike/data/_files/LICENSE-MNIST.md",
     "firstspike/demo/_models/gan-all/checkpoint/best.safetensors",
+    "firstspike/demo/_models/segment/checkpoint/model.safetensors",
     "firstspike/demo/_models/classifier-aggressive-400/checkpoint/model.safetensors",
     "firstspike/demo/page/index.html",
     "firstspike/evaluation/_files/feature-network.safetensors",

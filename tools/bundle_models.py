@@ -2,18 +2,19 @@
 
     python tools/bundle_models.py RUN [RUN ...] [--remove NAME ...]
 
-A RUN is the directory of a finished ``train classifier`` or ``train gan`` on the bundled MNIST, or
-a folder with several. Of each, what playing it needs goes to src/firstspike/demo/_models/NAME, in
-place of what was there:
+A RUN is the directory of a finished training of a network that spikes, on the bundled MNIST or on
+canvases of its digits, or a folder with several. Of each, what playing it needs goes to
+src/firstspike/demo/_models/NAME, in place of what was there:
 
     options.json       as the run has it
     checkpoint/        the weights, of a GAN those of the generator that draws alone
-    provenance.json    command, seed, version, SHA-256, and what was measured of the weights
+    provenance.json    command, seed, data, version, SHA-256, and what was measured of the weights
 
-NAME tells the kind and the digit, or the loss and the hidden neurons; networks of the names after
---remove go. Classifiers are measured on all of MNIST's test images; of a GAN, 1,000 samples are
-shown to the independent digit classifier. ``firstspike generate`` without a run draws with the
-first GAN that is bundled. One network of all digits in the place of two of one, in one step:
+NAME tells the kind and the digit, task, or loss and hidden neurons; networks of the names after
+--remove go. All are measured on the test set: classifiers, translators, segmenters and detectors on
+all of it, autoencoders by reconstructions of it; of a GAN, 1,000 samples are shown to the
+independent digit classifier. ``firstspike generate`` without a run draws with the first GAN that is
+bundled. One network of all digits in the place of two of one, in one step:
 
     python tools/bundle_models.py runs/told --remove gan-3 gan-7
 """
@@ -23,14 +24,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from firstspike.data import load_mnist
-from firstspike.demo.networks import given, load
+from firstspike.data import ImageSet, load_mnist
+from firstspike.demo.networks import load
 from firstspike.evaluation.classifiers import evaluate_classifier
+from firstspike.evaluation.detection import mean_precision
 from firstspike.evaluation.features import digit_probabilities
 from firstspike.hub.bundled import BUNDLED, PROVENANCE
 from firstspike.metrics import spike_stats
@@ -38,10 +42,16 @@ from firstspike.models import Classifier
 from firstspike.report.gather import command_of
 from firstspike.runs import checkpoint, files
 from firstspike.runs.directory import RunDirectory
+from firstspike.training import kinds
+from firstspike.training.detect import SpikingDetector
 from firstspike.training.gan import UNSEEN, Gan
+from firstspike.training.pixels import PixelTraining
+from firstspike.training.vae import SpikingVae
 
 SAMPLES = 1000
 NOTED = ("strict_accuracy", "ties_accuracy", "decision_step", "total_spikes", "count")
+
+Figures = dict[str, float]
 
 
 def bundle(run: RunDirectory, target: Path) -> dict[str, Any]:
@@ -58,23 +68,19 @@ def bundle(run: RunDirectory, target: Path) -> dict[str, Any]:
         raise ValueError(f"{run.path}: trained on {run.options['data']}; give a run on MNIST")
     summary = run.read_summary()
     network = load(run)
-    if isinstance(network, Gan):
-        measured = measure_gan(network)
-        parts = {name: network.networks[name] for name in (drawing_part(network),)}
-    elif isinstance(network, Classifier):
-        measured, parts = measure_classifier(network), {"model": network}
-    else:
-        raise ValueError(f"{run.path}: ramp neurons; of classifiers, only step neurons are bundled")
+    measured, parts = measure(network), parts_of(network)
     folder = target / name_of(run)
     options = files.read(run.path / "options.json")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     files.write(folder / "options.json", options)
     checkpoint.save(folder / "checkpoint", parts, {}, {"epoch": summary["epochs"]})
-    weights = files.read(folder / "checkpoint" / f"{next(iter(parts))}.safetensors")
+    saved = (folder / "checkpoint" / f"{name}.safetensors" for name in sorted(parts))
+    weights = b"".join(map(files.read, saved))
     provenance = {
         "command": command_of(run),
         "seed": run.options["seed"],
+        "data": data_of(run),
         "version": run.version,
         "bytes": len(weights),
         "sha256": hashlib.sha256(weights).hexdigest(),
@@ -82,6 +88,14 @@ def bundle(run: RunDirectory, target: Path) -> dict[str, Any]:
     }
     files.write(folder / PROVENANCE, files.to_json(provenance, folder / PROVENANCE))
     return provenance
+
+
+def parts_of(network: Any) -> dict[str, nn.Module]:
+    """What playing a network needs, by the names in its checkpoint."""
+    if isinstance(network, Classifier):
+        return {"model": network}
+    wanted = (drawing_part(network),) if isinstance(network, Gan) else network.networks
+    return {name: network.networks[name] for name in wanted}
 
 
 def drawing_part(gan: Gan) -> str:
@@ -92,18 +106,46 @@ def drawing_part(gan: Gan) -> str:
 def name_of(run: RunDirectory) -> str:
     """The name under which a network is bundled."""
     options = run.options
-    details = [options["digit"]] if run.kind == "gan" else [options["loss"], options["hidden"]]
+    details = [options[name] for name in ("digit", "task") if name in options]
+    if options.get("auxiliary"):
+        details = ["auxiliary"]
+    if run.kind == "classifier":
+        details = [options["loss"], options["hidden"]]
     return "-".join(map(str, (run.kind, *details)))
 
 
-def measure_classifier(model: Classifier) -> dict[str, float]:
+def data_of(run: RunDirectory) -> str:
+    """What a network was trained on, for people."""
+    digits = "MNIST, 60,000 training images of 28x28 pixels in gray"
+    if "canvases" in run.options:
+        return f"{run.options['canvases']:,} canvases of 64x64 pixels, with digits of {digits}"
+    return f"{digits}, task {run.options['task']}" if "task" in run.options else digits
+
+
+def measure(network: Any, count: int | None = None) -> Figures:
+    """What a card tells of a network's quality, on the first ``count`` test images or all."""
+    for family, measured in MEASURES.items():
+        if isinstance(network, family):
+            return measured(network, count)
+    raise ValueError("network: ramp neurons; of classifiers, only step neurons are bundled")
+
+
+def unseen(network: Any, count: int | None) -> ImageSet:
+    """Test images of a network, or the first of them."""
+    images = network.load_unseen(network.config, "test")
+    return images.part(torch.arange(len(images)) < (count or len(images)), images.name)
+
+
+def measure_classifier(model: Classifier, count: int | None = None) -> Figures:
     """Accuracy and cost on MNIST's test images."""
-    report = evaluate_classifier(model, load_mnist("test"), model.layers[0].t_max).as_dict()
+    test = load_mnist("test")
+    images = test.part(torch.arange(len(test)) < (count or len(test)), test.name)
+    report = evaluate_classifier(model, images, model.layers[0].t_max).as_dict()
     return {name: report[name] for name in NOTED}
 
 
 @torch.no_grad()
-def measure_gan(gan: Any) -> dict[str, float]:
+def measure_gan(gan: Any, count: int | None = None) -> Figures:
     """Spikes of the generator per image, and how often another network reads the digit wanted."""
     latents = gan.latents(SAMPLES, torch.Generator().manual_seed(0))
     drawn = gan.artist(averaged=True).layer_times(latents)
@@ -117,6 +159,67 @@ def measure_gan(gan: Any) -> dict[str, float]:
     return measured
 
 
+def measure_vae(vae: SpikingVae, count: int | None = None) -> Figures:
+    """Error and spikes of reconstructions of test images, and spikes of a sample."""
+    images = unseen(vae, count).images
+    latents = vae.latents(SAMPLES, torch.Generator().manual_seed(0))
+    return {
+        "spikes": vae.spikes(latents)["decoder_spikes"],
+        "reconstruction_error": vae.error_of(images),
+        **{name: vae.further(images, images, images)[name] for name in
+           ("encoder_spikes", "spikes_a_neuron")},
+        "count": len(images),
+    }  # fmt: skip
+
+
+def measure_map(network: PixelTraining, count: int | None = None) -> Figures:
+    """How right the answers of a translator or a segmenter are, and their spikes."""
+    images = unseen(network, count)
+    said, spikes = network.answers(images.images)
+    found = {**network.judged(said, images), **network.further(said, images), **spikes}
+    kept = {name: value for name, value in found.items() if isinstance(value, float)}
+    made: Any = network.result()
+    layers = made.layer_times(network.times_of(images.images[:1]))
+    neurons = sum(times.numel() for times in layers)
+    spikes_of_image = found["spikes_a_neuron"] * neurons
+    return kept | {"spikes": spikes_of_image, "count": len(images)}
+
+
+def measure_detector(detector: SpikingDetector, count: int | None = None) -> Figures:
+    """Mean average precision and spikes on canvases of test digits."""
+    scenes: Any = unseen(detector, count)
+    found = mean_precision(scenes, detector.detect(scenes.images))
+    kept = {name: found[name] for name in ("map_50", "map", "recall_50")}
+    activity = detector.activity(scenes.images)
+    kept |= {name: activity[name] for name in ("spikes", "spikes_a_neuron")}
+    return kept | {"count": len(scenes)}
+
+
+MEASURES: dict[type, Callable[..., Figures]] = {
+    Gan: measure_gan,
+    SpikingVae: measure_vae,
+    PixelTraining: measure_map,
+    SpikingDetector: measure_detector,
+    Classifier: measure_classifier,
+}
+
+
+def runs_below(paths: list[Path]) -> list[RunDirectory]:
+    """The runs in these folders, or below them. ValueError if one holds none."""
+    found = []
+    for path in paths:
+        inside = [path] if (path / "options.json").exists() else [
+            file.parent for file in files.find(path, "options.json")
+        ]  # fmt: skip
+        if not inside:
+            raise ValueError(f"{path}: no run here nor below; name a run's folder")
+        found += [RunDirectory.open(folder) for folder in inside]
+    for run in found:
+        if not kinds.find(run.kind, run.path).spikes:
+            raise ValueError(f"{run.path}: a {run.kind} run, which does not spike; leave it out")
+    return found
+
+
 def main() -> None:
     """Bundle the runs and print what was measured."""
     parser = argparse.ArgumentParser(
@@ -127,12 +230,10 @@ def main() -> None:
     parser.add_argument("--remove", nargs="+", default=(), metavar="NAME", help="networks that go")
     arguments = parser.parse_args()
     try:
-        offers, left_out = given(arguments.runs)
-        runs = {name_of(offer.run): offer.run for offer in offers}
-        if len(runs) < len(offers):
+        found = runs_below(arguments.runs)
+        runs = {name_of(run): run for run in found}
+        if len(runs) < len(found):
             raise ValueError(f"several runs of one name; give one for each of {sorted(runs)}")
-        for reason in left_out:
-            print(f"left out: {reason}")
         for name in arguments.remove:
             if not (arguments.out / name / PROVENANCE).exists():
                 raise ValueError(f"--remove {name}: no network of this name in {arguments.out}")

@@ -40,9 +40,9 @@ def launch(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
 
 
-def draw(page: Page, stroke: Sequence[tuple[float, float]]) -> None:
-    """Draw on the pad with the mouse."""
-    box = page.locator("#pad").bounding_box()
+def draw(page: Page, stroke: Sequence[tuple[float, float]], pad: str = "#pad") -> None:
+    """Draw on a pad with the mouse."""
+    box = page.locator(pad).bounding_box()
     assert box is not None
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
     page.mouse.move(*places[0])

@@ -20,8 +20,10 @@ from firstspike.demo.race import race
 from firstspike.evaluation.classifiers import evaluate_classifier
 from firstspike.hub import bundled as hub
 from firstspike.models import LATENTS, Classifier, classifier
+from firstspike.training import detect, segmentation, translation
 from firstspike.training.gan import Gan
 from firstspike.training.loading import build_trainer
+from firstspike.training.pixels import PixelTraining
 
 sys.path.append(str(Path(__file__).parents[2]))
 
@@ -252,21 +254,37 @@ def test_a_network_is_loaded_once_and_again_after_the_next_checkpoint(tmp_path):
             shelf.offer(number, part)
 
 
-def test_the_bundled_networks_are_there_and_as_good_as_recorded():
+FEW = 60
+FIGURES = ("reconstruction_error", "psnr", "mean_iou", "map_50", "spikes_a_neuron")
+
+
+def test_the_bundled_networks_are_there_and_as_good_as_recorded(monkeypatch):
     """If training changed what they do: python tools/bundle_models.py RUN... with new runs."""
     test = fs.load_mnist("test")
+    monkeypatch.setattr(segmentation, "TEST_CANVASES", FEW)
+    monkeypatch.setattr(detect, "TEST", FEW)
+    first = test.part(torch.arange(len(test)) < FEW, "first")
+    monkeypatch.setattr(translation, "load_images", lambda *_, **__: first)
     kinds = set()
-    for offer in networks.bundled():
-        measured, network = offer.provenance["measured"], networks.load(offer.run)
-        kinds.add(offer.run.kind)
+    for name in hub.names():
+        measured = hub.provenance(name)["measured"]
+        network = networks.load(hub.open_run(name))
+        kinds.add(hub.open_run(name).kind)
         if isinstance(network, Classifier):
             right = network.classify(test.images).classes == test.labels
             assert measured["strict_accuracy"] == pytest.approx(
                 right.double().mean().item(), abs=2e-4
             )
+        elif isinstance(network, Gan):
+            assert bundle_models.measure(network) == pytest.approx(measured, rel=0.02)
         else:
-            assert bundle_models.measure_gan(network) == pytest.approx(measured, rel=0.02)
-    assert kinds == {"classifier", "gan"}
+            is_map = isinstance(network, PixelTraining)
+            few = bundle_models.unseen(network, FEW) if is_map else None
+            found = network.measure(few) if is_map else bundle_models.measure(network, FEW)
+            told = {figure: found[figure] for figure in FIGURES if figure in found}
+            assert len(told) == 2
+            assert told == pytest.approx({name: measured[name] for name in told}, rel=0.1)
+    assert kinds == {"classifier", "gan", "vae", "translate", "segment", "detect"}
 
 
 @pytest.mark.parametrize("name", ["gan-3", "classifier-aggressive-12"])

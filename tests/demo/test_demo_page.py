@@ -22,7 +22,7 @@ from firstspike.demo.api import Api
 from firstspike.demo.networks import Shelf, bundled, given
 from firstspike.demo.race import race
 from firstspike.demo.server import Server
-from firstspike.shape import Shape
+from firstspike.shape import MNIST, Shape
 
 sys.path.append(str(Path(__file__).parents[2]))
 
@@ -318,12 +318,12 @@ def test_other_sizes_colours_and_classes_fit_the_page(open_page, tmp_path):
         with page.expect_request(lambda request: "/api/sample" in request.url) as asked:
             page.select_option("#wanted", "26")
         assert asked.value.post_data_json["digit"] == "class z"
-        page.select_option("#classifier", "3")  # a bundled one
+        page.select_option("#classifier", label="classifier-aggressive-400, bundled")
         expect(page.locator("#winner")).to_have_text(re.compile(r"^\d$"))
         expect(page.locator(".lane b")).to_have_text(list("0123456789"))
         page.select_option("#gan", "2")
         expect(page.locator("#wanted")).to_be_hidden()
-        page.select_option("#gan", "4")  # the bundled one, which is told the digit
+        page.select_option("#gan", label="gan-all, bundled")  # which is told the digit
         expect(page.locator("#wanted option")).to_have_text(["all in turn", *"0123456789"])
 
 
@@ -340,6 +340,80 @@ def test_ramp_neurons_race_through_their_windows(open_page, tmp_path):
         expect(page.locator("#classifier-about")).to_contain_text("ramp neurons 4c3p2-8")
         page.locator("#race-transport input").fill("63")  # the input's window ends
         expect(page.locator("#fact-spikes")).to_have_text(f"{told['spikes'][0]:,}")
+
+
+def test_a_place_on_the_map_is_drawn(open_page):
+    page = open_page()
+    page.locator("#latents").scroll_into_view_if_needed()
+    facts = page.locator("#latent-facts")
+    expect(facts).to_contain_text("spikes of the encoder put it here")
+    expect(page.locator("#latent-seen")).to_be_visible()
+    size = page.locator("#latent-map").evaluate("map => [map.width, map.height]")
+    assert size == [280, 280]
+    with page.expect_request(lambda request: "/api/place" in request.url) as asked:
+        page.locator("#latent-map").click(position={"x": 6, "y": 6})
+    across, up = asked.value.post_data_json["shares"]
+    assert across < 0.05 and up > 0.95  # the upper left corner
+    expect(facts).not_to_contain_text("encoder")
+    expect(page.locator("#latent-seen")).to_be_hidden()
+    with page.expect_request(lambda request: "/api/place" in request.url) as asked:
+        page.locator("#latent-map").press("ArrowRight")
+    assert asked.value.post_data_json["shares"][0] == pytest.approx(across + 0.05, abs=0.01)
+    expect(facts).to_contain_text("neurons of the decoder spike")
+
+
+FILLED = """() => document.getElementById('translate-drawn').getContext('2d')
+    .getImageData(14, 14, 1, 1).data[0] > 128"""
+RIMS = ((0.44, 0.15), (0.56, 0.15), (0.56, 0.85), (0.44, 0.85), (0.44, 0.15))  # of a one
+
+
+def test_a_drawn_outline_is_filled(open_page):
+    page = open_page()
+    page.locator("#translate").scroll_into_view_if_needed()
+    expect(page.locator("#translate-facts")).to_contain_text("mnist-test-colour, image")
+    expect(page.locator("#translate-wanted")).to_be_visible()
+    page.select_option("#translator", label="translate-outline, bundled")
+    expect(page.locator("#translate-facts")).to_contain_text("mnist-test-outline, image")
+    expect(page.locator("#translate-what")).to_contain_text("Draw the outline of a digit")
+    page.click("#translate-clear")
+    expect(page.locator("#translate-hint")).to_be_visible()
+    expect(page.locator("#translate-facts")).to_have_text("")
+    screenshot_demo.draw(page, RIMS, "#translate-pad")
+    page.wait_for_function(FILLED)  # inside, where nothing was drawn
+    expect(page.locator("#translate-facts")).to_have_text(re.compile(r"^[\d,]+ of 23,520 neurons"))
+    expect(page.locator("#translate-wanted")).to_be_hidden()
+
+
+def test_canvases_are_segmented_and_searched(open_page):
+    page = open_page()
+    page.locator("#find").scroll_into_view_if_needed()
+    expect(page.locator("#segment-facts")).to_contain_text("of pixels are right")
+    expect(page.locator("#detect-facts")).to_contain_text("There: ")
+    with page.expect_response(lambda response: "/api/detect" in response.url) as answer:
+        page.click("#find-new")
+    told = answer.value.json()
+    names = ", ".join(sorted(told["truth"]["names"]))
+    expect(page.locator("#detect-facts")).to_contain_text(f"There: {names}.")
+    page.check("#find-truth")
+    expect(page.locator("#find-legend span")).to_have_text(sorted(set(told["truth"]["names"])))
+    colours = "drawn => new Set(drawn.getContext('2d').getImageData(0, 0, 64, 64).data).size"
+    assert page.locator("#find-classes").evaluate(colours) > 8
+
+
+def test_parts_without_networks_are_left_out(open_page, tmp_path):
+    run = untrained.finished(tmp_path / "a", "classifier")
+    detector = untrained.run(
+        tmp_path / "b", "detect", network="4c3s4-6c3s2", shape=Shape(1, 64, 64, MNIST.classes)
+    )
+    with serving(Shelf(given([run.path, detector.path])[0])) as other:
+        page = open_page(url=other.url)
+        for name in ("latents", "translate", "generate"):
+            expect(page.locator(f"#{name}")).to_have_count(0)
+            expect(page.locator(f"nav a[href='#{name}']")).to_have_count(0)
+        page.locator("#find").scroll_into_view_if_needed()
+        expect(page.locator("#detect-facts")).to_contain_text("neurons spike")
+        expect(page.locator("#find-classes")).to_have_count(0)
+        assert page.locator("#find-image").evaluate("image => image.width") == 64
 
 
 def test_everything_can_be_reached_and_has_a_name(open_page):

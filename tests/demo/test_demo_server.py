@@ -20,7 +20,7 @@ from untrained import run as untrained_run
 
 from firstspike import cli
 from firstspike.data import load_mnist
-from firstspike.demo import api, drawing
+from firstspike.demo import api, drawing, networks
 from firstspike.demo.networks import Shelf, given
 from firstspike.demo.race import race
 from firstspike.demo.server import PAGE, Server
@@ -260,7 +260,8 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path, monkeypatch, capsy
     def interrupted(server: Server) -> None:
         kinds = [(offer.run.kind, offer.name) for offer in server.api.shelf.offers]
         assert kinds[0] == ("classifier", str(tmp_path / "a"))
-        assert {kind for kind, name in kinds if "bundled" in name} == {"classifier", "gan"}
+        bundled = {kind for kind, name in kinds if "bundled" in name}
+        assert bundled == {"classifier", "gan", "vae", "translate", "segment", "detect"}
         assert [offer.name for offer in server.api.shelf.offers if offer.chosen] == []
         raise KeyboardInterrupt
 
@@ -279,7 +280,7 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path, monkeypatch, capsy
 def test_a_folder_without_runs_leaves_the_bundled_networks(tmp_path, monkeypatch, capsys):
     def interrupted(server: Server) -> None:
         assert all(offer.as_dict()["first"] for offer in server.api.shelf.offers)
-        assert {offer.part for offer in server.api.shelf.offers} == {"race", "draw"}
+        assert {offer.part for offer in server.api.shelf.offers} == set(networks.PARTS)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(api.Api, "warm_up", lambda self: None)

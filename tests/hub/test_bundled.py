@@ -13,6 +13,7 @@ from untrained import finished
 import firstspike as fs
 from firstspike.hub import bundled
 from firstspike.models import Classifier
+from firstspike.nn import SpikingNetwork
 from firstspike.training.gan import Gan
 
 
@@ -24,6 +25,10 @@ def test_a_network_is_found_by_its_name_and_by_its_kind():
     for name in bundled.names():
         assert bundled.find(name).path.name == name
     assert bundled.find("gan").path == bundled.find("gan-all").path
+    vae = fs.load("vae")
+    assert vae.reconstruct(fs.load_mnist("test").images[:2]).shape == (2, 28, 28)
+    networks = [fs.load(kind) for kind in ("translate", "segment", "detect")]
+    assert all(isinstance(network, SpikingNetwork) for network in networks)
 
 
 def test_what_is_on_disk_goes_before_a_name(tmp_path, monkeypatch):
@@ -51,11 +56,12 @@ def test_what_is_no_network(name, fault, tmp_path, monkeypatch):
 def test_cards_tell_what_is_in_the_package():
     for name in bundled.names():
         card, run = bundled.card(name), bundled.find(name)
-        [weights] = (run.path / "checkpoint").glob("*.safetensors")
-        content = weights.read_bytes()
+        weights = sorted((run.path / "checkpoint").glob("*.safetensors"))
+        content = b"".join(file.read_bytes() for file in weights)
         assert (card.bytes, card.sha256) == (len(content), hashlib.sha256(content).hexdigest())
         assert card.command.startswith(f"firstspike train {card.kind}")
         assert card.spikes > 10 and card.measured and "CC BY-SA 3.0" in card.licence
+    assert "12,000 canvases" in bundled.card("segment").data
     assert "ramp" in bundled.card("gan").about and len(bundled.card("gan").classes) == 10
 
 

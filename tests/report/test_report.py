@@ -15,6 +15,7 @@ from firstspike.drawing import grids as plots
 from firstspike.evaluation.classifiers import evaluate_ann, evaluate_classifier
 from firstspike.evaluation.networks import evaluate_network
 from firstspike.report import drawings, illustrations, page
+from firstspike.report.beyond import FAMILIES
 from firstspike.report.claims import CLAIMS, Claim
 from firstspike.report.gather import CODING, METRICS, Results, command_of, gather, role_of
 from firstspike.report.measures import Sample, digits_of
@@ -411,7 +412,8 @@ def test_the_page_holds_everything_and_fetches_nothing(results, tmp_path):
     assert all(one.paper in text for one in CLAIMS)
     assert "firstspike train classifier --seed SEED" in text and "A quick look" not in text
     measured = "Fréchet distance 20.3, the right digit to an independent classifier 50.0%, coverage"
-    assert text.count("Fréchet distance ") == 1 and measured in text
+    figures = text[text.index('id="figures"') :]
+    assert figures.count("Fréchet distance ") == 1 and measured in figures
 
 
 def test_the_page_names_what_is_missing_failures_and_haste(tmp_path):
@@ -419,7 +421,9 @@ def test_the_page_names_what_is_missing_failures_and_haste(tmp_path):
     options = {"outcomes": [failed], "quick": True, "shortened": shortened(QUICK)}
     text = write(Results(left_out=["x: has not ended"]), tmp_path, **options)
     assert text.count("Not drawn: its runs have not been made") == 11
-    assert len(re.findall(r'class="chip open"', text)) == len(CLAIMS) + 1  # and in the tally
+    further = sum(len(family.figures) for family in FAMILIES)
+    told = len(CLAIMS) + further + 1  # and in the tally
+    assert len(re.findall(r'class="chip open"', text)) == told
     assert "x: has not ended" in text
     assert "1 of 1 jobs gave" in text and "&lt;no such digit&gt;" in text
     assert "A quick look, not a result" in text and "with 2 seeds" in text
@@ -442,7 +446,9 @@ def test_the_plan_is_whole():
         for number, job in enumerate(jobs):
             assert set(job.needs) <= set(names[:number])
     of_gans = [job.arguments[0] for job in plan(FULL) if "gan" in job.name]
-    assert of_gans == ["train", "evaluate"] * 40
+    assert of_gans == ["train", "evaluate"] * (
+        40 + 2 * 3
+    )  # three seeds with an auxiliary classifier
 
 
 @pytest.mark.parametrize("scale", [FULL, QUICK])
@@ -458,4 +464,7 @@ def test_the_planned_commands_are_understood_and_play_their_part(scale, tmp_path
     classifiers = {"aggressive-400", "aggressive-1000", "s4nn-400", "ann-400"}
     classifiers |= {"ramp-400", "ann-784-400-10"}
     twins = {"cross-entropy-ann-gan", "relativistic-ann-gan"}
-    assert roles == classifiers | twins | {"step-gan", "ramp-gan"}
+    further = [one for one in FAMILIES if scale.families is None or one.role in scale.families]
+    pairs = {role for family in further for role in (family.role, family.twin)}
+    assert roles == classifiers | twins | {"step-gan", "ramp-gan"} | pairs
+    assert len(pairs) == 2 * len(scale.families or FAMILIES)

@@ -42,7 +42,8 @@ def test_both_neurons_stand_beside_their_twins():
         ({"1": 1.0, "2": 2.0}, {"1": 2.0, "2": 3.0}, True, "ahead"),
         ({"1": 1.0, "2": 2.0}, {"1": 2.0, "2": 3.0}, False, "behind"),
         ({"1": 1.0, "2": 2.0}, {"1": 2.0, "2": 1.5}, True, "level"),
-        ({"1": 1.0, "2": 2.0}, {"2": 9.0, "3": 1.0}, True, "open"),  # one digit says nothing
+        ({"1": 1.0, "2": 2.0}, {"2": 9.0, "3": 1.0}, True, "withheld"),  # one digit says nothing
+        ({"1": 1.0, "2": 2.0}, {"3": 1.0}, True, "open"),
     ],
 )
 def test_verdicts_compare_the_same_digits(own, twin, less, verdict):

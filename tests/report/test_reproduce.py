@@ -78,7 +78,11 @@ def test_failures_are_told_and_the_page_is_there(firstspike, monkeypatch):
     assert "needs train-gan-x, which failed" in text and "digit x is not in" in text
 
 
-TINY = Scale(1, 1, (3,), epochs=1, online_epochs=1, ramp_epochs=1, gan_epochs=2)
+FAMILIES = {
+    "translate-outline": (),
+    "detect": ("--canvases", "40", "--epochs", "1"),
+}
+TINY = Scale(1, 1, (3,), epochs=1, online_epochs=1, ramp_epochs=1, gan_epochs=2, families=FAMILIES)
 PROGRAM = f"""
 import sys
 from firstspike import cli
@@ -98,5 +102,9 @@ def test_a_killed_reproduction_is_resumed(tmp_path):
         os.kill(parent.pid, signal.SIGKILL)
     assert subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path).returncode == 0
     text = (tmp_path / "all" / "report.html").read_text(encoding="utf-8")
-    assert "Not drawn" not in text and "not measured" not in text and "A quick look" in text
+    paper, beyond = text.split('id="beyond"')
+    beyond, figures = beyond.split('id="figures"')
+    for part in (paper, figures):
+        assert "Not drawn" not in part and "not measured" not in part
+    assert "A quick look" in text and beyond.count("how it was made") == len(FAMILIES)
     assert len(list((tmp_path / "all" / "logs").glob("*.log"))) == len(plan(TINY))

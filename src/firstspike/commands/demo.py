@@ -16,7 +16,7 @@ from firstspike.commands.terminal import Killed
 
 @dataclass(frozen=True)
 class Demo:
-    """Open a web page: draw a digit and watch output spikes race, see a generator draw."""
+    """Open a web page: watch spikes recognise, draw, encode, translate and find digits."""
 
     runs: Positional[tuple[Path, ...]] = ()
     """Run directories, or folders that hold some, offered besides the bundled networks."""

@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from firstspike.hub import bundled
 from firstspike.hub.bundled import Card
+from firstspike.training import kinds
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Models:
 def _told(card: Card) -> str:
     """A card in a few lines."""
     figures = ", ".join(f"{name.replace('_', ' ')} {v:.4g}" for name, v in card.measured.items())
-    use = f"firstspike generate {card.name}" if card.kind == "gan" else "firstspike demo"
+    draws = kinds.find(card.kind).draws
+    use = f"firstspike generate {card.name}" if draws else "firstspike demo"
     rows = {
         "data": card.data,
         "measured": figures,

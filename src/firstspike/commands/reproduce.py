@@ -15,13 +15,13 @@ from firstspike.extras import require
 
 @dataclass(frozen=True)
 class Reproduce:
-    """Run all that the paper shows and compare it on one web page; goes on after a kill."""
+    """Run what the paper shows and leaves to others, on one web page; goes on after a kill."""
 
     out: Path | None = None
     """Folder for the page, the runs and their logs; reproduction or, with --quick,
     reproduction-quick if not given."""
     quick: bool = False
-    """Look at everything within ten minutes on two cores: fewer epochs, seeds and digits."""
+    """Look at it within ten minutes on two cores: fewer epochs, seeds, digits and families."""
     from_: Annotated[Path | None, tyro.conf.arg(name="from")] = None
     """Train nothing; gather the run directories below this folder."""
 

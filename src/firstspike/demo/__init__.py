@@ -1,1 +1,1 @@
-"""A web page on this machine: draw digits, watch output neurons race, see a generator draw."""
+"""A web page on this machine: watch spikes recognise, draw, encode, translate and find digits."""

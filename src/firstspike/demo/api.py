@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from firstspike._version import __version__
-from firstspike.demo import drawing, picture
+from firstspike.demo import answers, drawing, picture
 from firstspike.demo.networks import Shelf
 from firstspike.demo.race import race
 
 LONGEST = 16_000_000  # bytes of a request: a photograph fits
 MOST = 64  # images at once
+MAP = 10  # images of a side of a map
 
 Json = dict[str, Any]
 
@@ -58,6 +60,13 @@ class Api:
             ("POST", "/api/race"): self.race,
             ("POST", "/api/sample"): self.sample,
             ("POST", "/api/walk"): self.walk,
+            ("GET", "/api/map"): self.map,
+            ("POST", "/api/place"): self.place,
+            ("GET", "/api/reconstruct"): self.reconstruct,
+            ("GET", "/api/translate"): self.translate_test_image,
+            ("POST", "/api/translate"): self.translate,
+            ("GET", "/api/segment"): self.segment,
+            ("GET", "/api/detect"): self.detect,
         }
         self._busy = threading.Lock()  # one computation at a time
 
@@ -110,6 +119,64 @@ class Api:
         with self._busy:
             gan = self.shelf.gan(request.number("network"))
             return drawing.walk(gan, asked.get("ends"), steps)
+
+    def map(self, request: Request) -> Json:
+        """What the latents of an autoencoder draw, from one end to the other; ``?network=N``."""
+        with self._busy:
+            vae = self.shelf.trainer(request.number("network"), "map")
+            return {"side": MAP, **answers.chart(vae, MAP)}
+
+    def place(self, request: Request) -> Json:
+        """What an autoencoder draws at a place of its map: ``{"shares": [0.2, 0.9]}``."""
+        asked = request.json()
+        with self._busy:
+            vae = self.shelf.trainer(request.number("network"), "map")
+            return answers.place(vae, asked.get("shares"))
+
+    def reconstruct(self, request: Request) -> Json:
+        """What an autoencoder makes of a test image; ``?network=N&pick=M``."""
+        images, index = self._test_image(request, "map")
+        with self._busy:
+            vae = self.shelf.trainer(request.number("network"), "map")
+            told = answers.reconstruct(vae, images.images[index])
+        return {"index": index, "source": images.name, **told}
+
+    def translate(self, request: Request) -> Json:
+        """What a translator makes of the picture in the body; ``?network=N``."""
+        number = request.number("network")
+        offer = self.shelf.offer(number, "translate")
+        with self._busy:
+            image = picture.read(request.body, offer.run.shape, centred=offer.is_centred)
+            network = self.shelf.trainer(number, "translate")
+            return answers.translate(network, torch.from_numpy(image.copy()), damaged=False)
+
+    def translate_test_image(self, request: Request) -> Json:
+        """What a translator makes of a test image, and its target; ``?network=N&pick=M``."""
+        pairs, index = self._test_image(request, "translate")
+        with self._busy:
+            network = self.shelf.trainer(request.number("network"), "translate")
+            told = answers.translate(network, pairs.images[index])
+        target = pairs.targets[index].flatten().tolist()
+        return {"index": index, "source": pairs.name, "target": target, **told}
+
+    def segment(self, request: Request) -> Json:
+        """What a segmenter says of a canvas, or of an image of its data; ``?network=N&pick=M``."""
+        return self._find(request, "segment", answers.segment)
+
+    def detect(self, request: Request) -> Json:
+        """What a detector finds on a canvas, or on an image of its data; ``?network=N&pick=M``."""
+        return self._find(request, "detect", answers.detect)
+
+    def _find(self, request: Request, part: str, answer: Callable[..., Json]) -> Json:
+        number, pick = request.number("network"), request.number("pick")
+        images, index = self.shelf.offer(number, part).scene(pick)
+        with self._busy:
+            return answer(self.shelf.trainer(number, part), images, index)
+
+    def _test_image(self, request: Request, part: str) -> tuple[Any, int]:
+        """Images to try a network with, and which of them ``pick`` means."""
+        images = self.shelf.offer(request.number("network"), part).images()
+        return images, request.number("pick") % len(images)
 
     def warm_up(self) -> None:
         """Compile the kernels, so that nobody waits for the first answer."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from firstspike.data import ImageSet, idx
+from firstspike.demo.answers import canvas_with_boxes, canvas_with_mask
 from firstspike.hub import bundled as bundle
 from firstspike.models import Classifier
 from firstspike.models.networks import NetworkClassifier
@@ -25,7 +26,15 @@ from firstspike.training.gan import Gan
 from firstspike.training.loading import build_trainer
 from firstspike.training.trainer import Trainer
 
-Network = Classifier | NetworkClassifier | Gan
+PARTS = {  # of the page, and what the networks are that they show
+    "race": "classifier",
+    "draw": "generator",
+    "map": "autoencoder",
+    "translate": "translator",
+    "segment": "segmenter",
+    "detect": "detector",
+}
+Network = Classifier | NetworkClassifier | Trainer
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class Offer:
 
     @property
     def part(self) -> str | None:
-        """The part of the page that shows it: ``"race"`` or ``"draw"``."""
+        """The part of the page that shows it, one of `PARTS`."""
         return kinds.find(self.run.kind, self.run.path).demo
 
     @property
@@ -69,6 +78,17 @@ class Offer:
             raise ValueError(f"{self.name}: its data are of another size now; upload a picture")
         return images
 
+    def scene(self, pick: int) -> tuple[Any, int]:
+        """Something to find: images with masks or boxes, and which of them; see `images`.
+
+        Without data of its own a network sees a canvas of test digits, of the seed ``pick``.
+        """
+        if self.run.options.get("data") is None:
+            made = canvas_with_mask if self.part == "segment" else canvas_with_boxes
+            return made(pick), 0
+        images = self.images()
+        return images, pick % len(images)
+
     def as_dict(self) -> dict[str, Any]:
         """What the page tells about it, as JSON values."""
         options = self.run.options
@@ -82,6 +102,8 @@ class Offer:
             "epochs",
             "seed",
             "recipe",
+            "latent",
+            "task",
         )
         return {
             "kind": self.run.kind,
@@ -109,8 +131,7 @@ class Shelf:
         """The offer with this number. ValueError if it is for another part of the page."""
         if 0 <= number < len(self.offers) and self.offers[number].part == part:
             return self.offers[number]
-        wanted = {"race": "classifier", "draw": "generator"}[part]
-        raise ValueError(f"network {number}: there is no {wanted} of this number")
+        raise ValueError(f"network {number}: there is no {PARTS[part]} of this number")
 
     def classifier(self, number: int) -> Classifier | NetworkClassifier:
         """The classifier with this number. ValueError if there is none, or it cannot be loaded."""
@@ -128,6 +149,14 @@ class Shelf:
         assert isinstance(network, Gan)
         return network
 
+    def trainer(self, number: int, part: str) -> Any:
+        """The network with this number, of a part of the page that asks trainers.
+
+        Raises:
+            ValueError: there is none, or it cannot be loaded.
+        """
+        return self._network(self.offer(number, part).run)
+
     def _network(self, run: RunDirectory) -> Network:
         """The network as of the newest checkpoint: a run may be in training."""
         age = _age(run)
@@ -139,7 +168,9 @@ class Shelf:
 
 
 def load(run: RunDirectory) -> Network:
-    """The network of a run that spikes, of a GAN only what draws with its trained weights.
+    """The network of a run that spikes: a classifier, or the trainer of another kind.
+
+    Of a GAN only what draws has its trained weights.
 
     Raises:
         ValueError: there is no checkpoint, or one of another architecture.
@@ -147,8 +178,7 @@ def load(run: RunDirectory) -> Network:
     part = kinds.find(run.kind, run.path).demo
     trainer: Any = build_trainer(run)
     trainer.restored(run, *(trainer.drawing(run) if part == "draw" else ()))
-    network = trainer if part == "draw" else trainer.result()
-    assert isinstance(network, (Classifier, NetworkClassifier, Gan))
+    network: Network = trainer.result() if part == "race" else trainer
     return network
 
 

@@ -20,7 +20,9 @@ from firstspike.training import kinds
 BUNDLED = Path(__file__).parents[1] / "demo" / "_models"
 PROVENANCE = "provenance.json"
 LICENCE = "Apache-2.0; trained on MNIST, CC BY-SA 3.0"
+DIGITS = "MNIST, 60,000 training images of 28x28 pixels in gray"
 _SPIKES = ("spikes", "total_spikes")  # of what was measured
+_TOLD = ("neuron", "network", "hidden", "channels", "digit", "latent", "task")  # of the options
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,14 @@ class Card:
         data: what it was trained on.
         classes: names of all classes.
         measured: figures by name, of the weights as they are.
-        spikes: mean per image: of a classifier until the decision, of a generator in all.
+        spikes: mean per image: of a classifier until the decision, of others in all, of an
+            autoencoder those that draw one.
         licence: of the weights, and of the data behind them.
         command: that trained it.
         seed: of the training.
         version: of firstspike that trained it.
         bytes: of the weights.
-        sha256: of the weights.
+        sha256: of the weights; of several files, in the order of their names.
     """
 
     name: str
@@ -110,13 +113,15 @@ def card(name: str) -> Card:
     run = find(name)
     record = provenance(run.path.name)
     kind, measured = kinds.find(run.kind), record["measured"]
-    told = [f"{option} {run.options[option]}" for option in ("neuron", "network", "hidden", "digit")
-            if option in run.options]  # fmt: skip
+    unused = "hidden" if run.options.get("network") == "conv" else "channels"
+    left_out = (unused,) if "hidden" in run.options else ()
+    told = [f"{option} {run.options[option]}" for option in _TOLD
+            if option in run.options and option not in left_out]  # fmt: skip
     return Card(
         name=run.path.name,
         kind=run.kind,
         about=f"{kind.label}: {', '.join(told)}",
-        data="MNIST, 60,000 training images of 28x28 pixels in gray",
+        data=record.get("data", DIGITS),
         classes=list(run.shape.classes),
         measured=measured,
         spikes=next((float(measured[one]) for one in _SPIKES if one in measured), None),

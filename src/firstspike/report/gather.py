@@ -1,4 +1,4 @@
-"""Run directories on disk, sorted by the part of the paper that they reproduce."""
+"""Run directories on disk, sorted by the part that they play in the paper or beyond it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from firstspike.evaluation.classifiers import DecisionReport
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
-from firstspike.words import counted
 
 METRICS = Path("evaluation-test", "metrics.json")
+COMPARISON = Path("evaluation-test", "comparison.json")  # of a run with an auxiliary classifier
 CODING = Path("figures", "metrics.json")
+_AMOUNTS = {"epochs": "epoch", "canvases": "canvas"}  # options of which less is a short run
 STEP, RAMP = "step-gan", "ramp-gan"  # roles of Spiking-GAN with the paper's neurons, and ours
 
 
@@ -105,7 +106,7 @@ def gather(folders: Iterable[Path]) -> Results:
 
 
 def role_of(run: RunDirectory) -> str | None:
-    """The part that a run plays in the paper; None if it plays none."""
+    """The part that a run plays in the paper or beyond it; None if it plays none."""
     kind = kinds.find(run.kind, run.path)
     if kind.role is None or run.options.get("data") is not None:
         return None
@@ -133,10 +134,15 @@ def command_of(run: RunDirectory, without: Sequence[str] = ()) -> str:
 
 
 def shortness(run: RunDirectory) -> str:
-    """How much fewer epochs a run had than its command has by default; empty if not fewer."""
+    """How much less a run was trained than its command has by default; empty if not less."""
     options = _options(run)
-    usual, epochs = _defaults(run.kind, options).get("epochs", 0), options.get("epochs", 0)
-    return f"{counted(epochs, 'epoch')} in place of {usual}" if epochs < usual else ""
+    usual = _defaults(run.kind, options)
+    less = [
+        f"{options[name]} {one if options[name] == 1 else name} in place of {usual[name]}"
+        for name, one in _AMOUNTS.items()
+        if options.get(name, 0) < usual.get(name, 0)
+    ]
+    return ", ".join(less)
 
 
 def _options(run: RunDirectory) -> dict[str, Any]:
@@ -164,11 +170,28 @@ def _read(path: Path, place: str) -> Measured | None:
     kind.read(run.options, run.path)
     if not (path / "summary.json").is_file():
         return None
-    file = path / METRICS
-    metrics = files.from_json(files.read(file), file) if file.is_file() else {}
-    if metrics and kind.spikes and not kind.draws:
+    metrics = _metrics(run)
+    if metrics and kind is kinds.CLASSIFIER:
         DecisionReport.from_dict(metrics)
     return Measured(run, place, metrics)
+
+
+def _metrics(run: RunDirectory) -> dict[str, Any]:
+    """What was measured of a run on the test set, of one that names classes their means."""
+    file, compared = run.path / METRICS, run.path / COMPARISON
+    if file.is_file():
+        return files.from_json(files.read(file), file)
+    if not (run.options.get("auxiliary") and compared.is_file()):
+        return {}
+    record, seed = files.from_json(files.read(compared), compared), run.options["seed"]
+    try:
+        side = record["runs"]
+        if seed not in side["seeds"]:
+            return {}
+        place = side["seeds"].index(seed)
+        return {name: float(figure["by_seed"][place]) for name, figure in side["mean"].items()}
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise files.damaged(compared, f"no comparison of runs ({error})") from None
 
 
 def _largest_group(role: str, runs: list[Measured], left_out: list[str]) -> list[Measured]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from firstspike._version import __version__
-from firstspike.report import samples
+from firstspike.report import beyond, samples
 from firstspike.report.claims import CLAIMS, PARTS, Claim, Verdict
 from firstspike.report.drawings import Drawn
 from firstspike.report.equations import EQUATIONS, Equation, Place, locate
@@ -59,6 +59,15 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Further:
+    """A figure of what the paper leaves to others, with the commands that made it or would."""
+
+    row: beyond.Row
+    commands: list[str]
+    missing: list[str]
+
+
+@dataclass(frozen=True)
 class Located:
     """An equation with its places in the code."""
 
@@ -98,6 +107,7 @@ def write(
         columns=list(samples.COLUMNS.values()),
         samples=samples.rows(results),
         digits=samples.digits(results),
+        beyond=[_further(row, results) for row in beyond.rows(results)],
         figures=[_show(plate, results) for plate in PLATES],
         equations=[Located(one, [locate(name) for name in one.places]) for one in EQUATIONS],
         failed=[one for one in outcomes if one.state in ("failed", "skipped")],
@@ -189,12 +199,17 @@ def _commands(runs: list[Measured]) -> list[str]:
     for run in runs:
         seeds = sorted({one.seed for one in runs if one.run.kind == run.run.kind})
         line = command_of(run.run, without=("seed", "digit"))
-        if kinds.find(run.run.kind).draws:
+        if kinds.find(run.run.kind).draws and run.digit != "all":
             line += " --digit DIGIT"
         lines.append(line + (" --seed SEED" if seeds != [0] else ""))
         if run.metrics:
             lines.append("firstspike evaluate RUN --split test")
     return list(dict.fromkeys(lines))
+
+
+def _further(row: beyond.Row, results: Results) -> Further:
+    commands = _commands(row.runs) if row.runs else []
+    return Further(row, commands, _missing(row.lacking, results))
 
 
 def _show(plate: Plate, results: Results) -> Shown:

@@ -90,10 +90,13 @@ def _values(figure: Figure, runs: Sequence[Measured]) -> dict[str, float]:
 
 
 def judge(own: dict[str, float], twin: dict[str, float], is_less_better: bool) -> Verdict:
-    """Level within two standard errors of the difference, digit by digit; open below two digits."""
+    """Level within two standard errors of the difference, digit by digit.
+
+    No verdict on one digit alone; open without any that both were measured on.
+    """
     gains = [twin[digit] - own[digit] for digit in own.keys() & twin.keys()]
     if len(gains) < 2:
-        return "open"
+        return "withheld" if gains else "open"
     gain = statistics.fmean(gains) * (1 if is_less_better else -1)
     if abs(gain) <= SPREAD * statistics.stdev(gains) / math.sqrt(len(gains)):
         return "level"

@@ -66,11 +66,11 @@ class Kind:
         draws: whether its trainer draws images, see `firstspike.training.artist.Artist`.
         parts: of one that draws, the networks that can be exported, by what users call them.
         spikes: whether its neurons spike.
-        demo: part of the demo's page that shows it: ``"race"``, ``"draw"`` or None.
+        demo: part of the demo's page that shows it, see `firstspike.demo.networks.PARTS`, or None.
         snapshot: what measures the samples of a trainer that draws against the images that it
             learns from, as ``"module:function"`` or itself: (trainer, images) -> distance.
-        role: the part that a run plays in the paper, filled with its options, or a function of
-            them; None for none.
+        role: the part that a run plays in the paper or in what it leaves to others, filled with its
+            options, or a function of them; None for none.
     """
 
     name: str
@@ -129,6 +129,25 @@ def _ann_classifier(options: Mapping[str, Any]) -> str:
     """Twins of step neurons are called by their size, those of ramp neurons by their layers."""
     size = options["hidden"] if options["network"] == "dense" else options["network"]
     return f"ann-{size}"
+
+
+def _gan(options: Mapping[str, Any]) -> str:
+    """Of GANs those with an auxiliary classifier are beyond the paper."""
+    return ("auxiliary-gan" if options["auxiliary"] else "{neuron}-gan").format(**options)
+
+
+def _ann_gan(options: Mapping[str, Any]) -> str:
+    return ("auxiliary-ann-gan" if options["auxiliary"] else "{loss}-ann-gan").format(**options)
+
+
+def _vae(options: Mapping[str, Any]) -> str | None:
+    """Autoencoders of all classes."""
+    return f"vae-{options['network']}" if options["digit"] == "all" else None
+
+
+def _ann_vae(options: Mapping[str, Any]) -> str | None:
+    role = _vae(options)
+    return role and f"ann-{role}"
 
 
 KINDS: dict[str, Kind] = {}
@@ -199,7 +218,7 @@ GAN = register(
         parts={"generator": "average", "discriminator": "discriminator"},
         demo="draw",
         snapshot="firstspike.evaluation.samples:distance_to_training",
-        role="{neuron}-gan",
+        role=_gan,
     )
 )
 ANN_GAN = register(
@@ -214,7 +233,7 @@ ANN_GAN = register(
         recipes=ann_gan_defaults,
         spikes=False,
         demo=None,
-        role="{loss}-ann-gan",
+        role=_ann_gan,
     )
 )
 CLASSIFIER = register(
@@ -275,6 +294,8 @@ VAE = register(
         differ_in=("seed", "digit"),
         draws=True,
         parts={"encoder": "encoder", "decoder": "decoder"},
+        demo="map",
+        role=_vae,
     )
 )
 ANN_VAE = register(
@@ -286,6 +307,8 @@ ANN_VAE = register(
         config=AnnVaeConfig,
         trainer="firstspike.training.vae:AnnVae",
         recipes=ann_vae_defaults,
+        demo=None,
+        role=_ann_vae,
         spikes=False,
     )
 )
@@ -298,6 +321,8 @@ DETECT = register(
         trainer="firstspike.training.detect:SpikingDetector",
         evaluate="firstspike.commands.evaluate_detectors:evaluate",
         known_by={"network": "{}", "seed": "seed {}"},
+        demo="detect",
+        role="detect",
     )
 )
 ANN_DETECT = register(
@@ -309,6 +334,8 @@ ANN_DETECT = register(
         config=AnnDetectConfig,
         trainer="firstspike.training.detect:AnnDetector",
         spikes=False,
+        demo=None,
+        role="ann-detect",
     )
 )
 TRANSLATION = register(
@@ -321,6 +348,8 @@ TRANSLATION = register(
         evaluate="firstspike.commands.evaluate_pixels:evaluate",
         run_name="{kind}-{task}-seed{seed}",
         known_by={"task": "{}", "channels": "{} channels", "seed": "seed {}"},
+        demo="translate",
+        role="translate-{task}",
     )
 )
 ANN_TRANSLATION = register(
@@ -331,6 +360,8 @@ ANN_TRANSLATION = register(
         help="The dense twin of the translator: the same sizes, ReLU and sigmoids.",
         config=AnnTranslationConfig,
         spikes=False,
+        demo=None,
+        role="ann-translate-{task}",
     )
 )
 SEGMENTATION = register(
@@ -342,6 +373,8 @@ SEGMENTATION = register(
         trainer="firstspike.training.segmentation:Segmentation",
         evaluate="firstspike.commands.evaluate_pixels:evaluate",
         known_by={"channels": "{} channels", "seed": "seed {}"},
+        demo="segment",
+        role="segment",
     )
 )
 ANN_SEGMENTATION = register(
@@ -352,5 +385,7 @@ ANN_SEGMENTATION = register(
         help="The dense twin of the segmenter: the same sizes, ReLU.",
         config=AnnSegmentationConfig,
         spikes=False,
+        demo=None,
+        role="ann-segment",
     )
 )

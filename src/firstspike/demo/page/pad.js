@@ -14,6 +14,7 @@ export class Pad {
    */
   constructor(canvas, moved, lifted) {
     this.canvas = canvas;
+    this.width = 1; // of strokes, as a share of the usual one
     this.pen = canvas.getContext("2d", { willReadFrequently: true });
     this.clear();
     let stroke = null;
@@ -92,8 +93,8 @@ export class Pad {
   #draw() {
     this.#wipe();
     this.pen.strokeStyle = this.pen.shadowColor = "white";
-    this.pen.shadowBlur = EDGE * LONGEST;
-    this.pen.lineWidth = WIDTH * LONGEST;
+    this.pen.shadowBlur = this.width * EDGE * LONGEST;
+    this.pen.lineWidth = this.width * WIDTH * LONGEST;
     this.pen.lineCap = this.pen.lineJoin = "round";
     this.pen.beginPath();
     for (const [first, ...others] of this.strokes) {
