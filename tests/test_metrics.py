@@ -17,6 +17,7 @@ from firstspike.metrics import (
     decide,
     intersection_over_union,
     peak_signal_to_noise,
+    sharpness,
     silent_fraction,
     spike_stats,
 )
@@ -301,3 +302,12 @@ def test_decibels_are_of_the_mean_squared_error():
     assert peak_signal_to_noise(wanted, wanted) == pytest.approx(100)
     with pytest.raises(ValueError, match="images must be of the shape of wanted"):
         peak_signal_to_noise(images[0], wanted)
+
+
+def test_sharpness_is_that_of_neighbours():
+    image = torch.tensor([[0.0, 1.0, 0.5], [1.0, 1.0, 1.0]])
+    rows, columns = (1.0 + 0.5 + 0.0 + 0.0) / 4, (1.0 + 0.0 + 0.5) / 3
+    assert sharpness(image) == pytest.approx((rows + columns) / 2)
+    assert sharpness(torch.stack([image, image])) == pytest.approx(sharpness(image))
+    with pytest.raises(ValueError, match="images must be"):
+        sharpness(image[:1])

@@ -246,6 +246,20 @@ def peak_signal_to_noise(images: Tensor, wanted: Tensor) -> float:
     return -10 * math.log10(max(float(error), 1e-10))
 
 
+def sharpness(images: Tensor) -> float:
+    """Mean absolute difference of neighbouring pixels: what is blurred has less.
+
+    Args:
+        images: intensities, [..., H, W] with both sides at least 2.
+
+    Raises:
+        ValueError: there are no neighbours.
+    """
+    if images.ndim < 2 or min(images.shape[-2:]) < 2 or not images.numel():
+        raise ValueError(f"images must be [..., 2 or more, 2 or more], got {list(images.shape)}")
+    return float(sum(images.diff(dim=side).abs().double().mean() for side in (-1, -2)) / 2)
+
+
 def intersection_over_union(classes: Tensor, wanted: Tensor, count: int) -> Tensor:
     """Of each class, the places where it was both said and wanted, out of those where either was.
 

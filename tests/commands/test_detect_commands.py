@@ -46,15 +46,43 @@ def test_both_are_measured_and_drawn(firstspike, place):
     words = "--against", place / "ann-detect", "--split", "test", "--out", "out", "--json"
     code, out, _ = firstspike("evaluate", place / "detect", *words)
     assert code == 0
-    record = json.loads(Path("out/metrics.json").read_text())
-    assert json.loads(out) == {"folder": "out", **record}
-    assert record["count"] == 24 and record["data"] == "data-test"
-    assert 0 <= record["map_50"] <= 1 and record["against"]["kind"] == "ann-detect"
-    assert len(record["activity"]) == 4 and 0 < record["spikes_a_neuron"] < 1
-    assert record["map_50_beyond"] == record["map_50"] - record["against"]["map_50"]
-    for name in ("detections", "against-detections"):
-        with Image.open(f"out/{name}.png") as picture:
+    sides = json.loads(Path("out/comparison.json").read_text())["sides"]
+    assert json.loads(out) == {"folder": "out", "sides": sides}
+    assert [side["kind"] for side in sides] == ["detect", "ann-detect"]
+    for side in sides:
+        folder = place / side["kind"] / "evaluation-test"
+        record = json.loads((folder / "metrics.json").read_text())
+        assert record["count"] == 24 and record["data"] == "data-test"
+        assert 0 <= record["map_50"] <= 1 and record["map_50"] == side["map_50"]["mean"]
+        with Image.open(folder / "detections.png") as picture:
             assert picture.mode == "RGB" and picture.width == 5 * 258 - 2
+        if side["kind"] == "detect":
+            assert len(record["activity"]) == 4 and 0 < record["spikes_a_neuron"] < 1
+        else:
+            assert "spikes_a_neuron" not in side
+
+
+def test_seeds_have_a_mean_and_a_spread(firstspike, place, tmp_path):
+    words = "--data", place / "data", "--out", "other", "--seed", "1", *SMALL
+    assert firstspike("train", "detect", *words)[0] == 0
+    code, out, _ = firstspike("evaluate", place / "detect", "other", "--split", "test")
+    assert code == 0 and "| mAP at .5 |" in out and "| spikes a neuron |" in out
+    folder = place / "detect" / "evaluation-test"
+    [side] = json.loads((folder / "comparison.json").read_text())["sides"]
+    figure = side["spikes_a_neuron"]
+    one, other = figure["values"]
+    assert side["seeds"] == [0, 1] and one != other
+    assert figure["mean"] == pytest.approx((one + other) / 2)
+    assert figure["sd"] == pytest.approx(abs(one - other) / 2**0.5)
+    assert f"{figure['mean']:.3f} ± {figure['sd']:.3f}" in (folder / "table.md").read_text()
+
+
+def test_runs_on_other_data_do_not_stand_side_by_side(firstspike, place):
+    words = "--canvases", "8", "--out", "canvases", *SMALL
+    assert firstspike("train", "ann-detect", *words)[0] == 0
+    words = "evaluate", place / "detect", "--against", "canvases", "--split", "test"
+    code, _, said = firstspike(*words)
+    assert code == 2 and "canvases: another data than" in said
 
 
 @pytest.mark.parametrize(

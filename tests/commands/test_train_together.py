@@ -82,6 +82,10 @@ def test_what_cannot_be_trained_together(firstspike, data, tmp_path):
     for arguments, wanted in (
         (("classifier", "--devices", "2"), "this classifier is trained by one"),
         (("gan", "--devices", "2"), "this gan is trained by one"),
+        (("vae", "--devices", "2"), "this vae is trained by one"),
+        (("ann-translate", "--devices", "2"), "this ann-translate is trained by one"),
+        (("segment", "--devices", "2"), "this segment is trained by one"),
+        (("detect", "--devices", "2"), "this detect is trained by one"),
         (("classifier", *SMALL, "--devices", "3"), "devices must be a power of two, got 3"),
         (("classifier", *SMALL, "--devices", "4", "--shards", "2"), "multiple of the 4 processes"),
         (("classifier", *SMALL, "--nodes", "2"), "nodes 2: needs NODE_RANK in the environment"),

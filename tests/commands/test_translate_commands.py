@@ -60,6 +60,8 @@ def test_evaluate_puts_the_twin_beside(firstspike, place):
     assert code == 0
     for row in ("peak signal-to-noise ratio, dB", "structural similarity", "spikes a neuron"):
         assert f"| {row} |" in out
+    for row in ("Fréchet distance of answers to targets", "sharpness, targets' = 1"):
+        assert f"| {row} |" in out
     sides = json.loads(Path("quality/comparison.json").read_text())["sides"]
     assert [side["kind"] for side in sides] == ["translate", "ann-translate"]
     assert "spikes_a_neuron" in sides[0] and "spikes_a_neuron" not in sides[1]

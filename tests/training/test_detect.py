@@ -124,3 +124,12 @@ def test_images_without_boxes_are_told(scenes):
 def test_other_layers_are_told(line):
     with pytest.raises(ValueError, match="network "):
         build("detect", network=line)
+
+
+def test_fit_takes_scenes(scenes):
+    how = {"network": "4c3s4", "epochs": 1, "batch": 8, "progress": False}
+    network = fs.fit("detect", scenes, held_out=scenes, **how)
+    times = torch.randint(257, (2, 1, 64, 64)).float()
+    assert network(times).shape == (2, 15, 16, 16)
+    with pytest.raises(ValueError, match="data must be Scenes, with boxes, got ImageSet"):
+        fs.fit("detect", fs.load_mnist("test"), **how)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -109,6 +110,43 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_run_with_a_critic_ends_with_the_same_bytes(tmp_path, kind):
+    parts = parts_of("colour")
+    config = config_of(kind, task="colour", adversarial=0.01)
+    whole, cut, _ = trained_twice(tmp_path, kind, config, parts)
+    assert set(weights(whole)) == {"model.safetensors", "critic.safetensors"}
+    assert all(0 < line["told_apart"] < 1 for line in whole.read_stats())
+    inputs = parts.training.images[:3, None].float()
+    assert fs.load_run(cut.path)(inputs).shape == (3, 3, 28, 28)
+
+
+def test_pixels_of_the_twin_are_clipped_or_sigmoids():
+    parts, trainers = parts_of("noisy"), {}
+    for pixels in ("clipped", "sigmoid"):
+        trainer = trainers[pixels] = build("ann-translate", pixels=pixels, epochs=1)
+        potential = trainer.potentials(parts.training.images)
+        said = trainer.answers(parts.training.images)[0]
+        wanted = potential.sigmoid() if pixels == "sigmoid" else potential.clamp(0, 1)
+        assert torch.equal(said, wanted)
+        assert torch.allclose(trainer.shown_by(potential), said)
+    far, white = torch.full((1, 1, 2, 2), -3.0), torch.full((1, 2, 2), 255).byte()
+    assert float(trainers["clipped"].loss(far, white)) == pytest.approx(0.5 + 3)
+    assert float(trainers["sigmoid"].loss(far, white)) == pytest.approx(math.log(1 + math.exp(3)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_critic_is_heard(kind):
+    parts = parts_of("holes")
+    answers = []
+    for price in (0.0, 1.0):
+        trainer = build(kind, task="holes", adversarial=price)
+        assert set(trainer.networks) == ({"model", "critic"} if price else {"model"})
+        taught(trainer, parts)
+        answers.append(trainer.answers(parts.training.images)[0])
+    assert not torch.equal(*answers)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_colours_come_out_of_gray(kind):
     parts, trainer = parts_of("colour"), build(kind, task="colour")
     trainer.check(parts.training)
@@ -126,7 +164,8 @@ def test_a_perfect_answer_is_alike():
     parts, trainer = parts_of("holes"), build("translate", task="holes")
     said = planes_of(parts.training.targets) / 255
     assert trainer.judged(said, parts.training) == {"psnr": pytest.approx(100)}
-    assert trainer.further(said, parts.training)["ssim"] == pytest.approx(1)
+    found = trainer.further(said, parts.training)
+    assert found == {"ssim": pytest.approx(1), "sharpness": pytest.approx(1)}
 
 
 def test_the_network_is_one_file(tmp_path):

@@ -22,7 +22,7 @@ class Evaluate:
 
     runs: Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
     """Folder of a run; of GANs also several that differ in digit and seed, or folders of them; of
-    translators and segmenters several that differ in seed."""
+    translators, segmenters and detectors several that differ in seed."""
     split: Literal["validation", "test"] = "validation"
     """Images: those that training held out, to choose by, or the test set, for the final figure."""
     against: tuple[Path, ...] = ()

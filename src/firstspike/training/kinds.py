@@ -357,7 +357,7 @@ ANN_TRANSLATION = register(
         TRANSLATION,
         name="ann-translate",
         label="dense translator",
-        help="The dense twin of the translator: the same sizes, ReLU and sigmoids.",
+        help="The dense twin of the translator: the same sizes, ReLU.",
         config=AnnTranslationConfig,
         spikes=False,
         demo=None,

@@ -101,16 +101,22 @@ class PixelTraining(Trainer):
             group["lr"] = rate
         self.done += 1
         self.model.train()
-        potential, level = scores_and_level(self.model, self.encoded(images), self.t_max)
+        inputs = self.encoded(images)
+        potential, level = scores_and_level(self.model, inputs, self.t_max)
         loss = self.loss(potential, wanted)
+        price, told = self.played(inputs, potential, wanted)
         self.optimizer.zero_grad()
-        (loss + self.config.sparsity * level).backward()
+        (loss + (self.config.sparsity * level + price)).backward()
         self.optimizer.step()
-        return {"train_loss": float(loss.detach())}
+        return {"train_loss": float(loss.detach()), **told}
 
     def loss(self, potential: Tensor, wanted: Tensor) -> Tensor:
         """What is learned by, of potentials [B, outputs, H, W] and what `tensors` say of them."""
         raise NotImplementedError
+
+    def played(self, inputs: Tensor, potential: Tensor, wanted: Tensor) -> tuple[Any, Stats]:
+        """A further price of what is said of inputs as `encoded`, and what to tell of it."""
+        return 0.0, {}
 
     def encoded(self, images: Tensor) -> Tensor:
         """What the first layer takes of uint8 images, [B, channels, H, W]: levels, or values."""
@@ -138,7 +144,7 @@ class PixelTraining(Trainer):
         return made.requires_grad_(False)
 
     def exported(self, run: Any, name: str) -> Any:
-        return self.restored(run).result() if name in self.networks else None
+        return self.restored(run).result() if name == "model" else None
 
     @torch.no_grad()
     def answers(self, images: Tensor) -> tuple[Tensor, dict[str, Any]]:

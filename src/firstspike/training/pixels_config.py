@@ -53,6 +53,9 @@ class TranslationOptions(PixelOptions):
     task: Literal["noisy", "holes", "outline", "colour", "pairs"] = "noisy"
     """What is to be undone: noise, holes, all but the outline, or the loss of colours; or pairs:
     pictures in the folders inputs and targets of the data."""
+    adversarial: float = within(0.0, 0.0)
+    """Price of what a second network, which learns beside, tells from targets: for sharper answers;
+    0 trains none."""
 
     def check(self) -> None:
         super().check()
@@ -93,7 +96,14 @@ class AnnSegmentationConfig(SegmentationOptions):
 class TranslationConfig(RampPixelOptions, TranslationOptions):
     """Options of a translator of ramp neurons."""
 
+    sparsity: float = within(0.002, 0.0)
+    """Price of what hidden neurons say, which asks for fewer spikes."""
+
 
 @dataclass(frozen=True)
 class AnnTranslationConfig(TranslationOptions):
-    """Options of the dense twin: ReLU, pixels of sigmoids."""
+    """Options of the dense twin: ReLU."""
+
+    pixels: Literal["sigmoid", "clipped"] = "sigmoid"
+    """Sigmoids, which learn by the cross-entropy, or clipped pixels, which learn as those of ramp
+    neurons do and are better with outlines and colours."""

@@ -93,6 +93,8 @@ def figures_of(stats: dict[str, float]) -> str:
         parts.append(f"{stats['validation_set_spikes_a_neuron']:.2f} a neuron")
     if "train_loss" in stats and "psnr" in stats:
         parts.append(f"loss {stats['train_loss']:.4f} · {stats['psnr']:.2f} dB")
+    if "told_apart" in stats:
+        parts.append(f"{stats['told_apart']:.0%} told apart")
     if "train_loss" in stats and "mean_iou" in stats:
         parts.append(f"loss {stats['train_loss']:.4f} · mean IoU {stats['mean_iou']:.3f}")
     if "spikes_a_neuron" in stats:

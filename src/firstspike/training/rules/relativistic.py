@@ -344,11 +344,11 @@ def deep_step(
     if gamma:
         (slopes,) = torch.autograd.grad(scores.sum(), seen, create_graph=True)
         loss = loss + gamma / 2 * slopes.square().sum() / count
-    _follow(optimizers["discriminator"], discriminator, loss)
+    follow(optimizers["discriminator"], discriminator, loss)
 
     again, _ = judged(fake, classes)
     missed = functional.softplus(of_real.detach() - again)
-    _follow(optimizers["generator"], generator, missed.mean())
+    follow(optimizers["generator"], generator, missed.mean())
 
     with torch.no_grad():
         middle = scores.mean()
@@ -357,7 +357,7 @@ def deep_step(
         return torch.stack([row.to(scores.dtype).mean() for row in told_of])
 
 
-def _follow(optimizer: torch.optim.Optimizer, network: nn.Module, loss: Tensor) -> None:
+def follow(optimizer: torch.optim.Optimizer, network: nn.Module, loss: Tensor) -> None:
     """Descend the gradient by this network's parameters alone."""
     parameters = list(network.parameters())
     for parameter, grad in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
