@@ -37,4 +37,6 @@ def is_plain(*tensors: Tensor | None) -> bool:
 
 def _is_plain(tensor: Tensor) -> bool:
     own = type(tensor) in (Tensor, torch.nn.Parameter) and not tensor.is_meta
-    return own and forward_ad.unpack_dual(tensor).tangent is None
+    if not own or getattr(forward_ad, "_current_level", 0) < 0:  # no level has been entered
+        return own
+    return forward_ad.unpack_dual(tensor).tangent is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import naive
 import numpy as np
@@ -231,9 +232,12 @@ def test_gradients_of_expanded_errors(impl):
     assert torch.equal(weight.grad, torch.full((4, 3), -2.0))
 
 
-def test_kernels_in_parts_give_the_same_bits(monkeypatch):
-    """The number of threads changes nothing, not even the rounding of gradients."""
+@pytest.mark.parametrize("team", [threads._team, None], ids=["PyTorch's threads", "Python's"])
+def test_kernels_in_parts_give_the_same_bits(monkeypatch, team):
+    """The number of threads changes nothing, not even the rounding of gradients; nor whose they
+    are, where PyTorch's cannot be used."""
     monkeypatch.setattr(threads, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(threads, "_team", team)
     times = torch.randint(257, (67, 50)).float().requires_grad_()
     weight = torch.randn(70, 50, requires_grad=True)
     error = torch.randn(67, 70)
@@ -248,6 +252,52 @@ def test_kernels_in_parts_give_the_same_bits(monkeypatch):
         torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def test_gradients_of_more_samples_than_are_held_at_a_time():
+    torch.manual_seed(0)
+    times = torch.randint(257, (1100, 20)).float()
+    weight, bias = torch.randn(70, 20), torch.randn(70)
+    error, found = torch.randn(1100, 70), []
+    for impl in IMPLS:
+        given = [part.clone().requires_grad_() for part in (times, weight, bias)]
+        fired = fire(given[0], given[1], bias=given[2], impl=impl)
+        found.append(torch.autograd.grad(fired, given, error))
+    for slow, fast in zip(*found, strict=True):
+        torch.testing.assert_close(slow, fast, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.skipif(threads._team is None, reason="PyTorch computes without GNU's OpenMP here")
+def test_parts_are_computed_by_the_threads_of_pytorch(monkeypatch):
+    """Not by others, which would wait for a core that PyTorch's keep busy for a while."""
+    monkeypatch.setattr(threads, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(threads, "_pool", None)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert fire(torch.zeros(8, 3), torch.ones(4, 3), impl="numba").eq(1).all()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_several_threads_of_python_share_out_at_once(monkeypatch):
+    monkeypatch.setattr(threads, "_WORTH_A_THREAD", 0)
+    times, weight = torch.randint(257, (40, 30)).float(), torch.randn(70, 30)
+    expected = fire(times, weight, impl="reference")
+    with ThreadPoolExecutor(4) as pool:
+        for fired in pool.map(lambda _: fire(times, weight, impl="numba"), range(40)):
+            assert torch.equal(fired, expected)
+
+
+@pytest.mark.parametrize("steps", [4096, 4097, 70_000])
+def test_spikes_are_sorted_among_any_number_of_steps(steps):
+    """By one pass that counts them, and by digits where there are more steps than it looks at."""
+    torch.manual_seed(0)
+    times = torch.randint(steps + 1, (5, 200)).float()
+    times[:, ::3] = times[:, 1::3][:, :67]  # some at one step
+    weight = torch.randn(20, 200) / 5
+    fired = fire(times, weight, t_max=steps, impl="numba")
+    assert torch.equal(fired, fire(times, weight, t_max=steps, impl="reference"))
 
 
 # Whole multiples of 1/8: every sum is exact, in any order.

@@ -60,46 +60,68 @@ class Classifier(FirstSpikeSequential):
         Raises:
             ValueError: ``images`` do not fit.
         """
-        self.check()
-        layers = self.layers
-        inputs, t_max = layers[0].in_features, layers[0].t_max
+        facts = self._facts()
+        known = facts is not None and facts == self._raced[0]
+        if not known:
+            self.check()
+        first: FirstSpikeLinear = next(iter(self._modules.values()))  # type: ignore[assignment]
+        inputs, t_max = first.in_features, first.t_max
         pixels = as_images(images)
-        if pixels.ndim < 2 or math.prod(pixels.shape[1:]) != inputs:
+        shape = pixels.shape
+        if len(shape) < 2 or math.prod(shape[1:]) != inputs:
             raise ValueError(
-                f"images must be [B, ...] with {inputs} pixels each, got {list(pixels.shape)}"
+                f"images must be [B, ...] with {inputs} pixels each, got {list(shape)}"
             )
-        network = self._network(layers) if self._is_simple(pixels) else None
+        network = None
+        if self._is_simple(pixels):
+            network = self._raced[1] if known else self._network(self.layers, facts)
         if network is None:
-            weight = layers[0].weight
-            return self._by_layers(encode(pixels, t_max).flatten(1).to(weight))
+            return self._by_layers(encode(pixels, t_max).flatten(1).to(first.weight))
         if pixels.dtype == torch.uint8:
             codes = shade_times(t_max)
         else:
             pixels, codes = encode(pixels, t_max).int(), np.arange(t_max + 1, dtype=np.int32)
         from firstspike.ops.cpu.race import race  # Numba takes a second to import
 
-        flat = np.ascontiguousarray(pixels.cpu().numpy().reshape(len(pixels), inputs))
-        result = race(flat, codes, network, t_max, layers[0].delay)
+        flat = np.ascontiguousarray(pixels.cpu().numpy().reshape(shape[0], inputs))
+        result = race(flat, codes, network, t_max, first.delay)
         return Classification(*map(torch.from_numpy, result))
 
     def _is_simple(self, pixels: Tensor) -> bool:
         """Whether these are numbers, and no hook wants to see the layers at work."""
-        hooks = (
-            layer._forward_hooks or layer._forward_pre_hooks for layer in self._modules.values()
-        )
-        return is_plain(pixels) and not any(hooks)
+        for layer in self._modules.values():
+            if layer._forward_hooks or layer._forward_pre_hooks:
+                return False
+        return is_plain(pixels)
 
-    def _network(self, layers: list[FirstSpikeLinear]) -> Any:
-        """The layers for `race`: views of the parameters, made anew when one has moved.
+    def _facts(self) -> list[object] | None:
+        """All that the arrays for `race` depend on but the values of the parameters; None if these
+        layers have no such facts. What is known of a network need not be found out again."""
+        if torch.compiler.is_compiling():
+            return None
+        facts: list[object] = []
+        try:
+            for layer in self._modules.values():
+                own, parameters = layer.__dict__, layer._parameters
+                weight, bias = parameters["weight"], parameters["bias"]
+                assert weight is not None
+                facts += (
+                    layer, own["threshold"], own["t_max"], own["delay"], own["in_features"],
+                    own["out_features"], weight.data_ptr(), bias is not None and bias.data_ptr(),
+                )  # fmt: skip
+        except (
+            AttributeError,
+            KeyError,
+            RuntimeError,
+        ):  # other modules, or parameters in no memory
+            return None
+        return facts
+
+    def _network(self, layers: list[FirstSpikeLinear], facts: list[object] | None) -> Any:
+        """The layers for `race`: views of the parameters, kept until a fact changes.
 
         None if they are not on a CPU, or not of a dtype that it takes.
         """
-        places: list[object] = []
-        for layer in layers:
-            weight, bias = layer.weight, layer.bias
-            places += [layer.threshold, weight.data_ptr(), bias is not None and bias.data_ptr()]
-        if self._raced[0] == places:
-            return self._raced[1]
         weight = layers[0].weight
         if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
             return None
@@ -116,7 +138,7 @@ class Classifier(FirstSpikeSequential):
             np.array([layer.threshold for layer in layers], rows[0].numpy().dtype),
         )
         if all(tensor.is_contiguous() for tensor in rows + biases):  # else it is a copy
-            self._raced = (places, network)
+            self._raced = (facts, network)
         return network
 
     def __getstate__(self) -> dict[str, Any]:

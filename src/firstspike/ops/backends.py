@@ -7,6 +7,7 @@ bit, which its order of summation makes possible, and gradients that differ by r
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -76,6 +77,7 @@ def _fits_numba(times: Tensor) -> bool:
     return times.device.type == "cpu" and times.dtype in (torch.float32, torch.float64)
 
 
+@functools.cache
 def _load_numba() -> Kernels:
     from firstspike.ops.cpu import fire  # Numba takes a second to import: not before
 

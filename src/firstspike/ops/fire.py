@@ -11,6 +11,7 @@ from firstspike.ops import backends, dispatch
 from firstspike.times import T_MAX, check_t_max, check_tensor, check_whole
 
 Silent = Literal["zero", "pull"]
+_SILENT = get_args(Silent)
 Impl = Literal["auto", "reference", "numba"]  # the package's own, for options
 
 
@@ -79,27 +80,28 @@ def _check(
     silent: str,
 ) -> None:
     for name, tensor in (("times", times), ("weight", weight), ("bias", bias)):
-        if tensor is not None or name != "bias":
+        if not isinstance(tensor, Tensor) and not (tensor is None and name == "bias"):
             check_tensor(name, tensor)
-    if times.ndim != 2:
-        raise ValueError(f"times must be [B, in], got shape {list(times.shape)}")
-    if not times.dtype.is_floating_point:
-        raise ValueError(f"times must be a floating-point tensor, got {times.dtype}")
-    check_t_max(t_max, times.dtype)
-    if weight.ndim != 2 or weight.shape[1] != times.shape[1]:
+    shape, dtype, device = times.shape, times.dtype, times.device
+    if len(shape) != 2:
+        raise ValueError(f"times must be [B, in], got shape {list(shape)}")
+    if not dtype.is_floating_point:
+        raise ValueError(f"times must be a floating-point tensor, got {dtype}")
+    check_t_max(t_max, dtype)
+    if weight.ndim != 2 or weight.shape[1] != shape[1]:
         raise ValueError(
-            f"weight must be [out, in] with in = {times.shape[1]} as in times, "
+            f"weight must be [out, in] with in = {shape[1]} as in times, "
             f"got shape {list(weight.shape)}"
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias must be [out] = [{weight.shape[0]}], got {list(bias.shape)}")
     for name, tensor in (("weight", weight), ("bias", bias)):
-        if tensor is not None and (tensor.dtype, tensor.device) != (times.dtype, times.device):
+        if tensor is not None and (tensor.dtype != dtype or tensor.device != device):
             raise ValueError(
-                f"{name} must be {times.dtype} on {times.device} like times, "
+                f"{name} must be {dtype} on {device} like times, "
                 f"got {tensor.dtype} on {tensor.device}"
             )
     if math.isnan(threshold):
         raise ValueError("threshold must be a number, got NaN")
-    if silent not in get_args(Silent):
-        raise ValueError(f"silent must be one of {get_args(Silent)}, got {silent!r}")
+    if silent not in _SILENT:
+        raise ValueError(f"silent must be one of {_SILENT}, got {silent!r}")

@@ -21,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 
 from firstspike.ops.cpu import LANES
-from firstspike.ops.cpu.events import find_steps, make_room, njit, sort_times
+from firstspike.ops.cpu.events import append_events, choose, lean, make_room, njit
+from firstspike.ops.cpu.layer import is_alone
 from firstspike.ops.cpu.learning import Traces
 from firstspike.ops.cpu.noise import random_bits
-from firstspike.ops.cpu.threads import in_parts
+from firstspike.ops.cpu.threads import in_parts, share_out
 from firstspike.ops.cpu.vectors import add, greater, load, minimum, spread, store, where
 
 Array = NDArray[Any]
@@ -82,11 +83,8 @@ def judge(
     """
     count = len(images) + len(latents)
 
-    def some(part: slice) -> None:
-        low, high, _ = part.indices(count)
-        _turn(images, latents, seed, rule, generator, discriminator, drawn, judged, low, high)
-
-    in_parts(some, count, count * discriminator.hidden_rows.size)
+    arguments = (images, latents, seed, rule, generator, discriminator, drawn, judged)
+    in_parts(_turn, _turn_shared, arguments, count, count * discriminator.hidden_rows.size)
 
 
 def pass_back(generator: Network, discriminator: Network, drawn: Traces, judged: Traces) -> None:
@@ -114,6 +112,11 @@ def _product(signals: Array, rows: Array) -> Array:
 
 
 @njit
+def _turn_shared(arguments, count, threads, team):
+    share_out(_turn, arguments, count, threads, team)
+
+
+@njit
 def _turn(images, latents, seed, rule, generator, discriminator, drawn, judged, low, high):
     """Samples low..high-1 of images and drawn ones; see `judge`."""
     real = images.shape[0]
@@ -133,12 +136,8 @@ def _turn(images, latents, seed, rule, generator, discriminator, drawn, judged, 
 def _make_room(generator, discriminator, count):
     """For so many samples: events by steps, spike times of a hidden layer, and of the pixels."""
     pixels, hidden = discriminator.hidden_rows.shape
-    longest = max(generator.hidden_rows.shape[0], pixels, hidden) + 1
-    found = (
-        np.empty((count, longest), np.int32),
-        np.empty((count, longest), np.float32),
-        np.empty(count, np.int64),
-    )
+    longest = max(generator.hidden_rows.shape[0], pixels, hidden)
+    found = np.empty((count, longest), np.float32), np.empty(count, np.int64)
     first = np.empty((count, hidden), np.float32)
     return found, first, np.empty((count, pixels), np.float32)
 
@@ -149,14 +148,14 @@ def _draw(latents, rule, network, traces, low, found, first, times):
     signals."""
     high = low + latents.shape[0]
     until, rows = rule.t_max - rule.delay, network.hidden_rows
-    room = make_room(rows.shape[0], rows)
+    room = make_room(rows.shape[0], rows, rule.t_max)
     items = traces.inputs[low:high]
     for k in range(latents.shape[0]):
         traces.input_counts[low + k] = _sort(latents[k], until, rule, k, items, found, room)
     potential = traces.hidden_signals[low:high]
     _race(items, found, rows.ravel(), network.hidden_bias, rule, first, potential)
     rows = network.output_rows
-    room = make_room(rows.shape[0], rows)
+    room = make_room(rows.shape[0], rows, rule.t_max)
     items = traces.spikes[low:high]
     for k in range(latents.shape[0]):
         traces.spike_counts[low + k] = _sort(first[k], until, rule, k, items, found, room)
@@ -174,7 +173,7 @@ def _judge(times, real, batch, seed, rule, network, traces, low, found, first):
     """
     high = low + times.shape[0]
     rows, items = network.hidden_rows, traces.inputs[low:high]
-    room = make_room(rows.shape[0], rows)
+    room = make_room(rows.shape[0], rows, rule.t_max)
     for k in range(times.shape[0]):
         until = min(last_look(seed, low + k, rule) + 1, rule.t_max - rule.delay)
         traces.input_counts[low + k] = _sort(times[k], until, rule, k, items, found, room)
@@ -190,7 +189,7 @@ def _judge(times, real, batch, seed, rule, network, traces, low, found, first):
         traces.output_signals[b, 0], traces.output_signals[b, 1] = -error, error
 
 
-@njit
+@lean
 def _verdict(first, wanted, rule, network, traces, b):
     """dL/dV of the output that means real, from the potentials that the hidden spikes leave.
 
@@ -211,42 +210,45 @@ def _verdict(first, wanted, rule, network, traces, b):
     return -wrong if wanted else wrong
 
 
-@njit
+@lean
 def last_look(seed, b, rule):
     """The step until which the discriminator sees the spikes of a sample."""
     share = np.float32(random_bits(seed, b) >> np.uint64(8)) / np.float32(1 << 24)
     return np.int64((rule.look_from + (rule.look_to - rule.look_from) * share) * rule.t_max)
 
 
-@njit
+@lean
 def _sort(times, until, rule, k, items, found, room):
     """Sort the spikes of the k-th sample before step ``until``; returns their number.
 
-    ``items`` gets the inputs in order; ``found`` where the events of each step end, that step, and
-    how many steps have any.
+    ``items`` gets the inputs in order; ``found`` when they arrive (the moments of `append_events`)
+    and how many there are.
     """
-    ends, steps, counts = found
+    moments, counts = found
     for i in range(times.shape[0]):
         room.when[i] = np.int32(times[i])
-    order, count = sort_times(until + rule.delay, rule.delay, room)
-    items[k, :count] = order[:count]
-    counts[k] = find_steps(room.when, order, 0, count, rule.delay, 0, ends[k], steps[k])
+    count = choose(room.when, np.int32(0), np.int32(until - 1), room.chosen)
+    append_events(
+        room.when, room.chosen, count, rule.delay, rule.t_max, items[k], moments[k], 0, room.places
+    )
+    counts[k] = count
     return count
 
 
-@njit
+@lean
 def _race(items, found, rows, bias, rule, first, potential):
     """First spikes of a layer, t_max where silent, and its potentials in the last step: [B, out].
 
     Tile by tile, and all samples of a tile, whose weights then stay in the cache.
     """
-    ends, steps, counts = found
+    moments, counts = found
     outputs, low = bias.shape[0], 0
     never, threshold = np.float32(rule.t_max), rule.threshold
     while low < outputs:
         wide = low + _WIDE <= outputs
         for b in range(items.shape[0]):
-            sample = (items[b], ends[b], steps[b], counts[b])
+            alone = is_alone(moments[b], counts[b], never)
+            sample = (items[b], moments[b], counts[b], alone)
             if wide:
                 silent = spread(never, _WIDE)
                 _race_tile(rows, bias, low, silent, threshold, sample, first[b], potential[b])
@@ -257,29 +259,25 @@ def _race(items, found, rows, bias, rule, first, potential):
         low += _WIDE if wide else LANES
 
 
-@njit
+@lean
 def _race_tile(rows, bias, low, never, threshold, events, first, potential):
     """First spikes and last potentials of the neurons from ``low`` on (eq. 1-2).
 
     They are as many as the vector ``never`` has lanes. Unlike `firstspike.ops.cpu.layer.advance`,
     it goes on when all have fired.
     """
-    items, ends, steps, found = events
+    items, moments, count, alone = events
     total, bar, spike = load(bias, low, never), spread(threshold, never), never
-    if found == 0 or steps[0] > 0:  # at step 0 the bias acts alone
+    if alone:
         spike = where(greater(total, bar), spread(np.float32(0), never), never)
-    k = 0
-    for step in range(found):
-        while k < ends[step]:
-            total = add(total, load(rows, items[k] * bias.shape[0] + low, never))
-            k += 1
-        now = spread(steps[step], never)
-        spike = where(greater(total, bar), minimum(spike, now), spike)
+    for k in range(np.uint64(0), np.uint64(count)):
+        total = add(total, load(rows, items[k] * bias.shape[0] + low, never))
+        spike = where(greater(total, bar), minimum(spike, spread(moments[k], never)), spike)
     store(first, low, spike)
     store(potential, low, total)
 
 
-@njit
+@lean
 def _slope(potential, rule):
     """Replace potentials in the last step by -dt/dV: a surrogate for eq. 11.
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firstspike.ops.cpu.events import njit
+from firstspike.ops.cpu.events import lean, njit
 
 Array = NDArray[Any]
 
@@ -39,7 +39,7 @@ def new_spikes(layers, widest):
     )
 
 
-@njit
+@lean
 def take_step(rows, thresholds, out, step, delay, potentials, queue, arrivals, queued, taken):
     """Take all layers through the spikes that arrive by a step (eq. 1-2).
 
@@ -73,7 +73,7 @@ def take_step(rows, thresholds, out, step, delay, potentials, queue, arrivals, q
     return additions
 
 
-@njit
+@lean
 def next_step(arrivals, queued, taken, t_max):
     """The next step at which a spike arrives anywhere; t_max if none does."""
     step = t_max
@@ -83,13 +83,13 @@ def next_step(arrivals, queued, taken, t_max):
     return step
 
 
-@njit
+@lean
 def _add(potential, row):
     for j in range(potential.shape[0]):
         potential[j] += row[j]
 
 
-@njit
+@lean
 def any_above(potential, threshold):
     """Whether any neuron fires: in most steps none does, which vectors find out."""
     above = False
@@ -98,7 +98,7 @@ def any_above(potential, threshold):
     return above
 
 
-@njit
+@lean
 def _fire(potential, threshold, out, arrival, count, queue, arrivals):
     """Queue the neurons above the threshold, in order, and take them out of the race (eq. 2)."""
     for j in range(potential.shape[0]):

@@ -11,10 +11,14 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from firstspike.ops.cpu import LANES
+from firstspike.ops.cpu.vectors import at_least, bits, both, differs, load, lowest, spread
+
 Array = NDArray[Any]
 
 _HOW: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-_DIGIT = 8  # bits of a spike time that one pass of the sort looks at
+_STEPS = 1 << 12  # more are sorted digit by digit
+_DIGIT = 8  # bits of a spike time that one pass of that sort looks at
 
 
 class _Cache:
@@ -53,112 +57,188 @@ def _warn_of(place: str, reason: str) -> None:
     )
 
 
-def njit(function: Callable[..., Any]) -> Any:
+def njit(function: Callable[..., Any], **how: Any) -> Any:
     """A function compiled when it is first called, and kept for other processes if possible."""
     try:
-        compiled = numba.njit(cache=True, **_HOW)(function)
+        compiled = numba.njit(cache=True, **_HOW, **how)(function)
     except RuntimeError:  # there is no place for a cache
-        return numba.njit(**_HOW)(function)
+        return numba.njit(**_HOW, **how)(function)
     if hasattr(compiled, "_cache"):
         compiled._cache = _Cache(compiled._cache)
     return compiled
+
+
+def lean(function: Callable[..., Any]) -> Any:
+    """`njit` for functions that make no arrays, which then count no references to those they use.
+
+    To count takes an instruction that locks memory, for each view of an array and each call: a
+    third of the time of a small race, and more where threads count references to the same arrays.
+    """
+    return njit(function, _nrt=False)
+
+
+@lean
+def copy(source, target, count):
+    """Copy the first ``count`` values of an array: slices would be arrays of their own."""
+    for k in range(count):
+        target[k] = source[k]
 
 
 class Events(NamedTuple):
     """Room for one sample's events; the functions below fill it."""
 
     when: Array  # times of all inputs as integers [in], int32
-    order: Array  # inputs in order of their spikes [in + 1], int32
-    other: Array  # for the sort, like ``order``
-    position: Array  # for the sort: where the next of each digit goes
-    ends: Array  # for each step at which spikes arrive, where its events end in the order [in + 1]
-    steps: Array  # that step [in + 1], in the dtype of the weights
+    chosen: Array  # inputs that spike, before they are sorted [in], int32
+    order: Array  # inputs in order of their spikes [in], int32
+    moments: Array  # when each arrives, see `append_events` [in], in the dtype of the weights
+    places: Array  # for the sort, see `make_places`
 
 
 @njit
-def make_room(inputs, rows):
+def make_room(inputs, rows, t_max):
     """`Events` for so many inputs, and weights of the dtype of ``rows``."""
     return Events(
         np.empty(inputs, np.int32),
-        np.zeros(inputs + 1, np.int32),
-        np.zeros(inputs + 1, np.int32),
-        np.empty((1 << _DIGIT) + 1, np.int32),
-        np.empty(inputs + 1, np.int32),
-        np.empty(inputs + 1, rows.dtype),
+        np.empty(inputs, np.int32),
+        np.empty(inputs, np.int32),
+        np.empty(inputs, rows.dtype),
+        make_places(inputs, t_max),
     )
 
 
 @njit
+def make_places(inputs, t_max):
+    """Room for `append_events`: zeros for each step, in blocks of `LANES`; or, where there are too
+    many steps, for each digit and for two lists of inputs."""
+    if t_max > _STEPS:
+        return np.zeros((1 << _DIGIT) + 1 + 2 * inputs, np.int32)
+    return np.zeros((t_max // LANES + 1) * LANES, np.int32)
+
+
+@lean
 def sort_events(times, t_max, delay, room):
     """One sample's spikes that arrive before t_max, by time and then by input index.
 
-    Fills ``room.when`` and returns the input indices, followed by any index, and their number; the
-    number is -1 if a time is invalid.
+    Fills ``room`` and returns how many there are, or -1 if a time is invalid.
     """
     if not _to_integers(times, room.when, t_max):
-        return room.order, -1
-    return sort_times(t_max, delay, room)
+        return -1
+    count = choose(room.when, np.int32(0), np.int32(t_max - delay - 1), room.chosen)
+    append_events(room.when, room.chosen, count, delay, t_max, room.order, room.moments, 0,
+                  room.places)  # fmt: skip
+    return count
 
 
-@njit
-def sort_times(t_max, delay, room):
-    """`sort_events` for times that are in ``room.when`` already, and are valid."""
-    when, order = room.when, room.order
-    count = 0
-    for i in range(when.shape[0]):  # no branch: whether a pixel is lit is hard to predict
-        order[count] = i
-        count += when[i] < t_max - delay
-    return sort_chosen(when, order, room.other, count, t_max, room.position), count
+@lean
+def choose(values, low, high, chosen):
+    """Where an array holds values in low..high, in order; how many there are.
 
-
-@njit
-def sort_chosen(when, order, other, count, t_max, position):
-    """Sort the first ``count`` indices in ``order`` by their times, those of one time as they are.
-
-    A radix sort: stable counting sorts by one digit of the time after the other, the lowest first.
-    Returns the array that holds the result, ``order`` or ``other``.
+    Args:
+        values: any numbers.
+        low, high: of their dtype.
+        chosen: int32, filled.
     """
-    shift = 0
-    while (t_max - 1) >> shift:
-        _sort_by_digit(when, order, other, count, shift, position)
-        order, other = other, order
-        shift += _DIGIT
-    return order
+    count, at = 0, 0
+    whole = values.shape[0] // LANES * LANES
+    lows, highs = spread(low, LANES), spread(high, LANES)
+    while at < whole:  # no branch for each: whether a pixel is lit is hard to predict
+        block = load(values, at, LANES)
+        word = bits(both(at_least(block, lows), at_least(highs, block)))
+        while word:
+            chosen[count] = at + lowest(word)
+            count += 1
+            word &= word - np.uint64(1)
+        at += LANES
+    for i in range(whole, values.shape[0]):
+        if low <= values[i] <= high:
+            chosen[count] = i
+            count += 1
+    return count
 
 
-@njit
+@lean
+def append_events(when, chosen, count, delay, t_max, order, moments, low, places):
+    """Sort spikes by their time, those of one time as they are, behind events that came earlier.
+
+    A counting sort that looks at steps with spikes only: blocks of steps without any are passed by
+    as vectors. Where there are more steps than it is worth to look through, a radix sort.
+
+    Arrays come one by one: each tuple of them that is passed or taken apart costs a hundred
+    nanoseconds.
+
+    Args:
+        when: times of all neurons, int32.
+        chosen: neurons that spike, int32.
+        count: how many these are.
+        delay: steps from a spike to its arrival.
+        t_max: number of steps, before which all events arrive.
+        order: neurons in the order of their spikes, filled from ``low`` on.
+        moments: when an event is the last of its step, that step; otherwise t_max. Filled likewise.
+            So what happens once a step needs no loop of its own within the loop over events.
+        low: number of events that came earlier.
+        places: of `make_places`.
+    """
+    if t_max > _STEPS:
+        _sort_digits(when, chosen, count, t_max, order[low:], places)
+        for k in range(low, low + count):
+            step = when[order[k]]
+            is_last = k + 1 == low + count or when[order[k + 1]] != step
+            moments[k] = step + delay if is_last else t_max
+        return
+    for k in range(count):
+        places[np.uint32(when[np.uint32(chosen[k])])] += 1
+    moments[low : low + count] = t_max
+    end, nothing = low, spread(np.int32(0), LANES)
+    for block in range(0, t_max, LANES):
+        word = bits(differs(load(places, block, LANES), nothing))
+        while word:
+            step = np.uint64(block + lowest(word))
+            places[step], end = end, end + places[step]
+            moments[np.uint64(end - 1)] = np.int64(step) + delay
+            word &= word - np.uint64(1)
+    for k in range(count):
+        step = np.uint32(when[np.uint32(chosen[k])])
+        place = np.uint32(places[step])
+        order[place], places[step] = chosen[k], place + 1
+    for k in range(count):
+        places[np.uint32(when[np.uint32(chosen[k])])] = 0
+
+
+@lean
 def _to_integers(times, when, t_max):
     """Fill ``when``; whether all ``times`` are whole steps in 0..t_max."""
-    invalid = 0
+    invalid, last = np.int32(0), np.uint32(t_max)
     for i in range(times.shape[0]):
         when[i] = np.int32(times[i])
-        invalid += (times.dtype.type(when[i]) != times[i]) | (when[i] < 0) | (when[i] > t_max)
+        beyond = np.uint32(when[i]) > last  # as unsigned numbers, negative ones are large
+        invalid |= np.int32((times.dtype.type(when[i]) != times[i]) | beyond)
     return invalid == 0
 
 
-@njit
-def _sort_by_digit(when, source, target, count, shift, position):
+@lean
+def _sort_digits(when, chosen, count, t_max, order, places):
+    """A radix sort: stable counting sorts by one digit of the time after another, lowest first."""
+    digits, inputs = (1 << _DIGIT) + 1, when.shape[0]
+    source, target = places[digits : digits + inputs], places[digits + inputs :]
+    copy(chosen, source, count)
+    shift = 0
+    while (t_max - 1) >> shift:
+        _sort_by_digit(when, source, target, count, shift, places[:digits])
+        source, target = target, source
+        shift += _DIGIT
+    copy(source, order, count)
+
+
+@lean
+def _sort_by_digit(when, source, target, count, shift, places):
     """Stable counting sort of ``count`` inputs by some bits of their times."""
     mask = (1 << _DIGIT) - 1
-    position[:] = 0
+    places[:] = 0
     for k in range(count):
-        position[((when[source[k]] >> shift) & mask) + 1] += 1
+        places[((when[source[k]] >> shift) & mask) + 1] += 1
     for digit in range(mask):
-        position[digit + 1] += position[digit]
+        places[digit + 1] += places[digit]
     for k in range(count):
         digit = (when[source[k]] >> shift) & mask
-        target[position[digit]] = source[k]
-        position[digit] += 1
-
-
-@njit
-def find_steps(when, order, low, high, delay, found, ends, steps):
-    """Group the events order[low:high] by the step at which they arrive.
-
-    ``ends`` and ``steps`` hold ``found`` steps already, all of them earlier; returns how many then.
-    """
-    for k in range(low, high):
-        steps[found] = when[order[k]] + delay
-        ends[found] = k + 1
-        found += (k + 1 == high) or (when[order[k + 1]] != when[order[k]])
-    return found
+        target[places[digit]] = source[k]
+        places[digit] += 1

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstspike.ops.cpu.clock import new_spikes, next_step, take_step
-from firstspike.ops.cpu.events import njit
-from firstspike.ops.cpu.threads import in_parts
+from firstspike.ops.cpu.events import lean, njit
+from firstspike.ops.cpu.threads import in_parts, share_out
 
 Array = NDArray[Any]
 
@@ -49,16 +49,20 @@ def classify(
     spikes, additions = np.empty((count, layers + 1), np.int64), np.empty(count, np.int64)
     network = (tuple(rows), tuple(biases), np.array(thresholds, np.int32))
 
-    def images(part: slice) -> None:
-        outputs = (winners[part], decisions[part], spikes[part], additions[part])
-        _classify(times[part], *network, t_max, delay, *outputs)
-
-    in_parts(images, count, count * sum(row.size for row in rows))
+    arguments = (times, *network, t_max, delay, winners, decisions, spikes, additions)
+    in_parts(_classify, _classify_shared, arguments, count, count * sum(row.size for row in rows))
     return winners, decisions, spikes, additions
 
 
 @njit
-def _classify(times, rows, biases, thresholds, t_max, delay, winners, decisions, spikes, additions):
+def _classify_shared(arguments, count, threads, team):
+    share_out(_classify, arguments, count, threads, team)
+
+
+@njit
+def _classify(
+    times, rows, biases, thresholds, t_max, delay, winners, decisions, spikes, additions, low, high
+):
     layers = len(rows)
     outputs = rows[layers - 1].shape[1]
     widest = times.shape[1]
@@ -66,7 +70,7 @@ def _classify(times, rows, biases, thresholds, t_max, delay, winners, decisions,
         widest = max(widest, row.shape[1])
     potentials = np.empty((layers, widest), np.int32)
     race = new_spikes(layers, widest)
-    for b in range(times.shape[0]):
+    for b in range(low, high):
         race.queued[:], race.taken[:] = 0, 0
         race.queued[0] = _enqueue(times[b], t_max, delay, race.queue[0], race.arrivals[0])
         for layer in range(layers):
@@ -102,7 +106,7 @@ def _enqueue(times, t_max, delay, queue, arrivals):
     return count
 
 
-@njit
+@lean
 def _run(rows, thresholds, t_max, delay, potentials, spikes):
     """One image's race (eq. 1-2). Returns the decision step and the additions; fills the queues."""
     queue, arrivals, queued, taken = spikes

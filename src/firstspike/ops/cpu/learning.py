@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firstspike.ops.cpu.events import njit
-from firstspike.ops.cpu.threads import in_parts
+from firstspike.ops.cpu.events import lean, njit
+from firstspike.ops.cpu.threads import in_parts, share_out
 
 Array = NDArray[Any]
 
@@ -89,13 +89,14 @@ def new_traces(network: Any, batch: int, figures: int, in_time: bool = False) ->
 
 def learn(network: Any, moments: Moments, traces: Traces, adam: Adam) -> None:
     """Adam's step for all weights from the traces of a batch, in place."""
-    inputs = len(network.hidden_rows)
+    cost = len(traces.inputs) * network.hidden_rows.size
+    arguments = (network, moments, traces, adam)
+    in_parts(_learn, _learn_shared, arguments, len(network.hidden_rows), cost)
 
-    def some(part: slice) -> None:
-        low, high, _ = part.indices(inputs)
-        _learn(network, moments, traces, adam, low, high)
 
-    in_parts(some, inputs, len(traces.inputs) * network.hidden_rows.size)
+@njit
+def _learn_shared(arguments, count, threads, team):
+    share_out(_learn, arguments, count, threads, team)
 
 
 @njit
@@ -137,6 +138,12 @@ def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high):
     """
     samples, lengths, _ = _samples_of(items, counts, low, high)
     gradient = np.empty(rows.shape[1], np.float32)
+    _step_rows(rows, means, squares, samples, lengths, signals, adam, low, high, gradient)
+
+
+@lean
+def _step_rows(rows, means, squares, samples, lengths, signals, adam, low, high, gradient):
+    """`_learn_rows` with the samples in which each input arrived."""
     for i in range(low, high):
         if lengths[i - low]:
             gradient[:] = 0
@@ -147,8 +154,15 @@ def _learn_rows(rows, means, squares, items, counts, signals, adam, low, high):
 @njit
 def _learn_in_time(rows, means, squares, items, counts, signals, seen, adam, low, high):
     """`_learn_rows` where neuron j learns by the first ``seen[b, j]`` inputs of sample b only."""
-    samples, lengths, places = _samples_of(items, counts, low, high)
+    arrived = _samples_of(items, counts, low, high)
     gradient = np.empty(rows.shape[1], np.float32)
+    _step_in_time(rows, means, squares, arrived, signals, seen, adam, low, high, gradient)
+
+
+@lean
+def _step_in_time(rows, means, squares, arrived, signals, seen, adam, low, high, gradient):
+    """`_learn_in_time` with the samples in which each input arrived."""
+    samples, lengths, places = arrived
     for i in range(low, high):
         if lengths[i - low]:
             gradient[:] = 0
@@ -158,7 +172,7 @@ def _learn_in_time(rows, means, squares, items, counts, signals, seen, adam, low
             _adam(rows[i], means[i], squares[i], gradient, adam)
 
 
-@njit
+@lean
 def _add_in_time(total, signals, seen, samples, places, count):
     """Add the signals of samples, one after the other, to the neurons that learn by the input that
     has that place there; two in a pass over ``total``."""
@@ -199,7 +213,7 @@ def _samples_of(items, counts, low, high):
     return samples, lengths, places
 
 
-@njit
+@lean
 def _adam(row, mean, square, gradient, adam):
     one = np.float32(1)
     for j in range(row.shape[0]):
@@ -210,7 +224,7 @@ def _adam(row, mean, square, gradient, adam):
         row[j] -= adam.rate * m / (np.sqrt(v) * adam.scale + adam.epsilon)
 
 
-@njit
+@lean
 def add_rows(total, rows, chosen, low, high):
     """Add the rows chosen[low:high] one after the other, eight in a pass over ``total``.
 

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from firstspike.ops.cpu import LANES
 from firstspike.ops.cpu.clock import any_above
-from firstspike.ops.cpu.events import njit
+from firstspike.ops.cpu.events import copy, lean, njit
 from firstspike.ops.cpu.learning import Traces, add_rows
 from firstspike.ops.cpu.noise import (
     Noise,
@@ -29,7 +30,8 @@ from firstspike.ops.cpu.noise import (
     random_bits,
     sort_pixels,
 )
-from firstspike.ops.cpu.threads import in_parts
+from firstspike.ops.cpu.threads import in_parts, share_out
+from firstspike.ops.cpu.vectors import bits, greater, load, lowest, spread, store, where
 
 Array = NDArray[Any]
 
@@ -63,7 +65,7 @@ class Network(NamedTuple):
 
 
 class _Race(NamedTuple):
-    """Buffers of one sample's race; ``flags`` and ``words`` share their bytes.
+    """Buffers of one sample's race.
 
     ``peaks`` are the hidden neurons' highest potentials so far, and ``seen`` how many inputs had
     arrived then.
@@ -73,8 +75,6 @@ class _Race(NamedTuple):
     peaks: Array
     seen: Array
     bars: Array
-    flags: Array
-    words: Array
     neurons: Array
     arrivals: Array
     output: Array
@@ -117,38 +117,43 @@ def race(
         raise ValueError(f"labels must lie in 0..{classes - 1}, got {labels.min()}..{labels.max()}")
     images = images.reshape(len(images), -1, *images.shape[-2:])
 
-    def some(part: slice) -> None:
-        low, high, _ = part.indices(len(images))
-        _race(images, labels, codes, noise, rules, seed, network, traces, low, high)
+    arguments = (images, labels, codes, noise, rules, seed, network, traces)
+    in_parts(_race, _race_shared, arguments, len(images), len(images) * network.hidden_rows.size)
 
-    in_parts(some, len(images), len(images) * network.hidden_rows.size)
+
+@njit
+def _race_shared(arguments, count, threads, team):
+    share_out(_race, arguments, count, threads, team)
 
 
 @njit
 def _race(images, labels, codes, noise, rules, seed, network, traces, low, high):
     """Race samples low..high-1 of a batch to their decisions and fill their traces."""
     hidden, classes = network.output_rows.shape
-    flags = np.zeros((hidden + 7) // 8 * 8, np.uint8)
     race = _Race(
         np.empty(hidden, np.float32),
         np.empty(hidden, np.float32),
         np.empty(hidden, np.int32),
         np.empty(hidden, np.float32),
-        flags,
-        flags.view(np.uint64),
         np.empty(hidden, np.int32),
         np.empty(hidden, np.int32),
         np.empty(classes, np.float32),
     )
     events = new_events(network.hidden_rows.shape[0], rules[0].t_max)
+    _race_all(images, labels, codes, noise, rules, seed, network, traces, low, high, race, events)
+
+
+@lean
+def _race_all(images, labels, codes, noise, rules, seed, network, traces, low, high, race, events):
+    """`_race` with buffers for a sample."""
     for b in range(low, high):
         own = random_bits(seed, b)
         framed = is_framed(images[b], noise)
         rule = rules[1] if framed else rules[0]
         count = sort_pixels(images[b], codes, noise, framed, own, rule.t_max, rule.delay, events)
         decision, arrived, sent, fired = _run(events, count, own, rule, network, race)
-        traces.inputs[b, :arrived] = events.inputs[:arrived]
-        traces.spikes[b, :sent] = race.neurons[:sent]
+        copy(events.inputs, traces.inputs[b], arrived)
+        copy(race.neurons, traces.spikes[b], sent)
         traces.input_counts[b], traces.spike_counts[b] = arrived, sent
         right = _decided(race.output, rule.threshold) == labels[b]
         traces.outcome[b, RIGHT], traces.outcome[b, DECISION] = right, decision
@@ -157,13 +162,13 @@ def _race(images, labels, codes, noise, rules, seed, network, traces, low, high)
         error, signal = traces.output_signals[b], traces.hidden_signals[b]
         _output_signal(race.output, labels[b], right and spoke, decision, rule, error)
         if rule.peaks:
-            traces.hidden_seen[b] = race.seen
+            copy(race.seen, traces.hidden_seen[b], race.seen.shape[0])
         else:
-            race.peaks[:] = race.potential
+            copy(race.potential, race.peaks, race.peaks.shape[0])
         _hidden_signal(error, network.output_columns, race, rule, signal)
 
 
-@njit
+@lean
 def _run(events, count, seed, rule, network, race):
     """One race (eq. 1-2). Decision step, inputs and hidden spikes that had arrived, hidden neurons
     fired.
@@ -172,9 +177,10 @@ def _run(events, count, seed, rule, network, race):
     than most of them take.
     """
     inputs, times = events.inputs, events.arrivals
-    potential, peaks, seen, bars, flags, words, neurons, arrivals, output = race
+    potential, peaks, seen, bars, neurons, arrivals, output = race
     hidden_rows, output_rows = network.hidden_rows, network.output_rows
-    potential[:], output[:] = network.hidden_bias, network.output_bias
+    copy(network.hidden_bias, potential, potential.shape[0])
+    copy(network.output_bias, output, output.shape[0])
     bars[:], peaks[:] = rule.threshold, -np.inf
     t_max, delay, threshold = rule.t_max, rule.delay, np.float32(rule.threshold)
     arrived = sent = fired = step = 0
@@ -183,16 +189,11 @@ def _run(events, count, seed, rule, network, race):
         while arrived < count and times[arrived] <= step:
             arrived += 1
         if arrived > start or step == 0:
-            if arrived > start:
-                add_rows(potential, hidden_rows, inputs, start, arrived - 1)
-                _add_and_flag(potential, hidden_rows, inputs[arrived - 1], bars, flags)
-            else:
-                _flag(potential, bars, flags)
-            if rule.peaks:
-                _climb(potential, arrived, peaks, seen)
+            add_rows(potential, hidden_rows, inputs, start, arrived)
             fired = _fire(
-                flags, words, bars, rule.silenced, seed, step + delay, neurons, arrivals, fired
-            )
+                potential, bars, peaks, seen, arrived, rule.peaks, rule.silenced, seed,
+                step + delay, neurons, arrivals, fired,
+            )  # fmt: skip
         start = sent
         while sent < fired and arrivals[sent] <= step:
             sent += 1
@@ -208,61 +209,73 @@ def _run(events, count, seed, rule, network, race):
     return t_max, arrived, sent, fired
 
 
-@njit
-def _add_and_flag(potential, rows, i, bars, flags):
-    """Add the last row of a step, and flag the neurons that are then above their bars."""
-    for j in range(potential.shape[0]):
-        total = potential[j] + rows[i, j]
-        potential[j] = total
-        flags[j] = total > bars[j]
+@lean
+def _fire(
+    potential, bars, peaks, seen, arrived, climbs, silenced, seed, arrival, neurons, arrivals,
+    fired,
+):  # fmt: skip
+    """Queue the neurons above their bars, in order; none is queued again.
 
-
-@njit
-def _flag(potential, bars, flags):
-    """Which neurons are above their bars."""
-    for j in range(potential.shape[0]):
-        flags[j] = potential[j] > bars[j]
-
-
-@njit
-def _climb(potential, arrived, peaks, seen):
-    """Note the potentials that are higher than all before, and how many inputs have arrived."""
-    for j in range(potential.shape[0]):
-        higher = potential[j] > peaks[j]
-        peaks[j] = potential[j] if higher else peaks[j]
-        seen[j] = np.int32(arrived) if higher else seen[j]
-
-
-@njit
-def _fire(flags, words, bars, silenced, seed, arrival, neurons, arrivals, fired):
-    """Queue the flagged neurons, in order; none is flagged again."""
-    for word in range(words.shape[0]):
-        if words[word]:
-            for j in range(8 * word, 8 * word + 8):
-                if flags[j]:
-                    bars[j] = np.inf
-                    if not is_silenced(seed, j, silenced):
-                        neurons[fired], arrivals[fired] = j, arrival
-                        fired += 1
+    Notes the potentials that are higher than all before, and how many inputs have arrived, if
+    asked to. All in one pass over the neurons.
+    """
+    hidden, now = potential.shape[0], np.int32(arrived)
+    whole = hidden // LANES * LANES
+    for at in range(0, whole, LANES):
+        here = load(potential, at, LANES)
+        if climbs:
+            best = load(peaks, at, LANES)
+            higher = greater(here, best)
+            store(peaks, at, where(higher, here, best))
+            store(seen, at, where(higher, spread(now, LANES), load(seen, at, LANES)))
+        word = bits(greater(here, load(bars, at, LANES)))
+        while word:
+            j = at + lowest(word)
+            fired = _queue(j, bars, silenced, seed, arrival, neurons, arrivals, fired)
+            word &= word - np.uint64(1)
+    for j in range(whole, hidden):
+        if climbs and potential[j] > peaks[j]:
+            peaks[j], seen[j] = potential[j], now
+        if potential[j] > bars[j]:
+            fired = _queue(j, bars, silenced, seed, arrival, neurons, arrivals, fired)
     return fired
 
 
-@njit
+@lean
+def _queue(j, bars, silenced, seed, arrival, neurons, arrivals, fired):
+    """Queue neuron j, unless its spike is left out; the number of neurons queued."""
+    bars[j] = np.inf
+    if not is_silenced(seed, j, silenced):
+        neurons[fired], arrivals[fired] = j, arrival
+        fired += 1
+    return fired
+
+
+@lean
 def _decided(output, threshold):
     """The first output neuron above the threshold, or else the one with the largest potential."""
     for k in range(output.shape[0]):
         if output[k] > threshold:
             return k
-    return np.argmax(output)
+    return _largest(output)
 
 
-@njit
+@lean
+def _largest(values):
+    """The first of the largest values."""
+    best = 0
+    for k in range(1, values.shape[0]):
+        best = k if values[k] > values[best] else best
+    return best
+
+
+@lean
 def _output_signal(output, label, is_first, decision, rule, signal):
     """dL/dV of the output neurons, in place of eq. 16.
 
     See `firstspike.training.rules.decision.output_signal`.
     """
-    top, total = output.max(), np.float32(0)
+    top, total = output[_largest(output)], np.float32(0)
     if rule.silence:
         threshold = np.float32(rule.threshold)
         top = max(top, threshold)
@@ -276,7 +289,7 @@ def _output_signal(output, label, is_first, decision, rule, signal):
     signal[label] -= np.float32(rule.earliness * decision / rule.t_max)
 
 
-@njit
+@lean
 def _hidden_signal(error, columns, race, rule, signal):
     """dL/dV of the hidden neurons, a surrogate for eq. 11 and 15.
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firstspike.ops.cpu.events import njit
+from firstspike.ops.cpu.events import lean, njit
 
 _QUANTILES = 4096  # a power of 2: the lowest bits of a random number choose one
 # Places of what is drawn, far from each other.
@@ -60,7 +60,7 @@ class Events(NamedTuple):
     starts: NDArray[Any]
 
 
-@njit
+@lean
 def random_bits(seed, place):
     """32 random bits for a seed and a place: Wellons' lowbias32 hash of their sum."""
     x = (np.uint64(seed) + np.uint64(place) * _ODD) & _BITS
@@ -69,7 +69,7 @@ def random_bits(seed, place):
     return x ^ (x >> np.uint64(16))
 
 
-@njit
+@lean
 def is_silenced(seed, neuron, silenced):
     """Whether a hidden neuron's spike is left out, of which 1/65536 times ``silenced`` are."""
     return np.int64(random_bits(seed, _SILENCE + neuron) >> np.uint64(16)) < silenced
@@ -87,7 +87,7 @@ def new_events(inputs, t_max):
     )
 
 
-@njit
+@lean
 def sort_pixels(image, codes, noise, framed, seed, t_max, delay, events):
     """The spikes of an image that arrive before t_max, by time and then by input.
 
@@ -128,13 +128,13 @@ def sort_pixels(image, codes, noise, framed, seed, t_max, delay, events):
     return in_time
 
 
-@njit
+@lean
 def is_framed(image, noise):
     """Whether an image fills its frame, so that no shift leaves it whole."""
     return noise.whole and not _has_margin(image, noise.shift)
 
 
-@njit
+@lean
 def _has_margin(image, margin):
     """Whether the image is black for so many pixels from each edge."""
     channels, height, width = image.shape
@@ -151,7 +151,7 @@ def _has_margin(image, margin):
     return ink == 0
 
 
-@njit
+@lean
 def _find_pixels(image, shift, seed, pixels):
     """The pixels of a moved image that are not black, in order, and their values; their number.
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from firstspike.ops.cpu.clock import new_spikes, next_step, take_step
-from firstspike.ops.cpu.events import make_room, njit, sort_events
+from firstspike.ops.cpu.events import lean, make_room, njit, sort_events
 from firstspike.times import T_MAX, check_t_max, check_times
 
 OnlineLoss = Literal["s4nn", "aggressive"]
@@ -255,7 +255,7 @@ def _train(times, labels, order, rows, rule, record):
     inputs, hidden = rows[0].shape
     classes = rows[1].shape[1]
     widest = max(inputs, hidden, classes)
-    room = make_room(inputs, rows[0])
+    room = make_room(inputs, rows[0], rule.t_max)
     potentials = np.empty((2, widest), rows[0].dtype)
     spikes = new_spikes(2, widest)
     output = np.empty(classes, np.float64)
@@ -263,14 +263,14 @@ def _train(times, labels, order, rows, rule, record):
     scales = np.ones(2)
     for n in range(order.shape[0]):
         label = labels[order[n]]
-        events, count = sort_events(times[order[n]], rule.t_max, rule.delay, room)
+        count = sort_events(times[order[n]], rule.t_max, rule.delay, room)
         if count < 0:
             _rescale(rows, scales, 1.0)
             return False
         spikes.queued[0] = count
         for k in range(count):
-            spikes.queue[0, k] = events[k]
-            spikes.arrivals[0, k] = room.when[events[k]] + rule.delay
+            spikes.queue[0, k] = room.order[k]
+            spikes.arrivals[0, k] = room.when[room.order[k]] + rule.delay
         thresholds = (rule.threshold / scales).astype(rows[0].dtype)
         _race(rows, thresholds, label, rule, potentials, spikes)
         output[:] = rule.t_max
@@ -292,7 +292,7 @@ def _rescale(rows, scales, limit):
             scales[layer] = 1.0
 
 
-@njit
+@lean
 def _race(rows, thresholds, label, rule, potentials, spikes):
     """Run both layers until no later output spike can have an error; fills the queues (eq. 1-2)."""
     queue, arrivals, queued, taken = spikes
@@ -377,7 +377,7 @@ def _normalize(error, norm):
     return total > 0
 
 
-@njit
+@lean
 def _hidden_error(rows, spikes, output, error, hidden_error):
     """Errors of the hidden neurons that fired (eq. 15)."""
     for q in range(spikes.queued[1]):
@@ -389,7 +389,7 @@ def _hidden_error(rows, spikes, output, error, hidden_error):
         hidden_error[q] = total
 
 
-@njit
+@lean
 def _update_output(rows, spikes, output, change):
     """Add each output neuron's change to its weights from spikes that had reached it (eq. 14)."""
     for q in range(spikes.queued[1]):

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firstspike.ops.cpu.events import find_steps, make_room, njit, sort_chosen, sort_times
-from firstspike.ops.cpu.layer import advance, choose, potential_of, room_for
-from firstspike.ops.cpu.threads import in_parts
+from firstspike.ops.cpu.events import append_events, choose, lean, make_places, njit
+from firstspike.ops.cpu.layer import advance, potential_of, room_for
+from firstspike.ops.cpu.threads import in_parts, share_out
 
 Array = NDArray[Any]
 
-_LAP = 64  # input spikes at least: fewer mean more laps, more mean spikes after the decision
+_LAP = 40  # input spikes at least: fewer mean more laps, more mean spikes after the decision
 _SHARE = 8  # a race needs about so much less than all additions
 
 
@@ -38,10 +38,9 @@ class _State(NamedTuple):
     potentials: Array  # see `firstspike.ops.cpu.layer.advance`
     firsts: Array  # see there
     order: Array  # neurons of the layer before (or inputs), in the order of their spikes
-    ends: Array  # for each step at which such spikes arrive, where they end in the order
-    steps: Array  # that step
-    found: Array  # number of such steps so far
-    done: Array  # number of such steps that have been dealt with
+    moments: Array  # when these arrive, see `firstspike.ops.cpu.events.append_events`
+    found: Array  # number of such events so far
+    done: Array  # number of such events that have been dealt with
 
 
 def race(
@@ -67,30 +66,64 @@ def race(
     spikes, additions = np.empty((count, layers + 1), np.int64), np.empty(count, np.int64)
     results = (winners, decisions, spikes, additions)
 
-    def samples(part: slice) -> None:
-        low, high, _ = part.indices(count)
-        _race(images, codes, *network, t_max, delay, results, low, high)
-
-    in_parts(samples, count, count * sum(weights.size for weights in network.weights) // _SHARE)
+    cost = count * sum([weights.size for weights in network.weights]) // _SHARE
+    in_parts(_race, _race_shared, (images, codes, *network, t_max, delay, *results), count, cost)
     return results
 
 
 @njit
-def _race(images, codes, weights, biases, thresholds, t_max, delay, results, low, high):
-    """Samples low..high-1."""
-    winners, decisions, spikes, additions = results
-    network = (weights, biases, thresholds)
-    room = make_room(images.shape[1], weights[0])
+def _race_shared(arguments, count, threads, team):
+    share_out(_race, arguments, count, threads, team)
+
+
+@njit
+def _race(
+    images, codes, weights, biases, thresholds, t_max, delay, winners, decisions, spikes,
+    additions, low, high,
+):  # fmt: skip
+    """Samples low..high-1. Tuples take Python longer to pass than what they hold, one by one."""
+    results = (winners, decisions, spikes, additions)
     state = _make_state(images.shape[1], biases)
-    queue = make_room(state.firsts.shape[1], weights[0])
+    widest = state.firsts.shape[1]
+    when, lit = np.empty(widest, np.int32), np.empty(widest, np.int32)
+    queue = np.empty(widest, np.int32), np.empty(widest, np.int32), make_places(widest, t_max)
+    network = (weights, biases, thresholds)
+    _race_all(images, codes, network, t_max, delay, results, low, high, when, lit, queue, state)
+
+
+@lean
+def _race_all(images, codes, network, t_max, delay, results, low, high, when, lit, queue, state):
+    """`_race` with room for a sample."""
+    (_, biases, _), (winners, decisions, spikes, additions) = network, results
+    first, last = _lit(codes, t_max, images)
     for b in range(low, high):
-        for i in range(images.shape[1]):
-            room.when[i] = codes[images[b, i]]
-        decision = _run(network, t_max, delay, room, queue, state)
+        image = images[b]
+        count = choose(image, first, last, lit)
+        for k in range(count):
+            pixel = np.uint32(lit[k])
+            when[pixel] = codes[image[pixel]]
+        decision = _run(network, t_max, delay, when, lit, count, queue, state)
         decisions[b] = decision
         winners[b] = _winner(biases, decision, t_max, state)
-        additions[b] = _count_additions(biases, decision, state)
-        _count_spikes(biases, np.int32(min(decision, t_max - 1)), room.when, state, spikes[b])
+        additions[b] = _count_additions(biases, decision, t_max, state)
+        limit, sent = np.int32(min(decision, t_max - 1)), 0
+        for k in range(count):
+            sent += when[np.uint32(lit[k])] <= limit
+        spikes[b, 0] = sent
+        _count_spikes(biases, limit, state, spikes[b])
+
+
+@lean
+def _lit(codes, t_max, images):
+    """The lowest and the highest index of a code that is a spike; where none is, none is between.
+
+    Codes rise or fall, so that all between them are spikes.
+    """
+    first, last = codes.shape[0] - 1, 0
+    for k in range(codes.shape[0]):
+        if codes[k] < t_max:
+            first, last = min(first, k), max(last, k)
+    return images.dtype.type(first), images.dtype.type(last)
 
 
 @njit
@@ -102,92 +135,109 @@ def _make_state(inputs, biases):
     return _State(
         np.empty((layers, room_for(widest)), dtype),
         np.empty((layers, widest), dtype),
-        np.empty((layers, widest + 1), np.int32),
-        np.empty((layers, widest + 1), np.int32),
-        np.empty((layers, widest + 1), dtype),
+        np.empty((layers, widest), np.int32),
+        np.empty((layers, widest), dtype),
         np.empty(layers, np.int64),
         np.empty(layers, np.int64),
     )
 
 
-@njit
-def _run(network, t_max, delay, room, queue, state):
-    """One sample's race from the times in ``room``; returns the decision step."""
+@lean
+def _run(network, t_max, delay, when, lit, count, queue, state):
+    """One sample's race from the times ``when`` of the ``count`` inputs that spike; returns the
+    decision step."""
     weights, biases, thresholds = network
-    layers, last = len(weights), biases[len(biases) - 1].shape[0]
+    layers, outputs = len(weights), biases[len(biases) - 1].shape[0]
     never = thresholds.dtype.type(t_max)
-    potentials, firsts, orders, ends, steps, found, done = state
-    order, count = sort_times(t_max, delay, room)
-    for k in range(count):
-        orders[0, k] = order[k]
-    done[:] = 0
-    found[:] = 0
-    found[0] = find_steps(room.when, order, 0, count, delay, 0, ends[0], steps[0])
+    potentials, firsts, orders, moments, found, done = state
+    fired_when, fired, places = queue
+    done[:], found[:] = 0, 0
+    found[0] = _in_time(when, lit, count, t_max - delay, fired)
+    append_events(when, fired, found[0], delay, t_max, orders[0], moments[0], 0, places)
     start = end = thresholds.dtype.type(0)
-    decision = never
+    one, decision = thresholds.dtype.type(1), never
+    arrives = thresholds.dtype.type(t_max - delay)  # what spikes later is too late for others
     while decision == never and end < never:
-        start, end = end, _end_of_lap(ends[0], steps[0], found[0], done[0], never)
+        start = end
+        taken, end = _lap(moments[0], found[0], done[0], never)
         for layer in range(layers):
-            low = high = done[layer]
-            while high < found[layer] and steps[layer, high] < end:
-                high += 1
+            low, high = done[layer], taken
+            if layer:
+                high = _taken_before(end, moments[layer], found[layer], low, never)
             done[layer] = high
             fresh = start == 0
             if fresh or high > low:
                 advance(
                     weights[layer], biases[layer], thresholds[layer], never,
-                    orders[layer], ends[layer], steps[layer], low, high, fresh,
-                    potentials[layer], firsts[layer],
+                    orders[layer], moments[layer], low, high, fresh, potentials[layer],
+                    firsts[layer],
                 )  # fmt: skip
-            if layer + 1 < layers:
+            after = layer + 1
+            if after < layers:
                 first = firsts[layer, : biases[layer].shape[0]]
-                count = choose(first, start, end, queue.order)
-                if count:
-                    after = layer + 1
-                    order = _sort_spikes(first, count, t_max, queue)
-                    found[after] = _append(
-                        order, count, delay, queue.when, orders[after], ends[after], steps[after],
-                        found[after],
-                    )  # fmt: skip
-        decision = firsts[layers - 1, :last].min()
+                count = choose(first, start, min(end, arrives) - one, fired)
+                for k in range(count):
+                    fired_when[fired[k]] = np.int32(first[fired[k]])
+                append_events(
+                    fired_when, fired, count, delay, t_max, orders[after], moments[after],
+                    found[after], places,
+                )  # fmt: skip
+                found[after] += count
+        for j in range(outputs):
+            decision = min(decision, firsts[layers - 1, j])
     return np.int64(decision)
 
 
-@njit
-def _end_of_lap(ends, steps, found, done, never):
-    """The step that the next lap does not reach."""
-    before = ends[done - 1] if done else 0
-    high = done
-    while high < found and (high == done or ends[high - 1] - before < _LAP):
-        high += 1
-    return steps[high] if high < found else never
-
-
-@njit
-def _sort_spikes(first, count, t_max, queue):
-    """Order the neurons queue.order[:count] by their spikes."""
+@lean
+def _in_time(when, lit, count, end, chosen):
+    """Those of some inputs that spike before a step, in order; how many there are."""
+    kept = np.uint64(0)
     for k in range(count):
-        queue.when[queue.order[k]] = np.int32(first[queue.order[k]])
-    return sort_chosen(queue.when, queue.order, queue.other, count, t_max, queue.position)
+        chosen[kept] = lit[k]
+        kept += np.uint64(when[np.uint32(lit[k])] < end)
+    return np.int64(kept)
 
 
-@njit
-def _append(spikes, count, delay, when, order, ends, steps, found):
-    """Append spikes to the input of a layer; the number of steps that it then has."""
-    low = ends[found - 1] if found else 0
-    for k in range(count):
-        order[low + k] = spikes[k]
-    return find_steps(when, order, low, low + count, delay, found, ends, steps)
+@lean
+def _lap(moments, found, done, never):
+    """Events of the input until the end of the next lap, and the step that it does not reach."""
+    high = done + _LAP - 1
+    if high >= found:
+        return found, never
+    high = _last_of_step(moments, high, never) + 1
+    return high, moments[_last_of_step(moments, high, never)] if high < found else never
 
 
-@njit
+@lean
+def _taken_before(end, moments, found, done, never):
+    """Events until a step."""
+    while done < found:
+        last = _last_of_step(moments, done, never)
+        if moments[last] >= end:
+            break
+        done = last + 1
+    return done
+
+
+@lean
+def _last_of_step(moments, k, never):
+    """The last of the events that arrive with the k-th."""
+    k = np.uint64(k)
+    while moments[k] == never:
+        k += np.uint64(1)
+    return np.int64(k)
+
+
+@lean
 def _winner(biases, decision, t_max, state):
     """The first of the output neurons that fired first; or else that of the largest potential."""
     last = len(biases) - 1
     outputs = biases[last].shape[0]
-    if decision < t_max:
-        return np.argmin(state.firsts[last, :outputs])
     winner, potential = 0, state.potentials[last]
+    if decision < t_max:
+        while state.firsts[last, winner] > decision:
+            winner += 1
+        return winner
     for j in range(1, outputs):
         best = potential_of(potential, outputs, winner)
         if potential_of(potential, outputs, j) > best:
@@ -195,16 +245,15 @@ def _winner(biases, decision, t_max, state):
     return winner
 
 
-@njit
-def _count_spikes(biases, limit, when, state, spikes):
-    """Spikes of the input and of each layer up to and including a step."""
-    spikes[0] = _count_until(limit, when)
+@lean
+def _count_spikes(biases, limit, state, spikes):
+    """Spikes of each layer up to and including a step."""
     for layer in range(len(biases)):
         first = state.firsts[layer, : biases[layer].shape[0]]
         spikes[layer + 1] = _count_until(first.dtype.type(limit), first)
 
 
-@njit
+@lean
 def _count_until(limit, times):
     count = np.int32(0)
     for j in range(times.shape[0]):
@@ -212,14 +261,13 @@ def _count_until(limit, times):
     return count
 
 
-@njit
-def _count_additions(biases, decision, state):
+@lean
+def _count_additions(biases, decision, t_max, state):
     """Weights of the spikes that have arrived by the decision step."""
     additions = 0
     for layer in range(len(biases)):
-        k = state.done[layer]
-        while k and state.steps[layer, k - 1] > decision:
-            k -= 1
-        if k:
-            additions += state.ends[layer, k - 1] * biases[layer].shape[0]
+        arrived = state.done[layer]
+        while arrived and not state.moments[layer, arrived - 1] <= min(decision, t_max - 1):
+            arrived -= 1
+        additions += arrived * biases[layer].shape[0]
     return additions

@@ -37,7 +37,7 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, kind, ir.VectorType(element, kind.lanes))
 
 
-def _means(plain: Function) -> Callable[[Function], Function]:
+def means(plain: Function) -> Callable[[Function], Function]:
     """Decorator of an intrinsic that says what it does in plain Python."""
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
         return lambda typed: plain
@@ -56,7 +56,7 @@ def _place(context, builder, signature, values, kind):
     return builder.bitcast(place, context.get_value_type(kind).as_pointer())
 
 
-@_means(lambda array, start, like: array[start : start + _lanes(like)].copy())
+@means(lambda array, start, like: array[start : start + _lanes(like)].copy())
 def load(typing, array, start, like):
     """Values from ``array[start]`` on, as many as ``like`` has or says."""
     kind = Vector(array.dtype, _lanes(like))
@@ -72,7 +72,7 @@ def _store(array, start, vector):
     array[start : start + len(vector)] = vector
 
 
-@_means(_store)
+@means(_store)
 def store(typing, array, start, vector):
     """Write ``vector`` to ``array[start]`` and on."""
 
@@ -93,7 +93,7 @@ def _lanes(like):
     return getattr(like, "literal_value", like)
 
 
-@_means(lambda value, like: np.full(_lanes(like), value))
+@means(lambda value, like: np.full(_lanes(like), value))
 def spread(typing, value, like):
     """One value in all lanes, as many as ``like`` has or says."""
     kind = Vector(_plain(value), _lanes(like))
@@ -107,22 +107,37 @@ def spread(typing, value, like):
     return kind(_plain(value), like), code
 
 
-def _lanewise(plain: Function, emit: Function, compares: bool = False) -> Function:
+def _lanewise(plain: Function, emit: Function) -> Function:
     """A function of two vectors, lane by lane: ``emit(builder, a, b)``."""
 
     def typed(typing, a, b):
-        kind = Vector(types.boolean, a.lanes) if compares else a
-        return kind(a, b), lambda context, builder, signature, values: emit(builder, *values)
+        return a(a, b), lambda context, builder, signature, values: emit(builder, *values)
 
-    return _means(plain)(typed)
+    return means(plain)(typed)
+
+
+def _comparison(plain: Function, sign: str) -> Function:
+    """Truth values of two vectors of floats, or of integers of either kind, lane by lane."""
+
+    def typed(typing, a, b):
+        def code(context, builder, signature, values):
+            if isinstance(a.dtype, types.Float):
+                return builder.fcmp_ordered(sign, *values)
+            if a.dtype.signed:
+                return builder.icmp_signed(sign, *values)
+            return builder.icmp_unsigned(sign, *values)
+
+        return Vector(types.boolean, a.lanes)(a, b), code
+
+    return means(plain)(typed)
 
 
 add = _lanewise(np.add, ir.IRBuilder.fadd)
 subtract = _lanewise(np.subtract, ir.IRBuilder.fsub)
 multiply = _lanewise(np.multiply, ir.IRBuilder.fmul)
-greater = _lanewise(np.greater, lambda builder, a, b: builder.fcmp_ordered(">", a, b), True)
-at_least = _lanewise(np.greater_equal, lambda builder, a, b: builder.fcmp_ordered(">=", a, b), True)
-differs = _lanewise(np.not_equal, lambda builder, a, b: builder.fcmp_ordered("!=", a, b), True)
+greater = _comparison(np.greater, ">")
+at_least = _comparison(np.greater_equal, ">=")
+differs = _comparison(np.not_equal, "!=")
 either = _lanewise(np.logical_or, ir.IRBuilder.or_)
 both = _lanewise(np.logical_and, ir.IRBuilder.and_)
 minimum = _lanewise(
@@ -130,7 +145,7 @@ minimum = _lanewise(
 )
 
 
-@_means(np.where)
+@means(np.where)
 def where(typing, chosen, a, b):
     """``a`` in the lanes that are chosen, ``b`` in the others."""
 
@@ -140,7 +155,7 @@ def where(typing, chosen, a, b):
     return a(chosen, a, b), code
 
 
-@_means(np.all)
+@means(np.all)
 def all_of(typing, truth):
     """Whether all lanes are true."""
 
@@ -151,7 +166,7 @@ def all_of(typing, truth):
     return types.boolean(truth), code
 
 
-@_means(lambda truth: sum(1 << int(lane) for lane in np.flatnonzero(truth)))
+@means(lambda truth: sum(1 << int(lane) for lane in np.flatnonzero(truth)))
 def bits(typing, truth):
     """The lanes, 64 at most, as the bits of an integer."""
 
@@ -162,7 +177,7 @@ def bits(typing, truth):
     return types.uint64(truth), code
 
 
-@_means(lambda word: (int(word) & -int(word)).bit_length() - 1)
+@means(lambda word: (int(word) & -int(word)).bit_length() - 1)
 def lowest(typing, word):
     """The place of the lowest bit that is set in a word that is not 0."""
 
@@ -190,7 +205,7 @@ def _reduction(plain: Function, name: str, *start: float) -> Function:
 
         return vector.dtype(vector), code
 
-    return _means(plain)(typed)
+    return means(plain)(typed)
 
 
 total = _reduction(np.sum, "fadd", 0.0)
