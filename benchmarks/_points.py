@@ -13,13 +13,15 @@ IMAGES = fs.load_mnist("train").images.flatten(1)
 PIXELS = IMAGES.shape[1]
 PARTS = ("forward", "with backward")
 CHECKED = 8  # images of each point
+LIT = 0.19  # of MNIST's pixels
 
 
 @dataclass(frozen=True)
 class Setting:
     batch: int = 100
+    inputs: int = PIXELS
     neurons: int = 400
-    density: float | None = None  # share of lit pixels; None: MNIST's images
+    density: float | None = None  # share of lit pixels; None: MNIST's images, or as many are lit
     t_max: int = 256
     threads: int = 1
 
@@ -36,18 +38,20 @@ class Point:
         self.events = spikes.sum().item() / len(pixels)
         self.layer = fs.nn.by_input(
             fs.nn.FirstSpikeLinear(
-                PIXELS, setting.neurons, t_max=setting.t_max, init=_weights(self.events)
+                setting.inputs, setting.neurons, t_max=setting.t_max, init=_weights(self.events)
             )
         )
-        self.dense = torch.nn.Sequential(torch.nn.Linear(PIXELS, setting.neurons), torch.nn.ReLU())
+        self.dense = torch.nn.Sequential(
+            torch.nn.Linear(setting.inputs, setting.neurons), torch.nn.ReLU()
+        )
         self.error = torch.randn(len(pixels), setting.neurons)
         self.firing = self._check()
 
     def _pixels(self) -> torch.Tensor:
-        if self.setting.density is None:
+        density, shape = self.setting.density, (self.setting.batch, self.setting.inputs)
+        if density is None and self.setting.inputs == PIXELS:
             return IMAGES[: self.setting.batch]
-        shape = self.setting.batch, PIXELS
-        lit = torch.rand(shape) < self.setting.density
+        lit = torch.rand(shape) < (LIT if density is None else density)
         return lit * torch.randint(1, 256, shape, dtype=torch.uint8)
 
     def _check(self) -> float:

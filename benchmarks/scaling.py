@@ -1,17 +1,19 @@
-"""How the time of one layer grows: with batch, width, input density, time steps and threads.
+"""How time and memory of one layer grow: with batch, inputs, width, density, steps and threads.
 
 A layer of one-spike neurons (`fire`) against ``Linear`` and ``ReLU`` of the same size in PyTorch,
 forward alone and forward plus backward. All but one of the settings stay at 100 MNIST images,
-784-400, 256 steps and one thread. For the density, images are random: each pixel is lit with that
-probability, at a random brightness. Weights are drawn so that about 0.85 of the neurons fire,
-as the output states. Spike times are compared with the reference's before anything is timed.
+784-400, 256 steps and one thread. For the density, and for other numbers of inputs, images are
+random: each pixel is lit with that probability, or with MNIST's, at a random brightness. Weights
+are drawn so that about 0.85 of the neurons fire, as the output states. Spike times are compared
+with the reference's before anything is timed.
 
     python benchmarks/scaling.py --cpu --json FILE --picture docs/images/scaling.png
 
 All points of a curve are measured in turns, so that they see the same state of the machine. Times
 are medians in milliseconds, ratios are medians over neighbouring turns. ``--cpu`` takes the CPU
 time of the calling thread; the curve over threads is always wall time, and says something only on
-a machine that nobody else uses.
+a machine that nobody else uses. ``--memory`` also tells how much one training step adds to the
+largest memory of a process that holds layer and images.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import multiprocessing
 import os
 import statistics
 import time
@@ -28,15 +31,16 @@ from typing import Any
 
 import _table
 import torch
-from _points import PARTS, Point, Setting
+from _points import CHECKED, PARTS, Point, Setting
 from _timing import alternate, median_ratio
 from rich.console import Console
 
 AXES: dict[str, tuple[float, ...]] = {
-    "batch": (1, 4, 16, 64, 256, 1024, 4096),
+    "batch": (1, 4, 16, 64, 256, 1024, 10_000),
+    "inputs": (300, 1000, 3000, 10_000, 30_000, 100_000),
     "neurons": (100, 300, 1000, 3000, 10_000),
     "density": (0.01, 0.03, 0.1, 0.3, 1.0),
-    "t_max": (64, 256, 1024, 4096),
+    "t_max": (64, 256, 1024, 4096, 16_384, 65_536),
     "threads": tuple(range(1, (os.cpu_count() or 1) + 1)),
 }
 
@@ -56,6 +60,8 @@ def main() -> None:
         wall = axis == "threads" or not options.cpu
         clock = time.perf_counter if wall else time.thread_time
         result[axis] = _curve(axis, options.repeats, clock)
+        if options.memory:
+            _add_memory(axis, result[axis])
         _table.show(axis, result[axis], console)
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -68,6 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--axes", nargs="+", choices=AXES, default=[*AXES])
     parser.add_argument("--repeats", type=int, default=15, help="turns")
     parser.add_argument("--cpu", action="store_true", help="CPU time of the thread, not wall time")
+    parser.add_argument("--memory", action="store_true", help="also of a training step")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--picture", type=Path, help="file for the curves")
     return parser.parse_args()
@@ -93,6 +100,31 @@ def _curve(axis: str, repeats: int, clock: Callable[[], float]) -> dict[str, dic
             row[f"{part}: ratio"] = _table.significant(median_ratio(fire, dense))
         rows[f"{value:g}"] = row
     return rows
+
+
+def _add_memory(axis: str, rows: dict[str, dict[str, float]]) -> None:
+    """Megabytes of a training step, each side in a process of its own."""
+    spawn = multiprocessing.get_context("spawn")
+    for value, row in zip(AXES[axis], rows.values(), strict=True):
+        for side in ("fire", "dense"):
+            with spawn.Pool(1) as pool:
+                row[f"{side}, MB"] = pool.apply(_megabytes, (axis, value, side))
+
+
+def _megabytes(axis: str, value: Any, side: str) -> float:
+    """By how much a training step raises the largest memory of this process (Linux)."""
+    Point(Setting(batch=CHECKED)).functions()[f"{side} with backward"]()  # compiles
+    step = Point(dataclasses.replace(Setting(), **{axis: value})).functions()
+    Path("/proc/self/clear_refs").write_text("5")  # the largest is that of now
+    before = _held("VmRSS")
+    step[f"{side} with backward"]()
+    return round((_held("VmHWM") - before) / 1024, 1)
+
+
+def _held(name: str) -> int:
+    """Kilobytes of this process by one of the names that the system has for them."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
 
 
 def _draw(curves: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
