@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from firstspike import cli
+
+
+def pytest_configure() -> None:
+    """Workers side by side share the cores: threads that wait for another worker's spin."""
+    if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+        threads = max(1, (os.cpu_count() or 1) // workers)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read as PyTorch is imported
 
 
 @pytest.fixture

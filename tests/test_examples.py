@@ -24,7 +24,7 @@ ARGUMENTS = {
     "own_data": (),
     "pictures": ("shapes",),
     "events": (),
-    "sklearn_digits": (),
+    "sklearn_digits": ("1",),
     "numpy_only": ("network.npz", "images.npy"),
     "numpy_ramp": ("ramp.npz", "images.npy"),
 }
@@ -35,7 +35,7 @@ PRINTED = {
     "own_data": "right: 9",
     "pictures": "pictures: shapes",
     "events": "right: 100",
-    "sklearn_digits": "seed 2: 9",
+    "sklearn_digits": "seed 0: 9",
     "gan": "spikes of the generator draw an image",
     "auxiliary": "samples named right: ",
     "detect": "spikes a neuron: 0.",

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -176,7 +177,7 @@ def test_a_killed_process_is_resumed_to_the_same_bytes(firstspike, pictures, tra
     command = [sys.executable, "-m", "firstspike", "train", "gan", *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None and not (cut / "checkpoint").exists():
-            pass
+            time.sleep(0.01)
         process.kill()
     assert firstspike("train", "gan", "--resume", cut)[0] == 0
     for name in ("generator", "discriminator", "average"):
