@@ -33,7 +33,7 @@ def check_number(name: str, value: Any) -> float:
     """A number of any kind as a float. ValueError, which names it, if it is none or not finite."""
     try:
         number = math.nan if isinstance(value, str) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise ValueError(f"{name} must be a finite number, got {value!r}")

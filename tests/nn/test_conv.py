@@ -14,6 +14,7 @@ from firstspike.nn import (
     FirstSpikeConvTranspose2d,
     FirstSpikeLinear,
     MeanPool2d,
+    RampNeuron,
     SpikeDropout,
     SpikingNetwork,
     StepNeuron,
@@ -217,6 +218,22 @@ def test_errors_name_the_argument(conv, name, value):
         ("t_max", lambda: MeanPool2d(2, t_max=-1)),
         ("p", lambda: SpikeDropout(1.0)),
         ("t_max", lambda: SpikeDropout(0.1, 0)),
+        ("kernel_size", lambda: EarliestPool2d((2, 2))),
+        ("stride", lambda: MeanPool2d(2, (2, 2))),
+        ("pool", lambda: FirstSpikeConv2d(1, 1, 1, pool=(2, 2))),
+        ("p", lambda: SpikeDropout("half")),
+        ("times", lambda: SpikeDropout(0.5)([1.0])),
+        ("norm", lambda: FirstSpikeLinear(2, 2, neuron="ramp", norm=5)),
+        ("norm", lambda: FirstSpikeConv2d(2, 2, 1, neuron="ramp", norm="batch")),
+        ("threshold", lambda: StepNeuron(float("nan"))),
+        ("threshold", lambda: FirstSpikeConv2d(1, 1, 1, threshold="high")),
+        ("threshold", lambda: FirstSpikeConvTranspose2d(1, 1, 1, threshold=float("inf"))),
+        ("delay", lambda: FirstSpikeConv2d(1, 1, 1, delay=1.5)),
+        ("silent", lambda: StepNeuron(silent="loud")),
+        ("impl", lambda: FirstSpikeConv2d(1, 1, 1, impl="fast")),
+        ("threshold", lambda: RampNeuron(10**400)),
+        ("leak", lambda: RampNeuron(leak=None)),
+        ("margin", lambda: RampNeuron(margin="wide")),
         ("delay", lambda: FirstSpikeConv2d(1, 1, 1, neuron="ramp", delay=2)),
         ("threshold", lambda: FirstSpikeConv2d(1, 1, 1, neuron="ramp", threshold=0.0)),
         ("threshold", lambda: FirstSpikeConv2d(1, 1, 1, neuron=StepNeuron(), threshold=2.0)),
@@ -278,6 +295,12 @@ def test_inputs_of_another_shape_are_named(neuron, make, shape, wanted):
         layer(torch.zeros(shape))
     if not (neuron == "step" and make is FirstSpikeLinear):  # `fire` says it in its own words
         assert wanted in str(told.value) and str(list(shape)) in str(told.value)
+
+
+@pytest.mark.parametrize("make", [FirstSpikeConv2d, FirstSpikeConvTranspose2d])
+def test_step_neurons_take_images_in_batches(make):
+    with pytest.raises(ValueError, match=r"^times must be \[B, C, H, W\], got shape \[3, 5, 5\]"):
+        make(3, 2, 2)(torch.zeros(3, 5, 5))
 
 
 @pytest.mark.parametrize("pool", [EarliestPool2d, MeanPool2d])

@@ -157,11 +157,29 @@ def test_a_module_of_ones_own_takes_and_gives_times():
         ("shortcut", lambda conv: Residual(conv, shortcut=nn.Conv2d(1, 1, 1))),
         ("dimensions", lambda conv: window_norm(3, 3)),
         ("window", lambda conv: window_norm(3, 1, 0.0)),
+        ("window", lambda conv: window_norm(3, 1, float("inf"))),
+        ("start", lambda conv: window_norm(3, 1, 3.0, float("nan"))),
+        ("channels", lambda conv: window_norm(0, 1)),
     ],
 )
 def test_errors_name_the_argument(name, make):
     with pytest.raises(ValueError, match=f"^{name} "):
         make(FirstSpikeConv2d(1, 1, 1, neuron="ramp"))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shortcut", "shape"),
+    [
+        (FirstSpikeLinear(5, 1, neuron="ramp"), None, (3, 5)),
+        (FirstSpikeLinear(1, 5, neuron="ramp"), None, (3, 1)),
+        (FirstSpikeConv2d(4, 1, 3, padding=1, neuron="ramp"), None, (2, 4, 6, 6)),
+        (FirstSpikeConv2d(4, 4, 6, neuron="ramp"), None, (2, 4, 6, 6)),
+        (FirstSpikeConv2d(4, 4, 1, neuron="ramp"), nn.Conv2d(4, 1, 1, bias=False), (2, 4, 6, 6)),
+    ],
+)
+def test_branches_of_other_shapes_are_refused_not_repeated(layer, shortcut, shape):
+    with pytest.raises(ValueError, match="layers and shortcut must give the same shape"):
+        Residual(layer, shortcut=shortcut)(torch.zeros(shape))
 
 
 # Folding

@@ -80,6 +80,16 @@ def in_steps(norm: nn.Module, potential: Tensor, t_max: int) -> Tensor:
     return normal.mul_(t_max) if spare else normal * t_max
 
 
+def check_norm(norm: Any, neuron: Neuron | None) -> None:
+    """Raise ValueError unless ``norm`` is None, or a module beside ramp neurons."""
+    if norm is None:
+        return
+    if not isinstance(norm, nn.Module):
+        raise ValueError(f"norm must be a module or None, got {norm!r}")
+    if not isinstance(neuron, RampNeuron):
+        raise ValueError("norm is for ramp neurons: a step neuron has no window to measure in")
+
+
 class SpikingLayer(nn.Module):
     """What all layers of neurons have in common; a base for layers of one's own.
 
@@ -103,13 +113,11 @@ class SpikingLayer(nn.Module):
         self, neuron: str | Neuron, t_max: int, norm: nn.Module | None, pool: int = 1, **step: Any
     ) -> None:
         """Keep what the neurons need. ValueError if it does not fit."""
-        check_sizes(1, pool=pool)
-        self.pool = pool
+        self.pool = check_whole("pool", pool, 1)
         check_t_max(t_max)
         self.t_max = int(t_max)
         self.neuron = neuron_of(neuron, **step)
-        if norm is not None and not isinstance(self.neuron, RampNeuron):
-            raise ValueError("norm is for ramp neurons: a step neuron has no window to measure in")
+        check_norm(norm, self.neuron)
         self.norm = norm
 
     @torch.no_grad()
@@ -232,6 +240,12 @@ def check_pixels(values: Tensor, channels: int | None, least: tuple[int, int]) -
         )
 
 
+def _check_batch(times: Tensor) -> None:
+    """Raise ValueError unless images come in a batch, as step neurons take them."""
+    if times.ndim != 4:
+        raise ValueError(f"times must be [B, C, H, W], got shape {list(times.shape)}")
+
+
 class FirstSpikeConv2d(SpikingLayer, nn.Conv2d):
     """A convolution of neurons that spike at most once.
 
@@ -323,6 +337,7 @@ class FirstSpikeConv2d(SpikingLayer, nn.Conv2d):
 
     def patches(self, times: Tensor) -> Patches:
         """Patches by unfolding; inputs outside of the image are silent."""
+        _check_batch(times)
         assert not isinstance(self.padding, str)
         down, right = (int(side) for side in self.padding)
         padded = functional.pad(times, (right, right, down, down), value=self.t_max)
@@ -421,6 +436,7 @@ class FirstSpikeConvTranspose2d(SpikingLayer, nn.ConvTranspose2d):
 
     def patches(self, times: Tensor) -> Patches:
         """As a convolution of the inputs with silence between and around them."""
+        _check_batch(times)
         assert not isinstance(self.padding, str)
         (high, wide), (tall, broad) = self.stride, self.kernel_size
         (down, right), (below, beside) = self.padding, self.output_padding
@@ -486,11 +502,17 @@ class Residual(nn.Module):
         inner = levels
         for module in self.body:
             inner = in_levels(module, inner)
-        if self.shortcut is None:
-            return self.last.drive(inner) + levels
-        with in_full_precision(levels):
-            beside: Tensor = self.shortcut(levels)
-        return self.last.drive(inner) + beside
+        beside = levels
+        if self.shortcut is not None:
+            with in_full_precision(levels):
+                beside = self.shortcut(levels)
+        drive = self.last.drive(inner)
+        if drive.shape != beside.shape:  # PyTorch would repeat the smaller one
+            raise ValueError(
+                f"layers and shortcut must give the same shape, got {list(drive.shape)} and "
+                f"{list(beside.shape)}"
+            )
+        return drive + beside
 
     def levels(self, levels: Tensor) -> Tensor:
         """Levels of the join, of those of the inputs."""

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar, get_args
 import torch
 from torch import Tensor, nn
 
-from firstspike.nn.connections import Patches, SpikingLayer
-from firstspike.nn.neurons import Neuron, RampNeuron, StepNeuron, in_full_precision, neuron_of
+from firstspike.nn.connections import Patches, SpikingLayer, check_norm
+from firstspike.nn.neurons import Neuron, StepNeuron, in_full_precision, neuron_of
 from firstspike.ops import Silent, fire
 from firstspike.ops.backends import impls
 from firstspike.times import T_MAX, check_number, check_t_max, check_whole
@@ -113,8 +113,7 @@ class FirstSpikeLinear(SpikingLayer):
         self.impl = impl
         options = {"threshold": self.threshold} if neuron == "ramp" else {}
         self._own = None if neuron == "step" else neuron_of(neuron, **options)
-        if norm is not None and not isinstance(self._own, RampNeuron):
-            raise ValueError("norm is for ramp neurons: a step neuron has no window to measure in")
+        check_norm(norm, self._own)
         self.norm, self._drawn = norm, drawn and self._own is not None
         self.weight = nn.Parameter(torch.empty(self.out_features, self.in_features))
         has_bias = bias and norm is None

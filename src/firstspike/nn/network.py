@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from firstspike.nn.connections import Residual, SpikingLayer, in_levels
 from firstspike.nn.neurons import in_full_precision
 from firstspike.nn.pools import EarliestPool2d, MeanPool2d, SpikeDropout
-from firstspike.times import check_times
+from firstspike.times import check_number, check_times, check_whole
 
 _MOVERS = (nn.Flatten, nn.Unflatten, nn.Identity)  # change the order of spikes, not their times
 
@@ -203,12 +203,14 @@ def window_norm(channels: int, dimensions: int, window: float = 3.0, start: floa
             spike, -1 leaves 16 %.
 
     Raises:
-        ValueError: ``dimensions`` is neither 1 nor 2, or ``window`` is not positive.
+        ValueError: ``dimensions`` is neither 1 nor 2, or another argument is none of its kind.
     """
     if dimensions not in (1, 2):
         raise ValueError(f"dimensions must be 1 or 2, got {dimensions}")
-    if not window > 0:
+    if check_number("window", window) <= 0:
         raise ValueError(f"window must be positive, got {window}")
+    check_number("start", start)
+    check_whole("channels", channels, 1)
     norm = (nn.BatchNorm1d if dimensions == 1 else nn.BatchNorm2d)(channels)
     nn.init.constant_(norm.weight, 1 / window).requires_grad_(False)
     nn.init.constant_(norm.bias, start / window)

@@ -19,14 +19,15 @@ from __future__ import annotations
 import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import Tensor
 
-from firstspike.ops import fire
+from firstspike.ops import Silent, fire
+from firstspike.ops.backends import impls
 from firstspike.ops.ramps import by_potential
-from firstspike.times import check_t_max, check_times
+from firstspike.times import check_number, check_t_max, check_times, check_whole
 from firstspike.torch_private import is_plain
 
 
@@ -69,13 +70,23 @@ class StepNeuron:
         delay: steps from an input spike to its effect.
         silent: what a neuron that did not fire learns, see `firstspike.fire`.
         impl: implementation of `firstspike.fire`.
+
+    Raises:
+        ValueError: an option is none of its kind.
     """
 
     threshold: float = 1.0
     delay: int = 1
-    silent: Literal["zero", "pull"] = "zero"
+    silent: Silent = "zero"
     impl: str = "auto"
     windowed = False
+
+    def __post_init__(self) -> None:
+        check_number("threshold", self.threshold)
+        check_whole("delay", self.delay, 0, " of steps")
+        for name, known in (("silent", get_args(Silent)), ("impl", impls())):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
 
     def first_weights(self, inputs: float) -> tuple[float, float]:
         """Range of uniform weights with which neurons fire neither all at once nor never.
@@ -130,11 +141,13 @@ class RampNeuron:
 
     def __post_init__(self) -> None:
         limits = torch.finfo(torch.float32)
+        check_number("threshold", self.threshold)
+        check_number("leak", self.leak)
         if not limits.tiny <= self.threshold <= limits.max:
             raise ValueError(f"threshold must be positive in float32, got {self.threshold}")
         if not 0 <= self.leak <= 1:
             raise ValueError(f"leak must lie in 0..1, got {self.leak}")
-        if not self.margin >= 0:
+        if self.margin != math.inf and check_number("margin", self.margin) < 0:
             raise ValueError(f"margin must not be below 0, got {self.margin}")
 
     def times(self, layer: Any, times: Tensor) -> Tensor:

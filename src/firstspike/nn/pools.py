@@ -8,10 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstspike.nn.connections import Synapses, check_pixels, check_sizes, reached
+from firstspike.nn.connections import Synapses, check_pixels, reached
 from firstspike.nn.neurons import RampNeuron
 from firstspike.ops.ramps import by_potential, kernels
-from firstspike.times import T_MAX, check_t_max, check_times
+from firstspike.times import (
+    T_MAX,
+    check_number,
+    check_t_max,
+    check_tensor,
+    check_times,
+    check_whole,
+)
 from firstspike.torch_private import is_plain
 
 
@@ -30,8 +37,8 @@ class EarliestPool2d(nn.Module):
     def __init__(self, kernel_size: int, stride: int | None = None, t_max: int = T_MAX) -> None:
         super().__init__()
         check_t_max(t_max)
-        check_sizes(1, kernel_size=kernel_size, stride=kernel_size if stride is None else stride)
-        self.kernel_size, self.stride, self.t_max = kernel_size, stride or kernel_size, t_max
+        self.kernel_size, self.t_max = check_whole("kernel_size", kernel_size, 1), t_max
+        self.stride = check_whole("stride", kernel_size if stride is None else stride, 1)
 
     def levels(self, levels: Tensor) -> Tensor:
         """Of levels, the largest. ValueError if their dtype does not hold all."""
@@ -63,8 +70,8 @@ class MeanPool2d(nn.Module):
     def __init__(self, kernel_size: int, stride: int | None = None, t_max: int = T_MAX) -> None:
         super().__init__()
         check_t_max(t_max)
-        check_sizes(1, kernel_size=kernel_size, stride=kernel_size if stride is None else stride)
-        self.kernel_size, self.stride, self.t_max = kernel_size, stride or kernel_size, t_max
+        self.kernel_size, self.t_max = check_whole("kernel_size", kernel_size, 1), t_max
+        self.stride = check_whole("stride", kernel_size if stride is None else stride, 1)
         # A block's sum against a threshold of its size: whole numbers, and no rounding before.
         self.neuron = RampNeuron(float(kernel_size**2))
 
@@ -156,7 +163,7 @@ class SpikeDropout(nn.Module):
     def __init__(self, p: float, t_max: int = T_MAX, *, rescale: bool = True) -> None:
         super().__init__()
         check_t_max(t_max)
-        if not 0 <= p < 1:
+        if not 0 <= check_number("p", p) < 1:
             raise ValueError(f"p must lie in 0..1, below 1, got {p}")
         self.p, self.t_max, self.rescale = p, t_max, rescale
 
@@ -169,6 +176,7 @@ class SpikeDropout(nn.Module):
         return levels * (torch.rand_like(levels) >= self.p)
 
     def forward(self, times: Tensor) -> Tensor:
+        check_tensor("times", times)
         if not self.training or not self.p:
             return times
         left_out = torch.rand_like(times) < self.p
