@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import importlib.util
 import struct
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -558,6 +559,32 @@ def test_dark_ink_on_a_bright_ground_is_counted(tmp_path, form):
     with pytest.warns(UserWarning, match="2 of 6 images have a bright ground; .* invert them"):
         found = load_images(tmp_path)
     assert np.array_equal(found.images.numpy(), images)
+
+
+def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        pixels = rng.integers(0, 255, (70, 70, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    living, most, read = [], [0], pictures._read
+
+    def watched(file):
+        picture, count = read(file)
+        living.append(weakref.ref(picture))
+        most.append(sum(ref() is not None for ref in living))
+        return picture, count
+
+    monkeypatch.setattr(pictures, "_read", watched)
+    for colour, sides in (("auto", (3, 28, 28)), ("gray", (28, 28))):
+        assert load_images(tmp_path, colour=colour).images.shape == (6, *sides)
+    assert len(living) == 6 + 6 + 1 and max(most) <= 3
+
+
+@pytest.mark.parametrize(("name", "value"), [("size", 0), ("size", 10**5), ("colour", None)])
+def test_odd_ways_of_reading_are_named(tmp_path, name, value):
+    write_picture(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        load_images(tmp_path, **{name: value})
 
 
 def test_files_of_several_pictures_are_counted(tmp_path):

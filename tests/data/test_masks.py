@@ -59,6 +59,27 @@ def test_masks_are_never_between_two_classes(folder):
     assert found.targets[0].unique().tolist() == [0, 2]
 
 
+def test_masks_are_turned_as_their_images_are(folder):
+    """By their EXIF data: here a quarter."""
+    file, exif = folder / "train" / "masks" / "a.png", Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(file) as picture:
+        expected = torch.from_numpy(np.array(picture))
+        picture.transpose(Image.Transpose.ROTATE_90).save(file, exif=exif)
+    assert torch.equal(load_masked(folder).targets[0], expected)
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_a_name(folder):
+    (folder / "classes.txt").write_text("ground\ncat\ndog\n", encoding="utf-8-sig")
+    assert load_masked(folder).names == ("ground", "cat", "dog")
+
+
+def test_files_that_may_be_meant_are_told(folder):
+    (folder / "train" / "masks" / "c.npy").write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"left out: 1 file in .*masks \(\.npy\)"):
+        load_masked(folder)
+
+
 def write_mask(folder, split, value):
     Image.new("L", (6, 8), value).save(folder / split / "masks" / "a.png")
 
@@ -105,6 +126,17 @@ def only_ground(folder):
     return "train", "train/masks: nothing but the ground"
 
 
+def inexact(folder):
+    Image.new("L", (6, 8)).save(folder / "train" / "masks" / "a.png", format="JPEG")
+    return "train", "train/masks/a.png: a mask must be exact, which JPEG is not"
+
+
+def all_black(folder):
+    for stem in "ab":
+        Image.new("L", (6, 8)).save(folder / "train" / "images" / f"{stem}.png")
+    return "train", "train/images: all 2 pictures are black"
+
+
 def one_name(folder):
     (folder / "classes.txt").write_text("ground\n")
     return "train", "classes.txt: must name two or more classes"
@@ -119,6 +151,8 @@ MISTAKES = [
     no_mask,
     damaged,
     only_ground,
+    inexact,
+    all_black,
     one_name,
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,10 @@ def test_empty_parts_are_told(complaint, record, name):
         ("annotations", "bbox", [1, 2, float("nan"), 4], "is empty or not inside"),
         ("images", "id", 3, "two of the images have the same id"),
         ("images", "file_name", "../x.png", "file_name must lie in images/"),
-        ("images", "width", 0, "width and height must be at least 1"),
+        ("images", "width", 0, "width and height must lie in 1.."),
+        ("images", "width", 10**400, "width and height must lie in 1.."),
+        ("annotations", "bbox", [10**400, 2, 5, 4], "not inside its image of 64x64 pixels"),
+        ("annotations", "bbox", [1, 2, 1e-30, 4], "is empty or not inside"),
         ("images", "height", None, "'height' must be of type int, got None"),
         ("categories", "name", "3", "two of the categories have the same name"),
         ("categories", "id", 2, "two of the categories have the same id"),
@@ -125,13 +129,60 @@ def test_empty_parts_are_told(complaint, record, name):
 def test_what_cannot_be_is_told(complaint, record, part, name, value, told):
     changed = copy.deepcopy(record)
     changed[part][0][name] = value
-    assert told in complaint(changed)
+    assert told in (said := complaint(changed)) and len(said) < 200
+
+
+def test_boxes_that_are_shares_of_the_image_are_told(complaint, record):
+    for it in record["annotations"]:
+        it["bbox"] = [side / 64 for side in it["bbox"]]
+    assert "they must be in pixels, not in shares" in complaint(record)
+
+
+def test_a_thousand_boxes_in_a_picture_are_no_list_of_things(complaint, record):
+    record["annotations"] = record["annotations"][:1] * 1001
+    assert "annotations.json: image 0 has 1001 boxes, more than 1000" in complaint(record)
+
+
+def test_crowds_and_pictures_without_an_entry_are_left_out_with_a_word(whole, record, tmp_path):
+    (tmp_path / "images").symlink_to(whole / "images")
+    last = record["images"].pop()["id"]
+    kept = [it for it in record["annotations"] if it["image_id"] != last]
+    kept[0]["iscrowd"] = 1
+    (tmp_path / "annotations.json").write_text(json.dumps(record | {"annotations": kept}))
+    with pytest.warns(UserWarning) as told:
+        read = load_scenes(tmp_path, "train")
+    assert len(read) == 3 and int((read.things != NOTHING).sum()) == len(kept) - 1
+    said = " ".join(str(one.message) for one in told)
+    assert "1 picture in" in said and "such as 000003.png" in said
+    assert "1 annotation of crowds (iscrowd)" in said
+    for it in kept:
+        it["iscrowd"] = 1
+    (tmp_path / "annotations.json").write_text(json.dumps(record | {"annotations": kept}))
+    with (
+        pytest.warns(UserWarning, match="does not name"),
+        pytest.raises(ValueError, match="all annotations are of crowds"),
+    ):
+        load_scenes(tmp_path, "train")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "annotations.json")
+    with pytest.raises(ValueError, match=r"annotations\.json: cannot be read"):
+        load_scenes(tmp_path, "train")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("size", 0), ("size", 10**6), ("size", 2.5), ("colour", "red")]
+)
+def test_odd_arguments_are_named(whole, name, value):
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        load_scenes(whole, "train", **{name: value})
 
 
 def test_pictures_that_do_not_fit_are_told(complaint, record):
     changed = copy.deepcopy(record)
     changed["images"][0]["file_name"] = "none.png"
-    assert complaint(changed) == "images/none.png: no readable picture (No such file or directory)"
+    assert complaint(changed) == "images/none.png: no readable picture (no such file)"
     changed = copy.deepcopy(record)
     changed["images"][0]["width"] = 65
     assert "has 64x64 pixels, but annotations.json says 65x64" in complaint(changed)

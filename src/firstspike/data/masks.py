@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,8 @@ def load_masked(
     images, masks = matched(root, FOLDERS)
     decide = images if trained == root else matched(trained, FOLDERS)[0]
     values = torch.from_numpy(pictures.read(images, decide, size, colour))
-    numbers = [_indices(file, values.shape[-2:]) for file in masks]
+    pictures.check_ink(values.numpy(), root / FOLDERS[0])
+    numbers = list(_indices(masks, values.shape[-2:]))
     names = _names(folder, trained, values.shape[-2:])
     for file, found in zip(masks, numbers, strict=True):
         if found.max() >= len(names):
@@ -77,7 +79,7 @@ def _names(folder: Path, trained: Path, sides: tuple[int, ...]) -> tuple[str, ..
     file = folder / NAMES
     if file.is_file():
         try:
-            lines = file.read_text(encoding="utf-8").split("\n")
+            lines = file.read_text(encoding="utf-8-sig").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{file}: cannot be read ({error}); write UTF-8") from None
         names = tuple(name for line in lines if (name := line.strip()))
@@ -85,8 +87,9 @@ def _names(folder: Path, trained: Path, sides: tuple[int, ...]) -> tuple[str, ..
             raise ValueError(f"{file}: must name two or more classes, each once, the ground first")
         return names
     seen: dict[int, Path] = {}
-    for mask in matched(trained, FOLDERS)[1]:
-        seen |= {int(number): mask for number in np.unique(_indices(mask, sides))}
+    masks = matched(trained, FOLDERS)[1]
+    for mask, found in zip(masks, _indices(masks, sides), strict=True):
+        seen |= {int(number): mask for number in np.unique(found)}
     if (most := max(seen)) != len(seen) - 1:
         raise ValueError(
             f"{seen[most]}: has the value {most}, but there are {len(seen)} classes; number them "
@@ -97,15 +100,16 @@ def _names(folder: Path, trained: Path, sides: tuple[int, ...]) -> tuple[str, ..
     return tuple(map(str, range(most + 1)))
 
 
-def _indices(file: Path, sides: tuple[int, ...]) -> NDArray[np.uint8]:
-    """The numbers of a mask, uint8 [height, width], at the nearest pixels if it is resized."""
-    try:
-        with Image.open(file) as picture:
-            mode = picture.mode
-            height, width = sides
-            found = np.asarray(picture.resize((width, height), Image.Resampling.NEAREST))
-    except Exception as error:
-        raise pictures.unreadable(file, error) from None
-    if mode not in ("L", "P", "1"):
-        raise ValueError(f"{file}: a mask must be of 8-bit indices, got mode {mode}; convert it")
-    return found.astype(np.uint8)
+def _indices(masks: Sequence[Path], sides: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
+    """The numbers of masks, uint8 [height, width], at the nearest pixels if they are resized."""
+    for file in masks:
+        head = pictures.head(file)
+        if head.format == "JPEG":  # its numbers are not those that were stored
+            raise ValueError(f"{file}: a mask must be exact, which JPEG is not; store it as PNG")
+        if head.mode not in ("L", "P", "1"):
+            told = f"a mask must be of 8-bit indices, got mode {head.mode}"
+            raise ValueError(f"{file}: {told}; convert it")
+    height, width = sides
+    for picture in pictures.decoded(masks):
+        found = np.asarray(picture.resize((width, height), Image.Resampling.NEAREST))
+        yield found.astype(np.uint8)

@@ -131,6 +131,7 @@ def load_pairs(
         first, second = matched(trained, FOLDERS)
         deciding = first + second
     read = torch.from_numpy(pictures.read(files, deciding, size, colour))
+    pictures.check_ink(read.numpy(), root)
     images, wanted = read.chunk(2)
     labels = torch.zeros(len(inputs), dtype=torch.int64)
     return PairSet(images, labels, f"{folder.resolve().name}-{split}", ("0",), targets=wanted)
@@ -168,7 +169,7 @@ def matched(root: Path, folders: tuple[str, str]) -> tuple[list[Path], list[Path
             raise ValueError(f"{alone[0]}: has no counterpart in {root / place}; add or remove one")
     first, second = [*named[0].values()], [named[1][name] for name in named[0]]
     for one, other in zip(first, second, strict=True):
-        sizes = pictures.size_of(one), pictures.size_of(other)
+        sizes = pictures.head(one).size, pictures.head(other).size
         if sizes[0] != sizes[1]:
             (width, height), (wide, high) = sizes
             raise ValueError(
@@ -185,6 +186,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
     found = {str(file.relative_to(folder).with_suffix("")): file for file in files}
     if not found:
         raise ValueError(f"{folder}: no pictures in it")
+    pictures.tell_other_files(folder)
     if len(found) < len(files):
         twice = next(file for file in files if file not in found.values())
         raise ValueError(f"{twice}: another picture has the same name; rename one of them")

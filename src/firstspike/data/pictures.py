@@ -7,9 +7,9 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import IO, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from firstspike.data.bundled import Split
 from firstspike.data.images import ImageSet, image_set
+from firstspike.times import check_whole
 from firstspike.words import counted
 
 # Only what these suffixes promise is decoded: Pillow would start programs for some other formats.
@@ -41,7 +42,7 @@ _LEFTOVERS = {"Thumbs.db", "desktop.ini", "__MACOSX"}  # of systems, not of peop
 KEPT = 64  # pixels of a side up to which pictures of one size keep it
 SIDE = 28  # pixels of a side of all others, as in MNIST
 _DARK = 64  # of 255; below it everything is as good as black
-_MOST_PIXELS = 1 << 26  # of a picture; a larger one is a mistake or an attack
+MOST_PIXELS = 1 << 26  # of a picture; a larger one is a mistake or an attack
 
 Colour = Literal["auto", "gray", "colour"]
 
@@ -79,7 +80,7 @@ def load(folder: Path, split: str, size: int | None = None, colour: Colour = "au
     names = sorted({name for pictures in found.values() for name, _ in pictures}, key=_order)
     deciding = found.get("train") or found[split]
     images = read([f for _, f in found[split]], [f for _, f in deciding], size, colour)
-    _check_ink(images, roots[split])
+    check_ink(images, roots[split])
     labels = np.array([names.index(name) for name, _ in found[split]])
     return image_set(images, labels, f"{folder.resolve().name}-{split}", names or ["0"])
 
@@ -100,17 +101,29 @@ def read(
         [N, height, width], or [N, 3, height, width] in colour.
 
     Raises:
-        ValueError: a picture cannot be read.
+        ValueError: a picture cannot be read, or an argument is none of its kind.
     """
-    target = (size, size) if size else _common_size(deciding)
-    opened = _read_all(files)
-    decide = opened if deciding == files else _read_all(deciding)
-    brightest = max(map(_brightest, decide))
-    seen = [_seen(picture, brightest) for picture in opened]
+    check_reading(size, colour)
+    heads = {file: head(file) for file in deciding}
+    width, height = target = (size, size) if size else _common_size(heads.values())
+    deep = (_read(file)[0] for file, head in heads.items() if _is_deep(head))
+    brightest = max(map(_brightest, deep), default=0.0)
     if colour == "auto":
-        others = (_seen(picture, brightest) for picture in decide)
-        colour = "colour" if any(map(_has_colour, others)) else "gray"
-    return np.stack([_fitted(picture, target, colour) for picture in seen])
+        others = (_read(file)[0] for file, head in heads.items() if _may_colour(head))
+        colour = "colour" if any(map(_has_colour, map(_seen, others))) else "gray"
+    sides = (3, height, width) if colour == "colour" else (height, width)
+    found = np.empty((len(files), *sides), np.uint8)  # pictures may be large: one at a time
+    for place, picture in enumerate(decoded(files)):
+        found[place] = _fitted(_seen(picture, brightest), target, colour)
+    return found
+
+
+def check_reading(size: int | None, colour: str) -> None:
+    """Raise ValueError unless pictures can be brought to so many pixels a side, and so coloured."""
+    if size is not None and check_whole("size", size, 1) ** 2 > MOST_PIXELS:
+        raise ValueError(f"size must be at most {math.isqrt(MOST_PIXELS)}, got {size}")
+    if colour not in get_args(Colour):
+        raise ValueError(f"colour must be one of {', '.join(get_args(Colour))}, got {colour!r}")
 
 
 def to_gray(picture: Image.Image) -> Image.Image:
@@ -150,7 +163,7 @@ def _opened(source: Path | IO[bytes]) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the check below is ours
         picture = Image.open(source, formats=_BY_CONTENT)
-    if picture.width * picture.height > _MOST_PIXELS:
+    if picture.width * picture.height > MOST_PIXELS:
         raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
     return picture
 
@@ -188,6 +201,19 @@ def _files_below(root: Path) -> list[Path]:
     return sorted(file for file in found if file.is_file() or file.is_symlink())
 
 
+def tell_other_files(folder: Path) -> None:
+    """Warn of files in a folder of pictures that may be meant to be some, but are not read."""
+    if told := _others(folder):
+        warnings.warn(f"left out: {told}", stacklevel=2)
+
+
+def _others(root: Path) -> str:
+    """What is said of files below ``root`` that may be pictures; empty if there are none."""
+    others = [file for file in _files_below(root) if _may_be_picture(file)]
+    suffixes = ", ".join(sorted({file.suffix or "no suffix" for file in others}))
+    return f"{counted(len(others), 'file')} in {root} ({suffixes})" if others else ""
+
+
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name in _LEFTOVERS
 
@@ -202,9 +228,7 @@ def _tell_left_out(
     """Warn of what looks as if it were meant, but is not taken."""
     told = []
     for root in roots.values():
-        if others := [f for f in _files_below(root) if _may_be_picture(f)]:
-            suffixes = ", ".join(sorted({file.suffix or "no suffix" for file in others}))
-            told.append(f"{counted(len(others), 'file')} in {root} ({suffixes})")
+        told += filter(None, [_others(root)])
         used = {name for pictures in found.values() for name, _ in pictures}
         empty = [it.name for it in sorted(root.iterdir()) if it.is_dir() and it.name not in used]
         told += [f"{root / name}, which has no pictures" for name in empty if not _is_hidden(name)]
@@ -219,43 +243,56 @@ def _tell_left_out(
         warnings.warn(f"left out: {'; '.join(told)}", stacklevel=2)
 
 
-def _common_size(files: Sequence[Path]) -> tuple[int, int]:
+def _common_size(heads: Collection[Head]) -> tuple[int, int]:
     """(width, height) that all pictures have if it is a small one, else MNIST's."""
-    size: tuple[int, int] | None = None
-    for file in files:
-        own = size_of(file)
-        if max(own) > KEPT or size not in (None, own):
-            return SIDE, SIDE
-        size = own
-    assert size is not None
-    return size
+    sizes = {head.size for head in heads}
+    small = all(max(size) <= KEPT for size in sizes)
+    return sizes.pop() if small and len(sizes) == 1 else (SIDE, SIDE)
 
 
-def size_of(file: Path) -> tuple[int, int]:
-    """(width, height) of a picture as it is seen, without decoding it. ValueError if damaged."""
+class Head(NamedTuple):
+    """What is known of a picture without decoding it.
+
+    Args:
+        size: width and height, as it is seen.
+        mode: Pillow's.
+        format: ``"PNG"``, ``"JPEG"`` and so on.
+    """
+
+    size: tuple[int, int]
+    mode: str
+    format: str | None
+
+
+def head(file: Path) -> Head:
+    """What the head of a picture says. ValueError if it is damaged, or the picture too large."""
     try:
-        with Image.open(file, formats=_BY_CONTENT) as picture:
+        with _opened(file) as picture:
             turned = picture.getexif().get(0x0112, 1) >= 5  # EXIF orientations that lie on a side
             width, height = picture.size
+            size = (height, width) if turned else (width, height)
+            return Head(size, picture.mode, picture.format)
     except Exception as error:
         raise unreadable(file, error) from None
-    return (height, width) if turned else (width, height)
 
 
-def _read_all(files: Sequence[Path]) -> list[Image.Image]:
-    """Pictures, decoded; warns of files that hold several."""
-    pictures, several = [], []
+def decoded(files: Sequence[Path]) -> Iterator[Image.Image]:
+    """Pictures as they are stored, upright, one after the other; warns of files with several.
+
+    Raises:
+        ValueError: a picture cannot be read.
+    """
+    several = []
     for file in files:
         picture, count = _read(file)
-        pictures.append(picture)
         several += [file] if count > 1 else []
+        yield picture
     if several:
         warnings.warn(
             f"left out: all but the first picture of {counted(len(several), 'file')} with several, "
             f"such as {several[0]}",
             stacklevel=3,
         )
-    return pictures
 
 
 def _read(file: Path) -> tuple[Image.Image, int]:
@@ -300,7 +337,7 @@ def _seen(picture: Image.Image, brightest: float | None = None) -> Image.Image:
     return seen.convert("L") if is_gray or picture.mode in ("LA", "La") else seen
 
 
-def _is_deep(picture: Image.Image) -> bool:
+def _is_deep(picture: Image.Image | Head) -> bool:
     """Whether its gray values have more than 8 bits."""
     return picture.mode.startswith("I") or picture.mode == "F"
 
@@ -320,6 +357,11 @@ def _eight_bits(values: NDArray[Any], brightest: float) -> NDArray[np.uint8]:
     return np.asarray(values.astype(np.int64) >> shift).clip(0, 255).astype(np.uint8)
 
 
+def _may_colour(head: Head) -> bool:
+    """Whether a picture of this mode may have colours."""
+    return not (_is_deep(head) or head.mode in ("1", "L", "LA", "La"))
+
+
 def _has_colour(picture: Image.Image) -> bool:
     return picture.mode == "RGB"
 
@@ -331,7 +373,7 @@ def _fitted(picture: Image.Image, size: tuple[int, int], colour: Colour) -> NDAr
     return pixels.transpose(2, 0, 1) if colour == "colour" else pixels
 
 
-def _check_ink(images: NDArray[np.uint8], root: Path) -> None:
+def check_ink(images: NDArray[np.uint8], root: Path) -> None:
     """Blank pictures are told; nothing but them is refused."""
     flat = images.reshape(len(images), -1)
     shades = {"black": flat.max(axis=1) == 0, "white": flat.min(axis=1) == 255}

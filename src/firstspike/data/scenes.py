@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from reprlib import repr as shortened  # values from elsewhere may be long
 from typing import Any
 
 import numpy as np
@@ -17,10 +20,19 @@ from torch import Tensor
 from firstspike.data.bundled import check_split
 from firstspike.data.canvas import CANVAS_SIDE, NOTHING, Canvases, canvases
 from firstspike.data.images import ImageSet
-from firstspike.data.pictures import Colour, fit, open_picture
-from firstspike.words import in_a_line
+from firstspike.data.pictures import (
+    MOST_PIXELS,
+    Colour,
+    check_reading,
+    files_of,
+    fit,
+    open_picture,
+)
+from firstspike.words import counted, in_a_line
 
 ANNOTATIONS, IMAGES = "annotations.json", "images"
+MOST_BOXES = 1000  # of a picture; more is a mistake or an attack
+SMALLEST = 0.01  # pixels of a side of a box; float32 must tell its edges apart
 SLACK = 0.5  # pixels by which a box may reach out of its image, as rounding leaves it
 
 
@@ -87,10 +99,12 @@ def load_scenes(
     root = folder / split if any((folder / name).is_dir() for name in ("train", "test")) else folder
     if root == folder and split == "test":
         raise ValueError(f"{folder}: has no test split; put one into {folder / 'test'}")
+    check_reading(size, colour)
     file = root / ANNOTATIONS
     names, images, annotations = _read(file)
+    _tell_left_out(root / IMAGES, images)
     side = size or CANVAS_SIDE
-    boxes, things = _placed(images, annotations, list(names), side)
+    boxes, things = _placed(images, _singles(annotations, file), list(names), side)
     kept: Colour = "gray" if colour == "auto" else colour
     pictures = [_picture(root / IMAGES / it["file_name"], it, side, kept) for it in images]
     return scenes(
@@ -100,6 +114,25 @@ def load_scenes(
         f"{folder.resolve().name}-{split}",
         tuple(names.values()),
     )
+
+
+def _tell_left_out(folder: Path, images: Sequence[Any]) -> None:
+    """Warn of pictures that are there, but that no entry names."""
+    named = {folder / image["file_name"] for image in images}
+    if others := [file for file in files_of(folder) if file not in named]:
+        told = f"{counted(len(others), 'picture')} in {folder} that {ANNOTATIONS} does not name"
+        warnings.warn(f"left out: {told}, such as {others[0].name}", stacklevel=3)
+
+
+def _singles(annotations: Sequence[Any], file: Path) -> list[Any]:
+    """Annotations of single things; warns of boxes around crowds, as COCO calls them."""
+    singles = [it for it in annotations if it.get("iscrowd") != 1]
+    if not singles:
+        raise ValueError(f"{file}: all annotations are of crowds (iscrowd), none of single things")
+    if crowds := len(annotations) - len(singles):
+        told = f"{counted(crowds, 'annotation')} of crowds (iscrowd)"
+        warnings.warn(f"left out: {told} in {file}", stacklevel=3)
+    return singles
 
 
 def _placed(
@@ -124,6 +157,8 @@ def _placed(
 
 def _read(file: Path) -> tuple[dict[int, str], list[Any], list[Any]]:
     """Categories by number, images and annotations of a file. ValueError if something is wrong."""
+    if not file.is_file():  # a pipe or a device would be read for ever
+        raise ValueError(f"{file}: cannot be read: no such file")
     try:
         record = json.loads(file.read_bytes())
     except OSError as error:
@@ -151,6 +186,7 @@ def _read(file: Path) -> tuple[dict[int, str], list[Any], list[Any]]:
         _check_image(it, f"{file}: images[{number}]")
     for number, it in enumerate(annotations):
         _check_annotation(it, known, names, f"{file}: annotations[{number}]")
+    _check_boxes(annotations, file)
     return names, images, annotations
 
 
@@ -168,33 +204,54 @@ def _check_fields(entry: Any, wanted: Mapping[str, type], place: str) -> None:
     for name, kind in wanted.items():
         value = entry.get(name) if isinstance(entry, dict) else None
         if type(value) is not kind:
-            raise ValueError(f"{place}: {name!r} must be of type {kind.__name__}, got {value!r}")
+            raise ValueError(
+                f"{place}: {name!r} must be of type {kind.__name__}, got {shortened(value)}"
+            )
 
 
 def _check_image(image: Mapping[str, Any], place: str) -> None:
-    if min(image["width"], image["height"]) < 1:
-        raise ValueError(f"{place}: width and height must be at least 1")
+    if not all(1 <= image[side] <= MOST_PIXELS for side in ("width", "height")):
+        raise ValueError(f"{place}: width and height must lie in 1..{MOST_PIXELS}")
     name = Path(image["file_name"])
     if name.is_absolute() or ".." in name.parts:
-        raise ValueError(f"{place}: file_name must lie in {IMAGES}/, got {image['file_name']!r}")
+        raise ValueError(
+            f"{place}: file_name must lie in {IMAGES}/, got {shortened(image['file_name'])}"
+        )
 
 
 def _check_annotation(
     it: Mapping[str, Any], images: Mapping[int, Any], names: Mapping[int, str], place: str
 ) -> None:
     if it["image_id"] not in images:
-        raise ValueError(f"{place}: there is no image {it['image_id']}")
+        raise ValueError(f"{place}: there is no image {shortened(it['image_id'])}")
     if it["category_id"] not in names:
-        raise ValueError(f"{place}: there is no category {it['category_id']}")
+        raise ValueError(f"{place}: there is no category {shortened(it['category_id'])}")
     box, image = it["bbox"], images[it["image_id"]]
     if len(box) != 4 or any(type(side) not in (int, float) for side in box):
-        raise ValueError(f"{place}: bbox must be left, top, width, height, got {box!r}")
+        raise ValueError(f"{place}: bbox must be left, top, width, height, got {shortened(box)}")
     left, top, width, height = box
     inside = left >= -SLACK and left + width <= image["width"] + SLACK
     inside = inside and top >= -SLACK and top + height <= image["height"] + SLACK
-    if not (width > 0 and height > 0 and inside):
+    if not (width >= SMALLEST and height >= SMALLEST and inside):
         size = f"{image['width']}x{image['height']}"
-        raise ValueError(f"{place}: bbox {box} is empty or not inside its image of {size} pixels")
+        raise ValueError(
+            f"{place}: bbox {shortened(box)} is empty or not inside its image of {size} pixels"
+        )
+
+
+def _check_boxes(annotations: Sequence[Any], file: Path) -> None:
+    """Raise ValueError if a picture has too many boxes, or they seem to be shares of pictures."""
+    number, most = Counter(it["image_id"] for it in annotations).most_common(1)[0]
+    if most > MOST_BOXES:
+        raise ValueError(
+            f"{file}: image {shortened(number)} has {most} boxes, more than {MOST_BOXES}"
+        )
+    boxes = [it["bbox"] for it in annotations]
+    if all(left + width <= 1 and top + height <= 1 for left, top, width, height in boxes):
+        raise ValueError(
+            f"{file}: no bbox reaches beyond the first pixel; they must be in pixels, not in "
+            "shares of the image"
+        )
 
 
 def _clipped(box: Sequence[float], image: Mapping[str, Any]) -> NDArray[np.float64]:
