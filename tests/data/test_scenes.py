@@ -119,7 +119,7 @@ def test_empty_parts_are_told(complaint, record, name):
         ("images", "file_name", "../x.png", "file_name must lie in images/"),
         ("images", "width", 0, "width and height must lie in 1.."),
         ("images", "width", 10**400, "width and height must lie in 1.."),
-        ("annotations", "bbox", [10**400, 2, 5, 4], "not inside its image of 64x64 pixels"),
+        ("annotations", "bbox", [10**400, 2, 5.5, 4], "not inside its image of 64x64 pixels"),
         ("annotations", "bbox", [1, 2, 1e-30, 4], "is empty or not inside"),
         ("images", "height", None, "'height' must be of type int, got None"),
         ("categories", "name", "3", "two of the categories have the same name"),

@@ -102,11 +102,11 @@ def load_scenes(
     check_reading(size, colour)
     file = root / ANNOTATIONS
     names, images, annotations = _read(file)
-    _tell_left_out(root / IMAGES, images)
     side = size or CANVAS_SIDE
     boxes, things = _placed(images, _singles(annotations, file), list(names), side)
     kept: Colour = "gray" if colour == "auto" else colour
     pictures = [_picture(root / IMAGES / it["file_name"], it, side, kept) for it in images]
+    _tell_left_out(root / IMAGES, images)
     return scenes(
         torch.from_numpy(np.stack(pictures)),
         boxes,
@@ -230,8 +230,9 @@ def _check_annotation(
     if len(box) != 4 or any(type(side) not in (int, float) for side in box):
         raise ValueError(f"{place}: bbox must be left, top, width, height, got {shortened(box)}")
     left, top, width, height = box
-    inside = left >= -SLACK and left + width <= image["width"] + SLACK
-    inside = inside and top >= -SLACK and top + height <= image["height"] + SLACK
+    inside = all(-SLACK <= side <= MOST_PIXELS for side in box)  # before they are added
+    inside = inside and left + width <= image["width"] + SLACK
+    inside = inside and top + height <= image["height"] + SLACK
     if not (width >= SMALLEST and height >= SMALLEST and inside):
         size = f"{image['width']}x{image['height']}"
         raise ValueError(
