@@ -17,7 +17,14 @@ from torch.utils.data import DataLoader, Dataset
 
 import firstspike as fs
 from firstspike.models.quantized import quantize
-from firstspike.nn import FirstSpikeLinear, by_input, by_output
+from firstspike.nn import (
+    FirstSpikeLinear,
+    Residual,
+    SpikingNetwork,
+    at_decision,
+    by_input,
+    by_output,
+)
 from firstspike.training.config import GanConfig
 from firstspike.training.gan import SpikingGan
 
@@ -229,6 +236,45 @@ def test_pruning():
         model[0].weight_orig *= -1  # the mask is applied again before each pass
     decided = model.classify(images).decisions
     assert torch.equal(decided, model(fs.encode(images, T_MAX)).amin(dim=1).long())
+
+
+@pytest.mark.parametrize("neuron", ["step", "ramp"])
+@pytest.mark.parametrize("which", range(4))
+def test_pruned_layers_of_networks_learn_as_the_others_do(neuron, which):
+    """Wherever they are: at the start, in a branch, where branches join, at the end."""
+
+    def trained(pruned: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        options = {"neuron": neuron, "t_max": T_MAX}
+        square = [FirstSpikeLinear(6, 6, **options) for _ in range(3)]
+        joined = [Residual(*square[1:])] if neuron == "ramp" else square[1:]
+        network = SpikingNetwork(square[0], *joined, FirstSpikeLinear(6, 3, **options))
+        layer = [*square, network[-1]][which]
+        if pruned:
+            prune.identity(layer, "weight")
+        optimizer, times = torch.optim.SGD(network.parameters(), 0.1), some_times(5, 6)
+        for _ in range(3):
+            is_step = neuron == "step"
+            scores = at_decision(network, times)[0] if is_step else network.potentials(times)
+            optimizer.zero_grad()
+            scores.square().sum().backward()
+            optimizer.step()
+        network(times)
+        return torch.cat([network.potentials(times), layer.weight.T[:, :3]])
+
+    assert torch.equal(trained(pruned=True), trained(pruned=False))
+
+
+def test_hooks_see_the_times_of_ramp_layers():
+    network = SpikingNetwork(*(layer(6, 6, neuron="ramp") for _ in range(2)))
+    seen = []
+    for one in network:
+        one.register_forward_hook(lambda module, given, sent: seen.append((*given, sent)))
+    times = some_times(5, 6)
+    answer = network(times)
+    (first, hidden), (second, last) = seen
+    assert torch.equal(first, times) and torch.equal(hidden, network.layer_times(times)[1])
+    assert torch.equal(second, hidden) and torch.equal(last, answer)
 
 
 def test_weights_changed_behind_the_back_of_pytorch_count():

@@ -82,10 +82,18 @@ def main(arguments: list[str] | None = None) -> int:
             behind = interruption(error) or (KeyboardInterrupt() if interrupted else None)
             if behind is not None:
                 return _stopped(behind)
+            if _is_out_of_memory(error):
+                error = ValueError(f"not enough memory: {error}".removesuffix(": "))
             if not isinstance(error, (ValueError, OSError)):
                 raise
             print(f"firstspike: {in_a_line(str(error))}", file=sys.stderr)
             return USAGE_ERROR
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, NumPy or PyTorch got no memory."""
+    said = isinstance(error, RuntimeError) and "memory" in str(error)
+    return isinstance(error, MemoryError) or (said and "alloc" in str(error).lower())
 
 
 def _stopped(stop: KeyboardInterrupt) -> int:

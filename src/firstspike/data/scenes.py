@@ -269,6 +269,8 @@ def _unreadable(file: Path, reason: object) -> ValueError:
 
 def _picture(file: Path, image: Mapping[str, Any], side: int, colour: Colour) -> NDArray[np.uint8]:
     """uint8 [side, side] or [3, side, side]."""
+    if file.exists() and not file.is_file():  # a pipe would be read for ever
+        raise _unreadable(file, "not a file")
     try:
         picture = open_picture(io.BytesIO(file.read_bytes()))
         pixels = fit(picture, (side, side), colour)

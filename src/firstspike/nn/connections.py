@@ -506,7 +506,7 @@ class Residual(nn.Module):
         if self.shortcut is not None:
             with in_full_precision(levels):
                 beside = self.shortcut(levels)
-        drive = self.last.drive(inner)
+        drive = prepared(self.last, inner).drive(inner)
         if drive.shape != beside.shape:  # PyTorch would repeat the smaller one
             raise ValueError(
                 f"layers and shortcut must give the same shape, got {list(drive.shape)} and "
@@ -541,14 +541,31 @@ class Residual(nn.Module):
         return [*self.last.synapses(trace), Synapses(beside, reach, self.shortcut is not None)]
 
 
+def _has_hooks(module: nn.Module) -> bool:
+    hooks = module._forward_pre_hooks, module._forward_hooks, module._backward_hooks
+    return any(hooks) or bool(module._backward_pre_hooks)
+
+
+def prepared(layer: Any, inputs: Tensor) -> Any:
+    """A layer that is used without a call, once the hooks that come before one are done.
+
+    Those of `torch.nn.utils.prune` make the weights there.
+    """
+    for number, hook in layer._forward_pre_hooks.items():
+        with_names = number in layer._forward_pre_hooks_with_kwargs
+        hook(layer, (inputs,), {}) if with_names else hook(layer, (inputs,))
+    return layer
+
+
 def in_levels(module: nn.Module, levels: Tensor) -> Tensor:
     """A module of a ramp network on levels.
 
     Those that only move spikes take levels as they are; one that has a ``t_max`` and knows nothing
-    of levels takes and gives times.
+    of levels, or has hooks, takes and gives times. Dropout that scales levels gives no times, so
+    that its hooks are not called.
     """
     step, t_max = getattr(module, "levels", None), getattr(module, "t_max", None)
-    if step is not None:
+    if step is not None and (getattr(module, "rescale", False) or not _has_hooks(module)):
         moved: Tensor = step(levels)
     elif t_max is not None:
         moved = t_max - module(t_max - levels)

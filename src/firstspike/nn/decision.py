@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from firstspike.nn.connections import SpikingLayer
+from firstspike.nn.connections import SpikingLayer, prepared
 from firstspike.nn.neurons import StepNeuron
 
 
@@ -78,6 +78,7 @@ def _arrived(times: Tensor, decision: Tensor, layer: Any) -> Tensor:
 
 
 def _potential(layer: Any, values: Tensor) -> Tensor:
+    prepared(layer, values)  # here, where gradients are kept
     potential: Tensor = layer.linear(values, layer.weight)
     if layer.bias is None:
         return potential

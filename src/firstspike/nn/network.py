@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from firstspike.nn.connections import Residual, SpikingLayer, in_levels
+from firstspike.nn.connections import Residual, SpikingLayer, in_levels, prepared
 from firstspike.nn.neurons import in_full_precision
 from firstspike.nn.pools import EarliestPool2d, MeanPool2d, SpikeDropout
 from firstspike.times import check_number, check_times, check_whole
@@ -115,13 +115,15 @@ class SpikingNetwork(nn.Sequential):
             for module in before:
                 times = module(times)
             assert isinstance(last, SpikingLayer)  # branches join in ramp networks only
-            return last.final_potential(times)
+            potential: Tensor = prepared(last, times).final_potential(times)
+            return potential
         check_times(times, self.t_max)
         levels = self.t_max - times
         with in_full_precision(times):
             for module in before:
                 levels = in_levels(module, levels)
-            return last.drive(levels) / self.t_max
+            drive: Tensor = prepared(last, levels).drive(levels)
+            return drive / self.t_max
 
     def traces(self, times: Tensor) -> list[Trace]:
         """What every layer of neurons received and sent, the network's input first.

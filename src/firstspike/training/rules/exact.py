@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstspike.nn.connections import in_levels
+from firstspike.nn.connections import in_levels, prepared
 
 WARM_UP = 0.2  # share of the steps in which the learning rate rises
 
@@ -54,7 +54,7 @@ def scores_and_level(
             total, layers = total + levels.mean(), layers + 1
     if t_max is None:
         return last(levels), total / max(1, layers)
-    return last.drive(levels) / t_max, total / (t_max * max(1, layers))  # type: ignore[operator]
+    return prepared(last, levels).drive(levels) / t_max, total / (t_max * max(1, layers))
 
 
 def exact_loss(
