@@ -341,3 +341,25 @@ def test_what_can_be_known_is_said_before_work_starts(
     code, _, said = firstspike(*words.split())
     assert code == cli.USAGE_ERROR and said.count("\n") == 1
     assert wanted in said
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("can't allocate memory: you tried to allocate 8 bytes"), "allocate 8 bytes"),
+    ],
+)
+def test_too_little_memory_is_told_in_a_line(firstspike, monkeypatch, error, told):
+    def fails():
+        raise error
+
+    monkeypatch.setattr(cli, "_parse", lambda arguments: fails)
+    code, _, said = firstspike("models")
+    assert code == cli.USAGE_ERROR and told in said and said.count("\n") == 1
+
+
+def test_other_errors_stay_as_they_are(firstspike, monkeypatch):
+    monkeypatch.setattr(cli, "_parse", lambda arguments: lambda: [][0])
+    with pytest.raises(IndexError):
+        firstspike("models")
