@@ -5,13 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from pathlib import Path
 
 import pytest
 from idx import write_digits
 from processes import run_python
 
+import firstspike as fs
+from firstspike import cli
+from firstspike.commands.train_set import DigitSet
 from firstspike.runs import files, locks, overview
 from firstspike.runs.directory import RunDirectory
+from firstspike.shape import MNIST
+from firstspike.sweeps.directory import SweepDirectory
+from firstspike.sweeps.space import Plan
+from firstspike.training import loop
 
 
 def take(folder):
@@ -124,6 +132,100 @@ def test_temporary_files_that_vanish_do_not_stop_a_list(tmp_path, monkeypatch):
     monkeypatch.setattr(RunDirectory, "open", classmethod(vanish))
     found = {run.path.name: run.state for run in overview.find(tmp_path)}
     assert found["run"] == "resumable"
+
+
+@pytest.fixture
+def strict(monkeypatch):
+    """Files that are open cannot be removed or replaced, as on Windows."""
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("this system does not tell which files are open")
+    monkeypatch.setattr(locks, "fcntl", None)
+
+    def is_open(path):
+        names = (f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd"))
+        return os.path.realpath(path) in map(os.path.realpath, names)
+
+    def guarded(act):
+        def guard(*paths, **options):
+            if used := next(filter(is_open, paths), None):
+                raise PermissionError(errno.EACCES, "used by another process", str(used))
+            return act(*paths, **options)
+
+        return guard
+
+    for name in ("unlink", "remove", "rename", "replace"):
+        monkeypatch.setattr(os, name, guarded(getattr(os, name)))
+
+
+def fail(*_, **__):
+    raise ValueError("the first fault")
+
+
+def test_a_failed_start_is_told_and_leaves_nothing_where_open_files_stay(
+    tmp_path, monkeypatch, strict
+):
+    write_digits(tmp_path, digits=2, train=10, test=3)
+    before = sorted(tmp_path.rglob("*"))
+    images = fs.load_images(tmp_path)
+    monkeypatch.setattr(loop, "train", fail)
+    options = {"hidden": 8, "epochs": 1, "run": tmp_path / "new" / "run"}
+    with pytest.raises(ValueError, match=r"^the first fault"):
+        fs.fit("ann-classifier", images, **options)
+    words = f"train ann-classifier --data {tmp_path} --hidden 8 --validation 0.2 --out"
+    assert cli.main([*words.split(), str(tmp_path / "new" / "run")]) == cli.USAGE_ERROR
+    assert sorted(tmp_path.rglob("*")) == before
+    monkeypatch.undo()
+    fs.fit("ann-classifier", images, **options)
+
+
+def begin_run(path):
+    RunDirectory.create(path, "gan", {})
+
+
+def begin_sweep(path):
+    SweepDirectory(path, "ann-classifier", Plan(), {}, {"0": {"seed": 0}}, MNIST).begin()
+
+
+def begin_set(path):
+    DigitSet(path, "gan", ["0"], {}).begin()
+
+
+@pytest.mark.parametrize("begin", [begin_run, begin_sweep, begin_set])
+@pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
+def test_a_start_that_fails_leaves_no_folder(tmp_path, monkeypatch, begin, fault):
+    def fail(file, content):
+        raise fault
+
+    monkeypatch.setattr(files, "write", fail)
+    (tmp_path / "kept").mkdir()
+    for place in ("new/deep", "kept"):
+        with pytest.raises((ValueError, KeyboardInterrupt)):
+            begin(tmp_path / place)
+    assert [path.name for path in tmp_path.rglob("*")] == ["kept"]
+
+
+def test_a_copy_that_fails_where_there_are_no_links_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "link")
+    read = Path.read_bytes
+
+    def fail(path):
+        raise OSError(errno.EIO, "no reading")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(OSError, match="no reading"):
+        files.create(tmp_path / "file", b"content")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(Path, "read_bytes", read)
+    files.create(tmp_path / "file", b"content")
+
+
+def test_of_two_that_fill_a_folder_one_is_told(tmp_path):
+    told = r"x: is not an empty folder; choose another$"
+    with pytest.raises(ValueError, match=told), files.saving_folder(tmp_path / "x") as place:
+        (place / "mine").write_text("")
+        (tmp_path / "x").mkdir()
+        (tmp_path / "x" / "theirs").write_text("")
+    assert [path.name for path in tmp_path.rglob("*")] == ["x", "theirs"]
 
 
 def test_systems_without_locks_forks_syncs_and_affinity(tmp_path):

@@ -276,7 +276,7 @@ class Work:
             run = RunDirectory.create(out, kind.name, config.as_dict(), images.shape)
             beginning = run.beginning(made)
         abandoned = not is_new and locks.is_left(run.path)
-        with run.writing():
+        with beginning, run.writing():
             if abandoned:
                 print(
                     f"{run.path}: the process before ended without a word: killed, or out of memory"
@@ -291,7 +291,6 @@ class Work:
                 )
                 print(f"classes: {in_short(images.present)}")
                 with (
-                    beginning,
                     loop.few_threads(kind),
                     TrainingBar(trainer.config.epochs) as bar,
                     loggers.following(run, logger) as log,

@@ -105,10 +105,10 @@ class DigitSet:
         }
         record = files.sealed({"version": __version__, **shared})
         file = self.path / SET_INDEX
-        with files.explained(file, "choose another --out"):
-            self.path.mkdir(parents=True, exist_ok=True)
+        content = files.to_json(record, file)
+        with files.explained(file, "choose another --out"), files.begun(self.path):
             try:
-                files.create(file, files.to_json(record, file))
+                files.create(file, content)
             except FileExistsError:
                 raise ValueError(
                     f"--out {self.path}: holds another set; use --resume or another"

@@ -90,15 +90,13 @@ class RunDirectory:
         if wrong := _fault_of(options):
             raise ValueError(wrong)
         content = files.to_json(files.sealed(record), path / _OPTIONS)
-        made = files.missing(path)
         try:
             _check_unused(path)
-            path.mkdir(parents=True, exist_ok=True)
-            files.create(path / _OPTIONS, content)
+            with files.begun(path):
+                files.create(path / _OPTIONS, content)
         except FileExistsError:
             raise _taken(path) from None
         except OSError as error:
-            files.remove_empty(made)
             fault = error.strerror or error
             raise ValueError(f"{path}: cannot be written: {fault}; {_MAKE_ROOM}") from None
         return cls.open(path)
@@ -145,15 +143,16 @@ class RunDirectory:
         return type(self).open(self.path)
 
     def discard(self) -> None:
-        """Remove a run that has nothing yet but its options; others stay."""
-        if self.has_checkpoint():
-            return
-        for name in (_OPTIONS, _STATS, locks.NAME):
-            (self.path / name).unlink(missing_ok=True)
-        for picture in self.path.glob("samples/epoch-*.png"):
-            picture.unlink()
-        with contextlib.suppress(OSError):
-            (self.path / "samples").rmdir()
+        """Remove a run that has nothing yet but its options; others stay, or those in use."""
+        with contextlib.suppress(ValueError), self.writing():  # another process may go on with it
+            if self.has_checkpoint():
+                return
+            for name in (_OPTIONS, _STATS):
+                (self.path / name).unlink(missing_ok=True)
+            for picture in self.path.glob("samples/epoch-*.png"):
+                picture.unlink()
+            with contextlib.suppress(OSError):
+                (self.path / "samples").rmdir()
         with contextlib.suppress(OSError):  # something of somebody else's is in it
             self.path.rmdir()
 
@@ -211,15 +210,18 @@ class RunDirectory:
             checkpoint.save(folder, models, optimizers, state)
 
     @contextlib.contextmanager
-    def beginning(self, made: Iterable[Path]) -> Iterator[None]:
+    def beginning(
+        self, made: Iterable[Path], failures: type[BaseException] = Exception
+    ) -> Iterator[None]:
         """Leave nothing of a new run if this fails before there is a checkpoint.
 
         Args:
             made: folders that were made for it, see `firstspike.runs.files.missing`.
+            failures: after which nothing is left; an interruption leaves a run to go on with.
         """
         try:
             yield
-        except Exception:
+        except failures:
             self.discard()
             files.remove_empty(made)
             raise

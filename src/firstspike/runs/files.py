@@ -94,7 +94,12 @@ def _rename_to_new(temporary: Path, file: Path) -> None:
         raise
     except (AttributeError, OSError):  # a system, or a file system, without links
         with file.open("xb") as stream:
-            stream.write(temporary.read_bytes())
+            try:
+                stream.write(temporary.read_bytes())
+                stream.flush()
+            except BaseException:
+                file.unlink(missing_ok=True)
+                raise
 
 
 @contextlib.contextmanager
@@ -137,13 +142,35 @@ def saving_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)  # what a kill left
             temporary.mkdir(parents=True)
             yield temporary
-            if folder.exists():
-                folder.rmdir()
-            temporary.rename(folder)
+            _become(temporary, folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             remove_empty(made)
             raise
+
+
+def _become(temporary: Path, folder: Path) -> None:
+    """Give a folder its name, unless another process has filled one of this name meanwhile."""
+    try:
+        if folder.exists():
+            folder.rmdir()
+        temporary.rename(folder)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise ValueError(f"{folder}: is not an empty folder; choose another") from None
+        raise
+
+
+@contextlib.contextmanager
+def begun(folder: Path) -> Iterator[None]:
+    """Make a folder; on an error, also an interruption, the folders that it made go if empty."""
+    made = missing(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        remove_empty(made)
+        raise
 
 
 def save_json(file: Path, record: Mapping[str, Any]) -> None:

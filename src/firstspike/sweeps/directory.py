@@ -88,7 +88,6 @@ class SweepDirectory:
     def begin(self) -> None:
         """Write the index into a new or empty folder. ValueError if that is not possible."""
         file = self.path / INDEX
-        made = files.missing(self.path)
         if self.path.exists() and not self._is_unused():
             raise ValueError(f"{self.path}: is not an empty folder; choose another")
         record = {
@@ -99,13 +98,8 @@ class SweepDirectory:
             "shape": self.shape.as_dict(),
         }
         content = files.to_json(files.sealed({"version": __version__, **record}), file)
-        try:
-            with files.explained(file, "choose another folder"):
-                self.path.mkdir(parents=True, exist_ok=True)
-                files.create(file, content)
-        except (FileExistsError, ValueError):
-            files.remove_empty(made)
-            raise
+        with files.explained(file, "choose another folder"), files.begun(self.path):
+            files.create(file, content)
 
     def _is_unused(self) -> bool:
         """Whether nothing is in the folder, or only what a kill has left of an index."""

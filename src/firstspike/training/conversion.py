@@ -72,7 +72,7 @@ def convert_run(
     options, epochs = trainer.config.as_dict(), trainer.config.epochs
     made = files.missing(Path(out))
     run = RunDirectory.create(out, kinds.CLASSIFIER.name, options, dense.shape)
-    with run.beginning(made):
+    with run.beginning(made, BaseException):  # it cannot be gone on with
         model = dense.result()
         network = convert(model, some, t_max)
         share = agreement(model, network, unseen.images)

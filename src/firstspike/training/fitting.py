@@ -126,8 +126,8 @@ def fit(
         trainer.check(images)
     place, beginning = _place(run, network, kind, config, shape)
     with (
-        place.writing(),
         beginning,
+        place.writing(),
         loop.few_threads(kind),
         _shown(progress, config.epochs) as report,
     ):
