@@ -22,6 +22,7 @@ from PIL import Image
 
 from firstspike import cli
 from firstspike._version import __version__
+from firstspike.commands import generate
 from firstspike.data import load_images
 from firstspike.drawing.grids import as_pixels
 from firstspike.evaluation.features import digit_probabilities
@@ -197,6 +198,31 @@ def test_generate_writes_a_grid_arrays_or_pictures(firstspike, trained, tmp_path
     assert firstspike("generate", trained, "--count", 6, "--seed", 7, "--out", "folder")[0] == 0
     assert len(list(Path("folder").glob("*.png"))) == 6
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "grid.png", "x.npz"]
+
+
+def test_generate_draws_in_parts_as_it_does_at_once(firstspike, trained, monkeypatch):
+    def drawn(name: str) -> dict[str, object]:
+        words = ("generate", trained, "--count", 7, "--out")
+        for out in (f"{name}.npz", f"{name}.png", name):
+            code, said, _ = firstspike(*words, out)
+            assert code == 0 and "7 images" in said
+        with np.load(f"{name}.npz") as arrays:
+            found: dict[str, object] = {key: arrays[key].tolist() for key in arrays}
+            assert arrays["images"].dtype == np.float32
+        pictures = sorted(Path(name).iterdir())
+        told = said.split("\n", 1)[1]
+        return (
+            found
+            | {"png": Path(f"{name}.png").read_bytes(), "told": told}
+            | {file.name: file.read_bytes() for file in pictures}
+        )
+
+    at_once = drawn("once")
+    monkeypatch.setattr(generate, "AT_ONCE", 3)
+    in_parts = drawn("parts")
+    assert in_parts.keys() == at_once.keys() and len(in_parts) == 2 + 2 + 7
+    for name in in_parts.keys() - {"told"}:
+        assert in_parts[name] == at_once[name], name
 
 
 def test_generate_looks_at_a_folder_before_it_draws(firstspike, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ from PIL import Image, PngImagePlugin
 
 from firstspike.drawing import grids
 from firstspike.drawing.grids import (
+    gathered,
     image_grid,
     read_image_grid,
     rows_beside,
     save_image_grid,
     save_images,
+    save_parts,
     save_spikes,
 )
 from firstspike.runs import files
@@ -285,3 +288,24 @@ def test_names_of_many_images_sort_as_their_numbers(tmp_path):
     save_images(tmp_path / "out", np.zeros((10_001, 1, 1), np.uint8))
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names[0] == "00000.png" and names[-1] == "10000.png" and len(names) == 10_001
+
+
+def test_images_that_come_in_parts_are_not_held(tmp_path):
+    living, most = [], []
+
+    def parts():
+        for _ in range(6):
+            part = np.zeros((2, 3, 3), np.float32)
+            living.append(weakref.ref(part))
+            most.append(sum(ref() is not None for ref in living))
+            yield part
+
+    save_parts(tmp_path / "out", parts(), 12)
+    assert gathered(parts(), 12).shape == (12, 3, 3)
+    assert len(list((tmp_path / "out").iterdir())) == 12 and max(most) <= 2
+
+
+def test_parts_are_gathered_in_order_and_colour():
+    whole = np.random.default_rng(0).random((7, 3, 4, 5), np.float32)
+    found = gathered(iter([whole[:3], whole[3:6], whole[6:]]), 7)
+    assert found.dtype == np.uint8 and np.array_equal(found, np.rint(whole * 255.0))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,8 @@ PICTURES = (".png", ".jpg", ".jpeg", ".gif")
 MOST = 1_000_000  # images at once
 MOST_MOVING = 1000  # that appear in one animation: fifty frames of all of them
 AT_ONCE = 1000  # images whose spikes are held in memory
+LARGE = 1 << 24  # pixels of all images from which on those of a grid are not enlarged
+DEFLATED = zipfile.ZIP_DEFLATED
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,14 @@ def _generate(request: Generate) -> None:
     seen = _unseen(gan, request.count) if request.reconstruct else None
     latents = _latents(gan, request, rng) if seen is None else gan.means(seen)
     latents = gan.truncated(latents, request.truncation)
-    images, figures = _draw(gan, latents, averaged=request.averaged)
+    figures: Counter[str] = Counter()
+    parts = _draw(gan, latents, figures, averaged=request.averaged)
+    count = len(latents)
     if seen is not None and out.suffix != ".npz":
-        images, columns = grids.rows_beside(seen / 255, images)
-    _save(out, images, latents, columns)
-    print(f"{counted(len(images), 'image')}: {out}")
+        images, columns = grids.rows_beside(seen / 255, torch.cat(list(parts)))
+        parts, count = iter([images]), len(images)
+    _save(out, parts, count, latents, columns)
+    print(f"{counted(count, 'image')}: {out}")
     for name, figure in figures.items():
         if is_whole or name.startswith("generator"):  # all that is in the package
             print(f"  {name.replace('_', ' ')}: {figure:.4g}")
@@ -144,21 +151,15 @@ def _unseen(trainer: Any, count: int) -> torch.Tensor:
     return seen
 
 
-def _draw(gan: Any, latents: torch.Tensor, *, averaged: bool) -> tuple[torch.Tensor, Counter[str]]:
-    """Images, and mean figures of their spikes, some at a time: layers need more room than they."""
-    import torch
-
-    figures, images = Counter[str](), torch.empty(0)
-    for start in range(0, len(latents), AT_ONCE):
-        part = latents[start : start + AT_ONCE]
-        drawn = gan.sample(part, averaged=averaged)
-        if not start:
-            images = drawn.new_empty(len(latents), *drawn.shape[1:])  # all of them, once
-        images[start : start + AT_ONCE] = drawn
+def _draw(
+    gan: Any, latents: torch.Tensor, figures: Counter[str], *, averaged: bool
+) -> Iterator[torch.Tensor]:
+    """Images, some at a time, so that memory does not grow with them; ``figures`` get the means."""
+    for part in latents.split(AT_ONCE):
         share = len(part) / len(latents)
         spikes = gan.spikes(part, averaged=averaged)
         figures.update({name: share * figure for name, figure in spikes.items()})
-    return images, figures
+        yield gan.sample(part, averaged=averaged)
 
 
 def _check(request: Generate, out: Path) -> None:
@@ -193,22 +194,45 @@ def _check(request: Generate, out: Path) -> None:
         raise ValueError("averaged: the package holds averaged weights only; name a run")
 
 
-def _save(out: Path, images: torch.Tensor, latents: torch.Tensor, columns: int | None) -> None:
+def _save(
+    out: Path,
+    parts: Iterator[torch.Tensor],
+    count: int,
+    latents: torch.Tensor,
+    columns: int | None,
+) -> None:
+    """Write ``count`` images, which come in parts, in the form that the name asks for."""
     from firstspike.drawing import grids
 
     suffix = out.suffix.lower()
-    if suffix == ".gif":
-        if columns is None:
-            grids.save_spikes(out, images)
-        else:
-            grids.save_walks(out, images, columns)
-    elif suffix in PICTURES:
-        grids.save_image_grid(out, images, columns)
-    elif suffix == ".npz":
-        import numpy as np
-
-        arrays: dict[str, Any] = {"images": images.numpy(), "latents": latents.numpy()}
-        with files.saving(out) as temporary:
-            np.savez_compressed(temporary, **arrays)
+    if suffix == ".npz":
+        with files.saving(out) as temporary, zipfile.ZipFile(temporary, "w", DEFLATED) as archive:
+            _save_array(archive, "images", parts, count)
+            _save_array(archive, "latents", iter([latents]), count)
+        return
+    if not suffix:
+        grids.save_parts(out, parts, count)
+        return
+    pixels = grids.gathered(parts, count)
+    if suffix != ".gif":
+        grids.save_image_grid(out, pixels, columns, scale=1 if pixels.size > LARGE else 2)
+    elif columns is None:
+        grids.save_spikes(out, pixels)
     else:
-        grids.save_images(out, images)
+        grids.save_walks(out, pixels, columns)
+
+
+def _save_array(
+    archive: zipfile.ZipFile, name: str, parts: Iterator[torch.Tensor], count: int
+) -> None:
+    """Add an array, which comes in parts, to a file as of `numpy.savez`."""
+    import numpy as np
+
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+        for number, part in enumerate(parts):
+            array = np.ascontiguousarray(part.cpu().numpy())
+            if not number:
+                told = {"descr": array.dtype.str, "fortran_order": False}
+                shape = {"shape": (count, *array.shape[1:])}
+                np.lib.format.write_array_header_1_0(stream, told | shape)
+            stream.write(array.tobytes())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -204,12 +205,33 @@ def save_images(folder: str | os.PathLike[str], images: ImageLike) -> None:
     Raises:
         ValueError: ``images`` do not fit, or the folder holds something or cannot be written.
     """
-    folder = Path(folder)
     pixels = as_pixels(images)
-    digits = max(4, len(str(len(pixels) - 1)))  # names sort as their numbers
-    with files.saving_folder(folder) as temporary:
+    save_parts(folder, [pixels if pixels.ndim == 3 else np.moveaxis(pixels, -1, 1)], len(pixels))
+
+
+def save_parts(folder: str | os.PathLike[str], parts: Iterable[ImageLike], count: int) -> None:
+    """`save_images` of images that come in parts; there are ``count`` in all."""
+    digits = max(4, len(str(count - 1)))  # names sort as their numbers
+    with files.saving_folder(Path(folder)) as temporary:
+        pixels = (image for part in parts for image in as_pixels(part))
         for number, image in enumerate(pixels):
             Image.fromarray(image).save(temporary / f"{number:0{digits}}.png")
+
+
+def gathered(parts: Iterable[ImageLike], count: int) -> NDArray[np.uint8]:
+    """Images that come in parts, ``count`` in all, in 8 bits: [N, height, width] or with colours.
+
+    Returns:
+        uint8 [N, height, width] or [N, 3, height, width].
+    """
+    found, start = np.empty(0, np.uint8), 0
+    for part in parts:
+        pixels = as_pixels(part)
+        if not start:
+            found = np.empty((count, *pixels.shape[1:]), np.uint8)
+        found[start : start + len(pixels)] = pixels
+        start += len(pixels)
+    return found if found.ndim == 3 else np.moveaxis(found, -1, 1)
 
 
 def as_pixels(images: ImageLike) -> NDArray[np.uint8]:
