@@ -68,6 +68,7 @@ def test_digits_without_ink_are_left_out():
     ("arguments", "told"),
     [
         ({"count": 0}, "count must be"),
+        ({"count": 10**40}, "count must be at most"),
         ({"count": 1, "seed": -1}, "seed must be"),
         ({"count": 1, "digits": squares(classes=256)}, "at most 255 classes"),
     ],

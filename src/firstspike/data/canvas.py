@@ -22,6 +22,7 @@ from firstspike.data.images import ImageSet
 from firstspike.times import check_whole
 
 CANVAS_SIDE = 64  # pixels
+MOST = 1_000_000  # canvases of a set
 MOST_DIGITS = 4  # of a canvas
 MOST_CLASSES = 255  # that fit into an index mask beside the ground
 NOTHING = -1  # the label of a place without a digit
@@ -109,7 +110,8 @@ def canvases(count: int, seed: int = 0, digits: ImageSet | None = None) -> Canva
 
 def draw_canvases(count: int, seed: int, digits: ImageSet) -> Iterator[Canvas]:
     """One canvas after the other; arguments and errors as of `canvases`."""
-    check_whole("count", count, 1)
+    if check_whole("count", count, 1) > MOST:
+        raise ValueError(f"count must be at most {MOST}, got {count}")
     check_whole("seed", seed, 0)
     if digits.shape.channels != 1:
         raise ValueError(f"digits must be gray, but {digits.name} has colours")
