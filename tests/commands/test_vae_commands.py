@@ -113,6 +113,7 @@ def test_both_parts_are_exported(firstspike, place):
         ("generate RUN --map 3 --reconstruct", "one picture shows one of them"),
         ("generate RUN --map 3 --out x.gif", "map does not move"),
         ("generate RUN --map 0", "map must be at least 1"),
+        ("generate RUN --map 1001", "map must be at most 1000"),
         ("generate RUN --digit 1", "cannot be asked for a class"),
         ("generate RUN --no-averaged", "keeps no average"),
         ("generate --map 3", "neither reconstructs nor has a map"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -169,6 +170,8 @@ def _check(request: Generate, out: Path) -> None:
         if value is not None and not 1 <= value <= MOST:
             bound = "at least 1" if value < 1 else f"at most {MOST}"
             raise ValueError(f"{name} must be {bound}, got {value}")
+    if (request.map or 0) ** 2 > MOST:
+        raise ValueError(f"map must be at most {math.isqrt(MOST)}, got {request.map}")
     if not 0 <= request.seed < 2**63:
         raise ValueError(f"seed must be in 0..2**63-1, got {request.seed}")
     given = [name for name, value in modes.items() if value is not None]
