@@ -140,6 +140,53 @@ def test_a_foreign_file_is_read(tmp_path):
     assert model(times).tolist() == [[7.0, 3.0], [7.0, 256.0]]
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_parameters_may_be_one_for_all_neurons(tmp_path, shape):
+    """As some simulators write them, which the package nir takes without its check of types."""
+    weight = np.array([[0.5, 1.0], [2.0, 0.25]])
+    for name, sides in (("one", shape), ("each", (2,))):
+        values = (np.full(sides, value) for value in (2.0, 1.5, -1e9))
+        unchecked(tmp_path / name, nir.Linear(weight), nir.IF(*map(scalar, values)))
+    one, each = (nir_io.load(tmp_path / name) for name in ("one", "each"))
+    times = torch.tensor([[3.0, 7.0], [256.0, 7.0]], dtype=torch.float64)
+    assert torch.equal(one(times), each(times)) and one[0].threshold == each[0].threshold
+    assert (one(times) < 256).any()
+
+
+def scalar(value):
+    """NumPy's number of an array without dimensions, which HDF5 can hold."""
+    return value[()] if value.ndim == 0 else value
+
+
+def unchecked(path, *nodes, inputs=2, outputs=2):
+    """A graph of these nodes in a row, whose sizes nobody has looked at."""
+    ends = {"input": nir.Input({"input": np.array([inputs])})}
+    ends |= {f"n{number}": node for number, node in enumerate(nodes)}
+    ends["output"] = nir.Output({"output": np.array([outputs])})
+    edges = list(itertools.pairwise(ends))
+    nir.write(path, nir.NIRGraph(ends, edges, type_check=False))
+
+
+@pytest.mark.parametrize(
+    ("weight", "options", "told"),
+    [
+        (np.eye(2), {"r": np.ones(3)}, r"node 'n1' has r of shape \[3\] for 2 neurons"),
+        (np.eye(2), {"r": np.ones((2, 2))}, r"node 'n1' has r of shape \[2, 2\]"),
+        (np.eye(2) * 1j, {}, "node 'n0' must have weights that are real numbers"),
+        (np.zeros((0, 2)), {}, "node 'n0' must have weights"),
+        (np.ones((2, 3)), {}, "node 'input' gives 2 values, but node 'n0' takes 3"),
+        (np.ones((3, 2)) / 9, {}, "node 'n1' gives 3 values, but node 'output' takes 2"),
+    ],
+)
+def test_sizes_and_types_that_do_not_fit_are_named(tmp_path, weight, options, told):
+    value = options.get("r", np.ones(1))
+    odd = nir.IF(value, np.ones_like(value), np.full_like(value, -1e9))
+    unchecked(tmp_path / "a.nir", nir.Linear(weight), odd)
+    with pytest.raises(ValueError, match=told) as caught:
+        nir_io.load(tmp_path / "a.nir")
+    assert "\n" not in str(caught.value)
+
+
 def write(path, *nodes, **metadata):
     graph = nir.NIRGraph.from_list(*nodes)
     graph.metadata = metadata

@@ -55,7 +55,7 @@ def _read(nir: Any, path: Path) -> Any:
         raise ValueError(f"{path}: no such file; give a NIR file")
     try:
         _check_file(path)
-        graph = nir.read(path)
+        graph = nir.read(path, type_check=False)  # parameters may be one for all neurons
         if not isinstance(graph, nir.NIRGraph):
             raise ValueError(f"only {described(graph)}")
     except Exception as error:  # h5py and nir raise whatever comes first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,10 +50,17 @@ def pairs(nir: Any, graph: Any) -> Iterator[Pair]:
     }
     row = _row(nodes, {a: [b for b in after[a] if b not in loops] for a in nodes if a not in loops})
     _check_kinds(nir, nodes, row)
+    before_it = row[0]
+    sent = int(np.prod(nodes[before_it].input_type["input"]))
     for affine, neuron in zip(row[1:-1:2], row[2:-1:2], strict=True):
+        weight = _weight(nodes, affine)
+        _check_sizes(before_it, sent, affine, weight.shape[1])
         own = [_own_weights(nodes, name) for name, around in loops.items() if around == neuron]
-        inhibition = np.sum([np.zeros(nodes[neuron].r.shape), *own], axis=0)
-        yield Pair(neuron, _weight(nodes, affine), nodes[neuron], inhibition)
+        inhibition = np.sum([np.zeros(len(weight)), *own], axis=0)
+        yield Pair(neuron, weight, _spread(neuron, nodes[neuron], len(weight)), inhibition)
+        before_it, sent = neuron, len(weight)
+    taken = int(np.prod(nodes[row[-1]].output_type["output"]))
+    _check_sizes(before_it, sent, row[-1], taken)
 
 
 def _row(nodes: Mapping[str, Any], after: Mapping[str, list[str]]) -> list[str]:
@@ -80,6 +88,24 @@ def _check_kinds(nir: Any, nodes: Mapping[str, Any], row: list[str]) -> None:
         raise _misplaced(nodes, row[-1])
 
 
+def _check_sizes(one: str, sent: int, other: str, taken: int) -> None:
+    if sent != taken:
+        raise ValueError(f"node {one!r} gives {sent} values, but node {other!r} takes {taken}")
+
+
+def _spread(name: str, node: Any, count: int) -> Any:
+    """An IF node with a value for each neuron, also where it has one for all of them."""
+    spread = copy.copy(node)
+    for field in ("r", "v_threshold", "v_reset"):
+        value = np.asarray(getattr(node, field))
+        if value.size != 1 and value.shape != (count,):
+            raise ValueError(
+                f"node {name!r} has {field} of shape {list(value.shape)} for {count} neurons"
+            )
+        setattr(spread, field, np.broadcast_to(value.reshape(-1), count))
+    return spread
+
+
 def _misplaced(nodes: Mapping[str, Any], name: str) -> ValueError:
     return ValueError(
         f"node {name!r}, {described(nodes[name])}, is out of place; give one row of Input, then "
@@ -103,6 +129,11 @@ def _weight(nodes: Mapping[str, Any], name: str) -> Array:
     weight = np.asarray(nodes[name].weight)
     if weight.ndim != 2:
         raise ValueError(f"node {name!r} must have weights [out, in], got {list(weight.shape)}")
+    if weight.dtype.kind not in "fiub" or not weight.size:
+        raise ValueError(
+            f"node {name!r} must have weights that are real numbers, at least one, got "
+            f"{weight.dtype} {list(weight.shape)}"
+        )
     return weight if weight.dtype == np.float64 else weight.astype(np.float32)
 
 
