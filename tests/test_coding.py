@@ -206,3 +206,13 @@ def test_trains_hold_their_counts_evenly_spaced(t_max):
 def test_trains_refuse_other_counts(counts):
     with pytest.raises(ValueError, match="counts"):
         spike_train(counts, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("count", 1.5), ("count", -1), ("features", "a"), ("last", 2.5), ("last", 9), ("silent", "x")],
+)
+def test_noise_of_odd_arguments_is_refused_by_name(name, value):
+    options = {"count": 3, "features": 4, "t_max": 8, name: value}
+    with pytest.raises(ValueError, match=f"^{name} must"):
+        noise_times(**options)

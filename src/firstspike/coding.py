@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from firstspike.times import T_MAX, check_t_max, check_times
+from firstspike.times import T_MAX, check_number, check_t_max, check_times, check_whole
 from firstspike.torch_private import is_plain
 
 ImageLike = Tensor | NDArray[Any]
@@ -117,13 +117,11 @@ def noise_times(
     """
     dtype = torch.get_default_dtype()
     t_max = check_t_max(t_max, dtype)
-    for name, size in (("count", count), ("features", features)):
-        if size < 0:
-            raise ValueError(f"{name} must not be negative, got {size}")
-    last = t_max if last is None else last
-    if not 0 <= last <= t_max:
+    count, features = check_whole("count", count, 0), check_whole("features", features, 0)
+    last = t_max if last is None else check_whole("last", last, 0)
+    if last > t_max:
         raise ValueError(f"last must lie in 0..{t_max}, got {last}")
-    if not 0 <= silent <= 1:
+    if not 0 <= check_number("silent", silent) <= 1:
         raise ValueError(f"silent must lie in 0..1, got {silent}")
     how: dict[str, Any] = {"generator": generator, "device": "cpu"}
     times = torch.randint(last + 1, (count, features), dtype=dtype, **how)

@@ -129,3 +129,8 @@ def test_a_damaged_file_is_named(tmp_path):
     file.write_bytes(bytes(7))
     with pytest.raises(ValueError, match=r"bad.bin: damaged: 7 bytes"):
         fs.encode_events(file)
+
+
+def test_events_without_numbers_are_refused():
+    with pytest.raises(ValueError, match="events must hold numbers"):
+        fs.encode_events(torch.zeros(3, 4, device="meta"))

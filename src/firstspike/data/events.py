@@ -50,8 +50,9 @@ def encode_events(
             out. Give the same for all recordings, so that times mean the same in all of them.
 
     Returns:
-        float32 [2, H, W] in 0..t_max, whole steps: ``floor(t * t_max / duration)`` of the first
-        event of each polarity and pixel; ``t_max``, silence, where there is none.
+        float32 [2, H, W] in 0..t_max, on the device of the events, whole steps:
+        ``floor(t * t_max / duration)`` of the first event of each polarity and pixel; ``t_max``,
+        silence, where there is none.
 
     Raises:
         ValueError: ``events`` are no such thing or do not fit ``shape``.
@@ -63,7 +64,12 @@ def encode_events(
         _check_shape(shape)
     if isinstance(events, (str, os.PathLike)):
         return _of_rows(_read(Path(events)), t_max, shape, duration)
-    array = events.detach().cpu().numpy() if isinstance(events, Tensor) else np.asarray(events)
+    if isinstance(events, Tensor):
+        if events.is_meta:
+            raise ValueError("events must hold numbers, but are on the meta device")
+        found = encode_events(events.detach().cpu().numpy(), t_max, shape=shape, duration=duration)
+        return found.to(events.device)
+    array = np.asarray(events)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"events must be numbers, got {array.dtype}")
     if not np.isfinite(array).all():
