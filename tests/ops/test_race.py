@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 
+import numba
 import pytest
 import torch
 from processes import run_python
@@ -13,7 +14,8 @@ from untrained import classifier as network
 import firstspike as fs
 from firstspike.ops.cpu import threads
 
-IMAGES = fs.load_mnist("test").images[:150]
+PLAIN = bool(numba.config.DISABLE_JIT)  # kernels as Python, hundreds of times slower
+IMAGES = fs.load_mnist("test").images[: 8 if PLAIN else 150]
 
 
 @pytest.mark.parametrize("delay", [0, 1, 3])
