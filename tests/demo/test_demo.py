@@ -201,7 +201,8 @@ def test_transparent_paper_is_black_and_rotation_is_undone():
 
 @pytest.mark.parametrize("size", [(300, 200), (1, 1), (28, 28), (1, 900)])
 def test_a_picture_without_ink_is_black(size):
-    assert picture.read(saved(Image.new("L", size, 0))).max() == 0
+    for shade in (0, 90, 255):
+        assert picture.read(saved(Image.new("L", size, shade))).max() == 0
 
 
 @pytest.mark.parametrize(

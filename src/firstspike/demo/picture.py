@@ -46,7 +46,9 @@ def read(content: bytes, shape: Shape = MNIST, *, centred: bool = True) -> NDArr
                 upright = ImageOps.exif_transpose(picture)
                 size = shape.width, shape.height
                 if not centred or upright.size == size:
-                    return fit(upright, size, "gray" if shape.channels == 1 else "colour")
+                    pixels = fit(upright, size, "gray" if shape.channels == 1 else "colour")
+                    is_even = centred and pixels.min() == pixels.max()
+                    return np.zeros_like(pixels) if is_even else pixels
                 gray = to_gray(upright)
     except Exception as error:  # Pillow's decoders raise a dozen types for a damaged file
         raise ValueError(
