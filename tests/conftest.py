@@ -20,6 +20,7 @@ def pytest_configure() -> None:
 def firstspike(capsys, monkeypatch, tmp_path):
     """Runs a command in an empty folder; returns exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)  # output goes to a pipe
 
     def run(*arguments: object) -> tuple[int, str, str]:
         try:

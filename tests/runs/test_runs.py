@@ -106,10 +106,14 @@ def test_runs_are_listed(firstspike, tmp_path):
     assert " ".join(words) == "x/a gan mnist digit 3, ramp, 8 hidden, seed 0 1/7 G spikes 100"
 
 
-def test_a_list_fits_80_columns(firstspike, tmp_path, monkeypatch):
+@pytest.mark.parametrize("told", ["by the terminal", "by the environment"])
+def test_a_list_fits_80_columns(firstspike, tmp_path, monkeypatch, told):
     measured(tmp_path / "runs" / "a", {"validation_set_accuracy": 0.9}, summary={})
     measured(tmp_path / "runs" / "b", kind="gan", digit="all", conditional=True)
-    monkeypatch.setattr(commands, "PIPED", 80)
+    if told == "by the terminal":
+        monkeypatch.setattr(commands, "PIPED", 80)
+    else:  # to a pipe as well
+        monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(commands, "_age", lambda _: "0 s")  # however long the runs took to write
     code, out, _ = firstspike("runs")
     assert code == 0

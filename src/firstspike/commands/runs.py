@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class Runs:
             print(json.dumps([run.as_dict() for run in found], indent=2))
             return
         console = Console(highlight=False)
-        if not console.is_terminal:
+        if not (console.is_terminal or "COLUMNS" in os.environ):
             console.width = PIPED
         table = _table if console.width >= WIDE else _narrow_table
         console.print(table(found, self.folder))
