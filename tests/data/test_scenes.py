@@ -13,7 +13,15 @@ import pytest
 import torch
 from PIL import Image
 
-from firstspike.data import canvas_scenes, draw_canvases, load_mnist, load_scenes, split_validation
+import firstspike as fs
+from firstspike.data import (
+    Scenes,
+    canvas_scenes,
+    draw_canvases,
+    load_mnist,
+    load_scenes,
+    split_validation,
+)
 from firstspike.data.canvas import NOTHING
 from firstspike.drawing.canvas_files import save_canvases
 
@@ -203,3 +211,44 @@ def test_broken_pictures_are_told(whole, tmp_path):
     with pytest.raises(ValueError, match=r"images/000000\.png: no readable picture \(") as caught:
         load_scenes(tmp_path, "train")
     assert "\n" not in str(caught.value)
+
+
+def some(**changes: Any) -> Scenes:
+    """Two images with a box each."""
+    boxes = torch.zeros(2, 3, 4)
+    boxes[:, 0] = torch.tensor([2.0, 3.0, 5.0, 6.0])
+    things = torch.full((2, 3), NOTHING)
+    things[:, 0] = 1
+    given = {"boxes": boxes, "things": things} | changes
+    images = torch.zeros(2, 10, 12, dtype=torch.uint8)
+    return Scenes(images, torch.zeros(2, dtype=torch.int64), "some", ("a", "b"), **given)
+
+
+BOXES, THINGS = some().boxes, some().things
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"boxes": BOXES.double()}, "boxes must be torch.float32"),
+        ({"boxes": BOXES[..., :3]}, "boxes must be torch.float32"),
+        ({"boxes": BOXES[:1]}, "boxes must be torch.float32"),
+        ({"things": THINGS.float()}, "things must be torch.int64"),
+        ({"things": THINGS[:, :2]}, "must be torch"),
+        ({"things": THINGS + 1}, r"things must lie in -1\.\.1"),
+        ({"things": THINGS - 1}, r"things must lie in -1\.\.1"),
+        ({"boxes": BOXES * float("nan")}, "2 of 2 are not"),
+        ({"boxes": BOXES / 0}, "2 of 2 are not"),
+        ({"boxes": -BOXES}, "2 of 2 are not"),
+        ({"boxes": 2 * BOXES}, "2 of 2 are not"),
+        ({"boxes": 0 * BOXES}, "2 of 2 are not"),
+    ],
+)
+def test_tensors_that_are_no_scenes_are_told(changes, told):
+    with pytest.raises(ValueError, match=told):
+        some(**changes)
+
+
+def test_a_detector_is_not_trained_without_a_box():
+    with pytest.raises(ValueError, match="data: some has no box in any image"):
+        fs.fit("detect", some(things=torch.full((2, 3), NOTHING)), epochs=1)

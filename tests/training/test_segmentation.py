@@ -121,3 +121,18 @@ def test_test_canvases_have_test_digits():
     trained, unseen = Segmentation.load_data(config), Segmentation.load_unseen(config, "test")
     assert len(trained.training) == 4 and trained.held_out is None
     assert unseen.name == "canvases of mnist-test" and len(unseen) == 1000
+
+
+@pytest.mark.parametrize(
+    ("targets", "names", "told"),
+    [
+        (torch.full((4, 8, 8), 2, dtype=torch.uint8), ("ground", "a"), "masks .* up to 2"),
+        (torch.ones(4, 3, 8, 8, dtype=torch.uint8), ("ground", "a"), "masks .*4, 3, 8, 8"),
+        (torch.zeros(4, 8, 8, dtype=torch.uint8), ("ground",), "one class, the ground"),
+    ],
+)
+def test_masks_that_do_not_fit_are_told_before_training(targets, names, told):
+    images, labels = torch.zeros(4, 8, 8, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64)
+    given = PairSet(images, labels, "some", names, targets=targets)
+    with pytest.raises(ValueError, match=told):
+        fs.fit("segment", given, channels=2, depth=1, epochs=1)

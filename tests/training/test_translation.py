@@ -12,7 +12,7 @@ from killed import trained_twice, weights
 
 import firstspike as fs
 from firstspike.data import ImageSet, Parts
-from firstspike.data.pairs import pairs_of
+from firstspike.data.pairs import PairSet, pairs_of
 from firstspike.nn import SpikingNetwork
 from firstspike.runs.directory import epoch_generator
 from firstspike.shape import Shape
@@ -200,3 +200,10 @@ def test_fit_takes_arrays(monkeypatch):
 def test_options_that_cannot_be(options, complaint):
     with pytest.raises(ValueError, match=complaint):
         build("translate", **options)
+
+
+def test_targets_that_a_task_would_pass_over_are_refused():
+    images, labels = torch.zeros(4, 8, 8, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64)
+    given = PairSet(images, labels, "some", ("0",), targets=images)
+    with pytest.raises(ValueError, match="task noisy makes targets of its own"):
+        fs.fit("translate", given, channels=2, depth=1, epochs=1)

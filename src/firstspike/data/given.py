@@ -45,10 +45,10 @@ def as_image_set(data: Data, *, name: str = "data", names: Sequence[str] = ()) -
     if isinstance(data, ImageSet):
         return data
     images, labels = _read(data, name)
-    labelled = _labels(labels, name)
+    labelled, pixels = _labels(labels, name), _pixels(images, name)
     known = tuple(names) or _classes(data)
     try:
-        return ImageSet(_pixels(images, name), labelled, _title(data), known)
+        return ImageSet(pixels, labelled, _title(data), known)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 

@@ -45,10 +45,39 @@ class Scenes(ImageSet):
         things: int64 [N, M], the class of each box, a place in ``names``, or `NOTHING`.
 
     The ``labels`` of the images are those of their first boxes, 0 without any.
+
+    Raises:
+        ValueError: as for `ImageSet`, or boxes or things are not such, or no boxes in the images.
     """
 
     boxes: Tensor = field(kw_only=True)
     things: Tensor = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        count = len(self)
+        for name, kind, shape in (
+            ("boxes", torch.float32, (count, *self.things.shape[1:2], 4)),
+            ("things", torch.int64, (count, *self.boxes.shape[1:2])),
+        ):
+            given = getattr(self, name)
+            if given.dtype != kind or tuple(given.shape) != shape:
+                wanted = "[N, M, 4]" if name == "boxes" else "[N, M]"
+                raise ValueError(
+                    f"{name} must be {kind} {wanted} of {count} images, got {given.dtype} "
+                    f"{list(given.shape)}"
+                )
+        if ((self.things < NOTHING) | (self.things >= len(self.names))).any():
+            raise ValueError(f"things must lie in {NOTHING}..{len(self.names) - 1}")
+        height, width = self.images.shape[-2:]
+        left, top, wide, high = self.boxes[self.things != NOTHING].unbind(dim=-1)
+        inside = (left >= -SLACK) & (left + wide <= width + SLACK) & (wide > 0)
+        inside &= (top >= -SLACK) & (top + high <= height + SLACK) & (high > 0)
+        if not inside.all():
+            raise ValueError(
+                "boxes must be left, top, width, height in pixels, inside of their images, but "
+                f"{int((~inside).sum())} of {len(inside)} are not"
+            )
 
     def part(self, chosen: Tensor, suffix: str) -> Scenes:
         return Scenes(

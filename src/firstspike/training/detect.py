@@ -74,6 +74,8 @@ class Detector(Trainer):
         for given in filter(None, (images, held_out)):
             if not isinstance(given, Scenes):
                 raise ValueError(f"data must be Scenes, with boxes, got {type(given).__name__}")
+        if not images.present:  # type: ignore[union-attr]
+            raise ValueError(f"data: {images.name} has no box in any image")  # type: ignore[union-attr]
         return super().parts_of(config, images, held_out)
 
     @property

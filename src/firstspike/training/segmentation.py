@@ -39,6 +39,17 @@ class Segmentation(PixelTraining):
             raise ValueError("data must be a folder of images and masks, or a PairSet")
         return super().parts_of(config, images, held_out)
 
+    def check(self, images: ImageSet) -> None:
+        super().check(images)
+        targets, classes = self.tensors(images)[1], len(self.shape.classes)
+        if classes < 2:
+            raise ValueError(f"images: {images.name} has one class, the ground; name two or more")
+        if targets.ndim != 3 or targets.max() >= classes:
+            raise ValueError(
+                f"targets of {images.name} must be masks [N, height, width] of the classes "
+                f"0..{classes - 1}, got {list(targets.shape)} up to {int(targets.max())}"
+            )
+
     @classmethod
     def load_split(cls, config: Any, split: Any) -> PairSet:
         if config.data is not None:

@@ -45,6 +45,10 @@ class Translation(PixelTraining):
         options = cast(TranslationOptions, config)
         if options.task == "pairs":
             raise ValueError("task pairs takes a folder of pictures as its data")
+        if any(isinstance(one, PairSet) for one in (images, held_out)):
+            raise ValueError(
+                f"data: task {options.task} makes targets of its own, but the images have some"
+            )
         parts = super().parts_of(config, images, held_out)
         made = [None if part is None else pairs_of(part, options.task) for part in parts]
         return Parts(*made)  # type: ignore[arg-type]
