@@ -2,6 +2,7 @@
 
 import pytest
 
+from firstspike.shape import in_short
 from firstspike.words import counted
 
 
@@ -10,3 +11,8 @@ from firstspike.words import counted
 )
 def test_one_is_no_plural(count, words):
     assert counted(count, "image") == words
+
+
+def test_names_of_classes_stay_in_their_line():
+    assert in_short(["a\x1b[31m", "b\nc"]) == "a\\x1b[31m, b\\nc"
+    assert in_short(map(str, range(41))).endswith("39 and 1 more")

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from firstspike.words import in_a_line
+
 _LARGEST = 4096  # pixels of a side, channels and classes: far beyond what these networks can learn
 
 
@@ -77,6 +79,8 @@ MNIST = Shape()
 
 
 def in_short(names: Iterable[str]) -> str:
-    """Names of classes in a line that stays readable."""
+    """Names of classes in a line that stays readable, whatever control characters they have."""
     shown = list(names)
-    return ", ".join(shown[:40]) + (f" and {len(shown) - 40} more" if len(shown) > 40 else "")
+    return in_a_line(", ".join(shown[:40])) + (
+        f" and {len(shown) - 40} more" if len(shown) > 40 else ""
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +117,9 @@ def test_runs_of_other_tasks_do_not_stand_side_by_side(firstspike, place, tmp_pa
     words = "evaluate", place / "translate", "--against", "other", "--split", "test"
     code, _, said = firstspike(*words)
     assert code == 2 and "other: another task than" in said
+
+
+def test_names_are_no_words_of_a_markup(firstspike, place, tmp_path):
+    shutil.copytree(place / "translate", tmp_path / "[red]:dog:[b]")
+    code, out, _ = firstspike("evaluate", "[red]:dog:[b]", "--split", "test")
+    assert code == 0 and out.startswith("[red]:dog:[b]: ")

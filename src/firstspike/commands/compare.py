@@ -39,7 +39,7 @@ class Compare:
         if self.json:
             print(json.dumps(_record(*pair), indent=2))
             return
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False, emoji=False)
         console.print(_options(*pair))
         console.print()
         console.print(_figures(*pair))

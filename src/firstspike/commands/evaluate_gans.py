@@ -82,7 +82,7 @@ def evaluate(request: Evaluate) -> None:
     folders, against = list(request.runs), list(request.against)
     devices.find(request.device)  # complains before work starts
     how: dict[str, Any] = {"averaged": request.averaged, "device": request.device}
-    told = Console(highlight=False, stderr=request.json)
+    told = Console(highlight=False, markup=False, emoji=False, stderr=request.json)
     folder, comparison = evaluate_gans(folders, against, request.split, request.out, told, **how)
     if request.json:
         print(json.dumps({"folder": str(folder), **comparison}, indent=2))

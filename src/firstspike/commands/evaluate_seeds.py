@@ -65,7 +65,7 @@ def evaluate(request: Evaluate, family: Family) -> None:
     devices.find(request.device)  # complains before work starts
     sides = [[RunDirectory.open(path) for path in of] for of in (request.runs, request.against)]
     _check(sides, family)
-    told = Console(highlight=False, stderr=request.json)
+    told = Console(highlight=False, markup=False, emoji=False, stderr=request.json)
     records = [[_measured(run, request, family, told) for run in side] for side in sides if side]
     folder = request.out or request.runs[0] / f"evaluation-{request.split}"
     comparison = [_summary(side, family) for side in records]

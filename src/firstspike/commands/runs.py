@@ -50,7 +50,7 @@ class Runs:
         if self.json:
             print(json.dumps([run.as_dict() for run in found], indent=2))
             return
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False, emoji=False)
         if not (console.is_terminal or "COLUMNS" in os.environ):
             console.width = PIPED
         table = _table if console.width >= WIDE else _narrow_table

@@ -137,7 +137,7 @@ def _train(sweep: SweepDirectory, way: Way) -> None:
     """Train what is not yet trained of a sweep. ValueError if trials failed."""
     from firstspike.sweeps import results, running
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     trials, plan = counted(len(sweep.trials), "trial"), sweep.plan
     told = f"{sweep.path}: {sweep.kind}, {trials}, {way.workers} at a time"
     console.print(told, soft_wrap=True, markup=False)
@@ -161,7 +161,7 @@ def _print_results(sweep: SweepDirectory, found: list[Result], most: int) -> Non
     """The table, and the command of the best."""
     from firstspike.sweeps import results
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPED
     console.print(_table(sweep, found[:most]))

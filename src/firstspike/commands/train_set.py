@@ -218,7 +218,7 @@ def train_set(of: DigitSet, log: str | None = None, device: str = "cpu") -> None
     Raises:
         ValueError: digits failed; the others are trained.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     digits = counted(len(of.digits), "digit")
     console.print(f"{of.path}: {of.kind} of {digits}, {jobs.cores()} at a time")
     with jobs.locked(of.path):

@@ -41,7 +41,7 @@ def reproduce(out: Path | None, runs: Path | None, *, quick: bool) -> None:
     wanted = plan(scale) if runs is None else [CODINGS]
     with files.explained(out, "choose another --out"):
         out.mkdir(parents=True, exist_ok=True)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     with jobs.locked(out, lambda: console.print(f"{out}: waiting for another process there")):
         _check_plan(out, wanted)
         with _Bar(len(wanted), console) as bar:

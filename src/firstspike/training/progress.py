@@ -42,7 +42,7 @@ class TrainingBar:
     """
 
     def __init__(self, epochs: int, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
+        self._console = console or Console(highlight=False, markup=False, emoji=False)
         self._live = self._console.is_terminal
         self._bar = rich_progress.Progress(*_COLUMNS, console=self._console, disable=not self._live)
         self._task = self._bar.add_task("", total=epochs, epoch=0, figures="")
