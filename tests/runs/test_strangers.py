@@ -231,6 +231,14 @@ def test_weights_that_are_no_numbers(run, odd):
     assert "0.weight is of torch.float64" in refused(run, model, adam(model))
 
 
+def test_variances_that_are_none(run):
+    model = torch.nn.Sequential(torch.nn.BatchNorm1d(2))
+    model[0].running_var[1] = -1
+    run.save_checkpoint({"g": model}, {}, {"epoch": 1})
+    with pytest.raises(ValueError, match=r"damaged: 0\.running_var is a variance below 0"):
+        run.load_checkpoint({"g": torch.nn.Sequential(torch.nn.BatchNorm1d(2))})
+
+
 def test_a_training_that_lost_its_numbers_says_so(run):
     save(run, 1)
     model = network()

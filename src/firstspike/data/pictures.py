@@ -226,7 +226,7 @@ def _tell_left_out(
     folder: Path, roots: Mapping[str, Path], found: Mapping[str, list[tuple[str, Path]]]
 ) -> None:
     """Warn of what looks as if it were meant, but is not taken."""
-    told = []
+    told: list[str] = []
     for root in roots.values():
         told += filter(None, [_others(root)])
         used = {name for pictures in found.values() for name, _ in pictures}

@@ -262,6 +262,9 @@ def unpack_weights(file: Path, content: bytes, model: nn.Module) -> dict[str, Te
             )
     if culprit := _not_finite(tensors):
         raise files.damaged(file, f"{culprit} is not finite")
+    variances = (name for name in tensors if name.endswith("running_var"))
+    if culprit := next((name for name in variances if (tensors[name] < 0).any()), ""):
+        raise files.damaged(file, f"{culprit} is a variance below 0")
     return tensors
 
 
