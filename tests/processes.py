@@ -29,7 +29,8 @@ def run(*arguments: object, cwd: Path | None = None, path: Path | None = None, *
     tests = ROOT / "tests"
     own = [folder for folder in (tests, *tests.iterdir()) if folder.is_dir()]
     places = [*([path] if path else []), *own, ROOT / "src", os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(map(str, places))}
+    inherited = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    environment = {**inherited, **environment, "PYTHONPATH": os.pathsep.join(map(str, places))}
     result = subprocess.run(
         [sys.executable, "-W", "error", *map(str, arguments)],
         env=environment,
