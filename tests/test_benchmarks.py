@@ -177,3 +177,22 @@ def test_scale(run):
     cnn, large = found["cnn on MNIST"], found["VGG on ImageNet"]
     assert cnn["CPU ms an image"] > 0 and cnn["parcel MB"] > 2 * cnn["gradient MB"] > 0
     assert "CPU ms an image" not in large and large["MACs an image"] > 1e10
+
+
+def test_time_to_accuracy(monkeypatch, capsys, tmp_path):
+    """On a few images none is right so often; figures of an earlier call stay."""
+    data, figures = write_digits(tmp_path, digits=2, train=12, test=1), tmp_path / "figures.json"
+    threads = torch.get_num_threads()
+    monkeypatch.syspath_prepend(FOLDER)
+    script, own = str(FOLDER / "time_to_accuracy.py"), "firstspike, step"
+    options = ["--data", str(data), "--epochs", "1", "--levels", "200", "--json", str(figures)]
+    for more in (["--only", own], ["--only", "dense twin", "--add", str(figures)]):
+        monkeypatch.setattr(sys, "argv", [script, *options, *more])
+        runpy.run_path(script, run_name="__main__")
+    torch.set_num_threads(threads)
+    assert f"0 {own} {{'200 %': None}}" in capsys.readouterr().out
+    found = json.loads(figures.read_text(encoding="utf-8"))
+    assert found.keys() == {own, "dense twin"}
+    for runs in found.values():
+        seconds, images, right = runs[0]["curve"][-1]
+        assert seconds > 0 and images == 20 and 0 <= right <= 100
