@@ -7,8 +7,8 @@ import sys
 import warnings
 from typing import Annotated, Any, Protocol
 
-# Idle threads of PyTorch and Numba sleep instead of spinning: each has a pool of its own, and a
-# spinning one takes the cores from the other. Must be set before either is imported.
+# Idle threads of PyTorch sleep instead of spinning, which leaves the cores to other processes: sets
+# and sweeps train one on each. Must be set before PyTorch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import tyro

@@ -29,8 +29,7 @@ from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import devices
 from firstspike.training.deep import DenseTraining
-from firstspike.training.loading import load_classifier, load_trainer
-from firstspike.training.trainer import Trainer
+from firstspike.training.loading import load_classifier, load_trainer, load_unseen
 
 
 def evaluate(request: Evaluate) -> None:
@@ -54,7 +53,7 @@ def evaluate(request: Evaluate) -> None:
     if request.quantized:
         model = _quantized(model, run)
     rival = _rival(model, request)
-    images = _unseen(trainer, run, request.split)
+    images = load_unseen(run, trainer, request.split)
     record: dict[str, Any]
     decided: DecisionReport | None = None
     if isinstance(model, models.Classifier):
@@ -151,13 +150,3 @@ def _rival(model: nn.Module, request: Evaluate) -> models.Classifier | None:
     if not isinstance(rival, models.Classifier):
         raise ValueError(f"--against {against}: does not spike; give a spiking classifier")
     return rival
-
-
-def _unseen(trainer: Trainer, run: RunDirectory, split: str) -> ImageSet:
-    """The images that a run was not trained on: held out from its training set, or the test set."""
-    try:
-        images = trainer.load_unseen(trainer.config, split)
-        trainer.check(images)
-    except ValueError as error:
-        raise ValueError(f"{run.path}: {error}") from None
-    return images

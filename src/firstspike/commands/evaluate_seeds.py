@@ -15,12 +15,11 @@ import numpy as np
 from rich.console import Console
 
 from firstspike.commands.evaluate import Evaluate, refuse_for_classifiers
-from firstspike.data import ImageSet
 from firstspike.extras import require
 from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import devices, kinds
-from firstspike.training.loading import load_trainer
+from firstspike.training.loading import load_trainer, load_unseen
 from firstspike.training.trainer import Trainer
 
 RECORD, TABLE, OF_A_RUN = "comparison.json", "table.md", "metrics.json"
@@ -107,7 +106,7 @@ def _question(run: RunDirectory, family: Family) -> Record:
 def _measured(run: RunDirectory, request: Evaluate, family: Family, console: Console) -> Record:
     """Measure a run and leave with it what was found."""
     trainer = devices.moved(load_trainer(run), request.device)
-    images = _images(run, trainer, request.split)
+    images = load_unseen(run, trainer, request.split)
     folder = run.path / f"evaluation-{request.split}"
     record: Record = {
         "kind": run.kind,
@@ -123,15 +122,6 @@ def _measured(run: RunDirectory, request: Evaluate, family: Family, console: Con
     figures = (f"{titles[name]} {record[name]:.3f}" for name in titles if name in record)
     console.print(f"{run.path}: {' · '.join(figures)}", soft_wrap=True)
     return record
-
-
-def _images(run: RunDirectory, trainer: Trainer, split: str) -> ImageSet:
-    try:
-        images = trainer.load_unseen(trainer.config, split)
-        trainer.check(images)
-    except ValueError as error:
-        raise ValueError(f"{run.path}: {error}") from None
-    return images
 
 
 def _summary(records: Sequence[Record], family: Family) -> Record:

@@ -104,16 +104,12 @@ class Classifier(FirstSpikeSequential):
             for layer in self._modules.values():
                 own, parameters = layer.__dict__, layer._parameters
                 weight, bias = parameters["weight"], parameters["bias"]
-                assert weight is not None
+                places = [of is not None and of.data_ptr() for of in (weight, bias)]
                 facts += (
                     layer, own["threshold"], own["t_max"], own["delay"], own["in_features"],
-                    own["out_features"], weight.data_ptr(), bias is not None and bias.data_ptr(),
+                    own["out_features"], *places,
                 )  # fmt: skip
-        except (
-            AttributeError,
-            KeyError,
-            RuntimeError,
-        ):  # other modules, or parameters in no memory
+        except (AttributeError, KeyError, RuntimeError):  # others, or parameters in no memory
             return None
         return facts
 

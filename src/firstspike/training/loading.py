@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from firstspike.data import ImageSet
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 from firstspike.training.trainer import Trainer
@@ -53,6 +54,25 @@ def load_trainer(run: RunDirectory, *names: str) -> Any:
         ValueError: as for `load_run`.
     """
     return build_trainer(run).restored(run, *names)
+
+
+def load_unseen(run: RunDirectory, trainer: Trainer, split: str) -> ImageSet:
+    """Images that a run was not trained on.
+
+    Args:
+        run: the run, which errors name.
+        trainer: its networks.
+        split: ``"validation"``, what was held out from its training set, or ``"test"``.
+
+    Raises:
+        ValueError: there are none, or they do not fit the networks.
+    """
+    try:
+        images = trainer.load_unseen(trainer.config, split)
+        trainer.check(images)
+    except ValueError as error:
+        raise ValueError(f"{run.path}: {error}") from None
+    return images
 
 
 def load_gan(run: RunDirectory) -> Any:

@@ -155,17 +155,6 @@ def where(typing, chosen, a, b):
     return a(chosen, a, b), code
 
 
-@means(np.all)
-def all_of(typing, truth):
-    """Whether all lanes are true."""
-
-    def code(context, builder, signature, values):
-        bits = ir.IntType(truth.lanes)
-        return builder.icmp_unsigned("==", builder.bitcast(values[0], bits), ir.Constant(bits, -1))
-
-    return types.boolean(truth), code
-
-
 @means(lambda truth: sum(1 << int(lane) for lane in np.flatnonzero(truth)))
 def bits(typing, truth):
     """The lanes, 64 at most, as the bits of an integer."""
