@@ -7,10 +7,6 @@ import sys
 import warnings
 from typing import Annotated, Any, Protocol
 
-# Idle threads of PyTorch sleep instead of spinning, which leaves the cores to other processes: sets
-# and sweeps train one on each. Must be set before PyTorch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 

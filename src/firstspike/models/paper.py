@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,9 @@ LATENTS, HIDDEN, PIXELS = 100, 400, 784  # sizes of Spiking-GAN, section 3.2
 IMAGE_DRIFT, IMAGE_SPREAD = 6.0, 1.0  # behind images, whose pixels are mostly silent
 # Potentials of a GAN's layers spread around a start half-way to the threshold.
 GAN_HIDDEN, GAN_OUTPUT, GAN_START = 2.3, 0.58, 0.5
+# One call for what `Classifier` looks up in each layer for each image.
+_OPTIONS = operator.itemgetter("threshold", "t_max", "delay", "in_features", "out_features")
+_PARAMETERS = operator.itemgetter("weight", "bias")
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Classification:
 class Classifier(FirstSpikeSequential):
     """Layers whose first output spike tells the class."""
 
-    _raced: tuple[object, Any] = (None, None)  # where the parameters were, and they as arrays
+    # Where the parameters were, they as arrays, and `race`.
+    _raced: tuple[object, Any, Any] = (None, None, None)
 
     def classify(self, images: ImageLike) -> Classification:
         """Decide on images, and stop at the first output spike.
@@ -72,17 +77,15 @@ class Classifier(FirstSpikeSequential):
             raise ValueError(
                 f"images must be [B, ...] with {inputs} pixels each, got {list(shape)}"
             )
-        network = None
+        network, race = None, None
         if self._is_simple(pixels):
-            network = self._raced[1] if known else self._network(self.layers, facts)
+            network, race = self._raced[1:] if known else self._network(self.layers, facts)
         if network is None:
             return self._by_layers(encode(pixels, t_max).flatten(1).to(first.weight))
         if pixels.dtype == torch.uint8:
             codes = shade_times(t_max)
         else:
             pixels, codes = encode(pixels, t_max).int(), np.arange(t_max + 1, dtype=np.int32)
-        from firstspike.ops.cpu.race import race  # Numba takes a second to import
-
         flat = np.ascontiguousarray(pixels.cpu().numpy().reshape(shape[0], inputs))
         result = race(flat, codes, network, t_max, first.delay)
         return Classification(*map(torch.from_numpy, result))
@@ -102,26 +105,22 @@ class Classifier(FirstSpikeSequential):
         facts: list[object] = []
         try:
             for layer in self._modules.values():
-                own, parameters = layer.__dict__, layer._parameters
-                weight, bias = parameters["weight"], parameters["bias"]
-                places = [of is not None and of.data_ptr() for of in (weight, bias)]
-                facts += (
-                    layer, own["threshold"], own["t_max"], own["delay"], own["in_features"],
-                    own["out_features"], *places,
-                )  # fmt: skip
+                weight, bias = _PARAMETERS(layer._parameters)
+                place = None if bias is None else bias.data_ptr()
+                facts += (layer, _OPTIONS(layer.__dict__), weight.data_ptr(), place)
         except (AttributeError, KeyError, RuntimeError):  # others, or parameters in no memory
             return None
         return facts
 
     def _network(self, layers: list[FirstSpikeLinear], facts: list[object] | None) -> Any:
-        """The layers for `race`: views of the parameters, kept until a fact changes.
+        """The layers for `race`, and it: views of the parameters, kept until a fact changes.
 
-        None if they are not on a CPU, or not of a dtype that it takes.
+        (None, None) if they are not on a CPU, or not of a dtype that it takes.
         """
         weight = layers[0].weight
         if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
-            return None
-        from firstspike.ops.cpu.race import Network
+            return None, None
+        from firstspike.ops.cpu.race import Network, race  # Numba takes a second to import
 
         rows = [layer.weight.detach().t() for layer in layers]
         biases = [
@@ -134,8 +133,8 @@ class Classifier(FirstSpikeSequential):
             np.array([layer.threshold for layer in layers], rows[0].numpy().dtype),
         )
         if all(tensor.is_contiguous() for tensor in rows + biases):  # else it is a copy
-            self._raced = (facts, network)
-        return network
+            self._raced = (facts, network, race)
+        return network, race
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles, which have parameters of their own."""

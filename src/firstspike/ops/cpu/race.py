@@ -3,7 +3,8 @@
 The layers of a sample share one clock, which moves on in laps of some input spikes: every layer
 takes the spikes that reach it before the end of the lap, and a neuron that fires queues its spike
 for the next layer. The race is over when an output neuron has fired: nothing later is computed but
-the rest of that lap. Layers are those of `firstspike.ops.cpu.layer`, so spike times are the same as
+the rest of that lap. As most races are short, inputs are sorted in two waves, of which the second
+is looked for only if the race goes on after the first. Layers are those of `firstspike.ops.cpu.layer`, so spike times are the same as
 layer by layer.
 """
 
@@ -21,6 +22,7 @@ from firstspike.ops.cpu.threads import in_parts, share_out
 Array = NDArray[Any]
 
 _LAP = 40  # input spikes at least: fewer mean more laps, more mean spikes after the decision
+_EARLY = 4  # the first wave of inputs are those of such a share of the steps
 _SHARE = 8  # a race needs about so much less than all additions
 
 
@@ -66,7 +68,7 @@ def race(
     spikes, additions = np.empty((count, layers + 1), np.int64), np.empty(count, np.int64)
     results = (winners, decisions, spikes, additions)
 
-    cost = count * sum([weights.size for weights in network.weights]) // _SHARE
+    cost = count * sum(map(len, network.weights)) // _SHARE
     in_parts(_race, _race_shared, (images, codes, *network, t_max, delay, *results), count, cost)
     return results
 
@@ -95,14 +97,13 @@ def _race(
 def _race_all(images, codes, network, t_max, delay, results, low, high, when, lit, queue, state):
     """`_race` with room for a sample."""
     (_, biases, _), (winners, decisions, spikes, additions) = network, results
-    first, last = _lit(codes, t_max, images)
+    split = min(t_max // _EARLY, t_max - delay)
+    early = _codes_of(codes, 0, split, images)
+    late = _codes_of(codes, split, t_max, images)
     for b in range(low, high):
-        image = images[b]
-        count = choose(image, first, last, lit)
-        for k in range(count):
-            pixel = np.uint32(lit[k])
-            when[pixel] = codes[image[pixel]]
-        decision = _run(network, t_max, delay, when, lit, count, queue, state)
+        decision, count = _run(
+            network, t_max, delay, images[b], codes, split, early, late, when, lit, queue, state
+        )
         decisions[b] = decision
         winners[b] = _winner(biases, decision, t_max, state)
         additions[b] = _count_additions(biases, decision, t_max, state)
@@ -114,14 +115,15 @@ def _race_all(images, codes, network, t_max, delay, results, low, high, when, li
 
 
 @lean
-def _lit(codes, t_max, images):
-    """The lowest and the highest index of a code that is a spike; where none is, none is between.
+def _codes_of(codes, start, end, images):
+    """The lowest and the highest index of a code of the steps start..end-1; where none is, none is
+    between.
 
-    Codes rise or fall, so that all between them are spikes.
+    Codes rise or fall, so that all between them are of these steps.
     """
     first, last = codes.shape[0] - 1, 0
     for k in range(codes.shape[0]):
-        if codes[k] < t_max:
+        if start <= codes[k] < end:
             first, last = min(first, k), max(last, k)
     return images.dtype.type(first), images.dtype.type(last)
 
@@ -143,23 +145,35 @@ def _make_state(inputs, biases):
 
 
 @lean
-def _run(network, t_max, delay, when, lit, count, queue, state):
-    """One sample's race from the times ``when`` of the ``count`` inputs that spike; returns the
-    decision step."""
+def _run(network, t_max, delay, image, codes, split, early, late, when, lit, queue, state):
+    """One sample's race; returns the decision step, and how many inputs were looked for.
+
+    Those have their times in ``when``, and stand in ``lit``. The first wave ends before the step
+    ``split``; ``early`` and ``late`` are the codes of both, as of `_codes_of`.
+    """
     weights, biases, thresholds = network
     layers, outputs = len(weights), biases[len(biases) - 1].shape[0]
     never = thresholds.dtype.type(t_max)
     potentials, firsts, orders, moments, found, done = state
     fired_when, fired, places = queue
     done[:], found[:] = 0, 0
-    found[0] = _in_time(when, lit, count, t_max - delay, fired)
-    append_events(when, fired, found[0], delay, t_max, orders[0], moments[0], 0, places)
+    inputs, known, until = 0, 0, thresholds.dtype.type(0)
     start = end = thresholds.dtype.type(0)
     one, decision = thresholds.dtype.type(1), never
     arrives = thresholds.dtype.type(t_max - delay)  # what spikes later is too late for others
     while decision == never and end < never:
         start = end
-        taken, end = _lap(moments[0], found[0], done[0], never)
+        if done[0] == found[0] and known < t_max:
+            wave, known = (early, split) if known < split else (late, t_max)
+            until = never if known == t_max else thresholds.dtype.type(known + delay)
+            looked = _look(image, codes, wave, when, lit[inputs:])
+            queued = _in_time(when, lit[inputs:], looked, t_max - delay, fired)
+            append_events(
+                when, fired, queued, delay, t_max, orders[0], moments[0], found[0], places
+            )
+            found[0] += queued
+            inputs += looked
+        taken, end = _lap(moments[0], found[0], done[0], never, until)
         for layer in range(layers):
             low, high = done[layer], taken
             if layer:
@@ -185,7 +199,19 @@ def _run(network, t_max, delay, when, lit, count, queue, state):
                 found[after] += count
         for j in range(outputs):
             decision = min(decision, firsts[layers - 1, j])
-    return np.int64(decision)
+    if known <= decision and known < t_max:  # inputs that spike with the decision are counted
+        inputs += _look(image, codes, late, when, lit[inputs:])
+    return np.int64(decision), inputs
+
+
+@lean
+def _look(image, codes, wave, when, lit):
+    """Find the inputs of a wave, and their times; how many there are."""
+    count = choose(image, *wave, lit)
+    for k in range(count):
+        pixel = np.uint32(lit[k])
+        when[pixel] = codes[image[pixel]]
+    return count
 
 
 @lean
@@ -199,13 +225,16 @@ def _in_time(when, lit, count, end, chosen):
 
 
 @lean
-def _lap(moments, found, done, never):
-    """Events of the input until the end of the next lap, and the step that it does not reach."""
+def _lap(moments, found, done, never, until):
+    """Events of the input until the end of the next lap, and the step that it does not reach.
+
+    After those that have been found no event arrives before ``until``.
+    """
     high = done + _LAP - 1
     if high >= found:
-        return found, never
+        return found, until
     high = _last_of_step(moments, high, never) + 1
-    return high, moments[_last_of_step(moments, high, never)] if high < found else never
+    return high, moments[_last_of_step(moments, high, never)] if high < found else until
 
 
 @lean
