@@ -479,8 +479,22 @@ def test_errors_name_the_argument(name, times, weight, options):
         fire(times, weight, **options)
 
 
+NO_TIMES = [float("nan"), float("inf"), -1.0, 257.0, 0.5, 1e10, -float("inf")]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("bad", NO_TIMES)
+def test_none_of_many_inputs_may_be_no_spike_time(bad, dtype):
+    weight = torch.zeros(2, 150, dtype=dtype)
+    for place in (0, 70, 149):  # vectors, and what is left
+        times = torch.zeros(2, 150, dtype=dtype)
+        times[1, place] = bad
+        with pytest.raises(ValueError, match=r"^times must be whole time steps in 0\.\.256"):
+            fire(times, weight, impl="numba")
+
+
 @pytest.mark.parametrize("impl", IMPLS)
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0, 257.0, 0.5, 1e10, -float("inf")])
+@pytest.mark.parametrize("bad", NO_TIMES)
 def test_values_that_are_no_spike_times_are_refused(impl, bad):
     times = torch.zeros(2, 3)
     times[1, 1] = bad
@@ -496,6 +510,7 @@ def test_kernels_agree_without_compilation():
         "t.compare(2, 6, 9, silent='pull', with_bias=False)\n"
         "t.compare(2, 9, 3, t_max=1)\n"
         "t.compare(2, 3, 70)\n"
+        "t.compare(2, 70, 3)\n"
         "t.compare(2, 5, 3, t_max=300)\n",
         NUMBA_DISABLE_JIT="1",
     )

@@ -12,12 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstspike.ops.cpu import LANES
-from firstspike.ops.cpu.vectors import at_least, bits, both, differs, load, lowest, spread
+from firstspike.ops.cpu.vectors import (
+    add,
+    at_least,
+    bits,
+    both,
+    differs,
+    either,
+    greater,
+    load,
+    lowest,
+    spread,
+    store,
+    subtract,
+)
 
 Array = NDArray[Any]
 
 _HOW: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _STEPS = 1 << 12  # more are sorted digit by digit
+_SPARSE = 8  # steps a spike, from which on each step is looked at by itself
 _DIGIT = 8  # bits of a spike time that one pass of that sort looks at
 
 
@@ -121,9 +135,9 @@ def sort_events(times, t_max, delay, room):
 
     Fills ``room`` and returns how many there are, or -1 if a time is invalid.
     """
-    if not _to_integers(times, room.when, t_max):
+    count = _read(times, t_max - delay, t_max, room.when, room.chosen)
+    if count < 0:
         return -1
-    count = choose(room.when, np.int32(0), np.int32(t_max - delay - 1), room.chosen)
     append_events(room.when, room.chosen, count, delay, t_max, room.order, room.moments, 0,
                   room.places)  # fmt: skip
     return count
@@ -200,19 +214,48 @@ def append_events(when, chosen, count, delay, t_max, order, moments, low, places
         step = np.uint32(when[np.uint32(chosen[k])])
         place = np.uint32(places[step])
         order[place], places[step] = chosen[k], place + 1
-    for k in range(count):
-        places[np.uint32(when[np.uint32(chosen[k])])] = 0
+    if count * _SPARSE < t_max:
+        for k in range(count):
+            places[np.uint32(when[np.uint32(chosen[k])])] = 0
+    else:
+        for block in range(0, t_max, LANES):
+            store(places, block, nothing)
 
 
 @lean
-def _to_integers(times, when, t_max):
-    """Fill ``when``; whether all ``times`` are whole steps in 0..t_max."""
-    invalid, last = np.int32(0), np.uint32(t_max)
-    for i in range(times.shape[0]):
-        when[i] = np.int32(times[i])
-        beyond = np.uint32(when[i]) > last  # as unsigned numbers, negative ones are large
-        invalid |= np.int32((times.dtype.type(when[i]) != times[i]) | beyond)
-    return invalid == 0
+def _read(times, end, t_max, when, chosen):
+    """Where spikes come before the step ``end``, and when; how many there are.
+
+    Returns -1 unless all ``times`` are whole steps in 0..t_max.
+    """
+    count, whole, at, wrong = 0, times.shape[0] // LANES * LANES, 0, np.uint64(0)
+    last, nothing = times.dtype.type(t_max), times.dtype.type(0)
+    # Where a number of this size is added and taken off again, no fraction is left.
+    blunt = times.dtype.type(1 << 23 if times.itemsize == 4 else 1 << 52)
+    nothings, ends, lasts, blunts = (
+        spread(nothing, LANES), spread(times.dtype.type(end), LANES), spread(last, LANES),
+        spread(blunt, LANES),
+    )  # fmt: skip
+    while at < whole:
+        block = load(times, at, LANES)
+        beyond = either(greater(nothings, block), greater(block, lasts))
+        wrong |= bits(either(beyond, differs(subtract(add(block, blunts), blunts), block)))
+        word = bits(greater(ends, block))
+        while word:
+            chosen[count] = at + lowest(word)
+            count += 1
+            word &= word - np.uint64(1)
+        at += LANES
+    for i in range(whole, times.shape[0]):
+        time = times[i]
+        wrong |= np.uint64(not (nothing <= time <= last and (time + blunt) - blunt == time))
+        chosen[count] = i
+        count += time < end
+    if wrong:
+        return -1
+    for k in range(count):
+        when[np.uint32(chosen[k])] = np.int32(times[np.uint32(chosen[k])])
+    return count
 
 
 @lean

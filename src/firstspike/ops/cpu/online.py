@@ -276,7 +276,7 @@ def _train(times, labels, order, rows, rule, record):
         output[:] = rule.t_max
         for k in range(spikes.queued[2]):
             output[spikes.queue[2, k]] = spikes.arrivals[2, k] - rule.delay
-        _note(record, n, room.when, spikes, output, potentials[1, :classes], label, rule)
+        _note(record, n, times[order[n]], spikes, output, potentials[1, :classes], label, rule)
         _learn(rows, scales, label, rule, spikes, output, errors)
         _rescale(rows, scales, _SMALLEST_SCALE)
     _rescale(rows, scales, 1.0)

@@ -122,7 +122,8 @@ def _comparison(plain: Function, sign: str) -> Function:
     def typed(typing, a, b):
         def code(context, builder, signature, values):
             if isinstance(a.dtype, types.Float):
-                return builder.fcmp_ordered(sign, *values)
+                compare = builder.fcmp_unordered if sign == "!=" else builder.fcmp_ordered
+                return compare(sign, *values)  # NaN differs from all numbers, as in Python
             if a.dtype.signed:
                 return builder.icmp_signed(sign, *values)
             return builder.icmp_unsigned(sign, *values)
