@@ -4,8 +4,8 @@ The layers of a sample share one clock, which moves on in laps of some input spi
 takes the spikes that reach it before the end of the lap, and a neuron that fires queues its spike
 for the next layer. The race is over when an output neuron has fired: nothing later is computed but
 the rest of that lap. As most races are short, inputs are sorted in two waves, of which the second
-is looked for only if the race goes on after the first. Layers are those of `firstspike.ops.cpu.layer`, so spike times are the same as
-layer by layer.
+is looked for only if the race goes on after the first. Layers are those of
+`firstspike.ops.cpu.layer`, so spike times are the same as layer by layer.
 """
 
 from __future__ import annotations
