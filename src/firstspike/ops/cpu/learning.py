@@ -14,10 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from firstspike.ops.cpu import LANES
 from firstspike.ops.cpu.events import lean, njit
 from firstspike.ops.cpu.threads import in_parts, share_out
+from firstspike.ops.cpu.vectors import add, greater, load, spread, store, where
 
 Array = NDArray[Any]
+
+FEW = 16  # neurons of a smaller tile
 
 
 class Traces(NamedTuple):
@@ -156,7 +160,8 @@ def _learn_in_time(rows, means, squares, items, counts, signals, seen, adam, low
     """`_learn_rows` where neuron j learns by the first ``seen[b, j]`` inputs of sample b only."""
     arrived = _samples_of(items, counts, low, high)
     gradient = np.empty(rows.shape[1], np.float32)
-    _step_in_time(rows, means, squares, arrived, signals, seen, adam, low, high, gradient)
+    known = signals.ravel(), seen.ravel()
+    _step_in_time(rows, means, squares, arrived, *known, adam, low, high, gradient)
 
 
 @lean
@@ -165,28 +170,44 @@ def _step_in_time(rows, means, squares, arrived, signals, seen, adam, low, high,
     samples, lengths, places = arrived
     for i in range(low, high):
         if lengths[i - low]:
-            gradient[:] = 0
-            _add_in_time(
+            _sum_in_time(
                 gradient, signals, seen, samples[i - low], places[i - low], lengths[i - low]
             )
             _adam(rows[i], means[i], squares[i], gradient, adam)
 
 
 @lean
-def _add_in_time(total, signals, seen, samples, places, count):
-    """Add the signals of samples, one after the other, to the neurons that learn by the input that
-    has that place there; two in a pass over ``total``."""
-    zero, k = np.float32(0), 0
-    while k + 2 <= count:
-        a, b, first, second = samples[k], samples[k + 1], places[k], places[k + 1]
-        for j in range(total.shape[0]):
-            one = total[j] + (signals[a, j] if seen[a, j] > first else zero)
-            total[j] = one + (signals[b, j] if seen[b, j] > second else zero)
-        k += 2
-    if k < count:
-        a, first = samples[k], places[k]
-        for j in range(total.shape[0]):
-            total[j] += signals[a, j] if seen[a, j] > first else zero
+def _sum_in_time(total, signals, seen, samples, places, count):
+    """Sums of the signals of samples over the neurons that learn by the input that has that place
+    there; signals and ``seen`` are flat [B * out]."""
+    width, at = total.shape[0], 0
+    zero = np.float32(0)
+    while at < width:
+        if at + LANES <= width:
+            nothing = spread(zero, LANES)
+            _sum_tile(total, signals, seen, samples, places, count, width, at, nothing)
+            at += LANES
+        elif at + FEW <= width:
+            nothing = spread(zero, FEW)
+            _sum_tile(total, signals, seen, samples, places, count, width, at, nothing)
+            at += FEW
+        else:
+            total[at] = zero
+            for k in range(count):
+                place = np.int64(samples[k]) * width + at
+                total[at] += signals[place] if seen[place] > places[k] else zero
+            at += 1
+
+
+@lean
+def _sum_tile(total, signals, seen, samples, places, count, width, at, nothing):
+    """`_sum_in_time` of as many neurons as ``nothing`` has lanes, in registers."""
+    found = nothing
+    for k in range(count):
+        place = np.int64(samples[k]) * width + at
+        learns = greater(load(seen, place, nothing), spread(places[k], nothing))
+        found = where(learns, add(found, load(signals, place, nothing)), found)
+    store(total, at, found)
 
 
 @njit

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from firstspike.ops.cpu import LANES
 from firstspike.ops.cpu.clock import any_above
 from firstspike.ops.cpu.events import copy, lean, njit
-from firstspike.ops.cpu.learning import Traces, add_rows
+from firstspike.ops.cpu.learning import FEW, Traces, add_rows
 from firstspike.ops.cpu.noise import (
     Noise,
     is_framed,
@@ -31,7 +31,7 @@ from firstspike.ops.cpu.noise import (
     sort_pixels,
 )
 from firstspike.ops.cpu.threads import in_parts, share_out
-from firstspike.ops.cpu.vectors import bits, greater, load, lowest, spread, store, where
+from firstspike.ops.cpu.vectors import add, bits, greater, load, lowest, spread, store, where
 
 Array = NDArray[Any]
 
@@ -140,18 +140,23 @@ def _race(images, labels, codes, noise, rules, seed, network, traces, low, high)
         np.empty(classes, np.float32),
     )
     events = new_events(network.hidden_rows.shape[0], rules[0].t_max)
-    _race_all(images, labels, codes, noise, rules, seed, network, traces, low, high, race, events)
+    rows = network.hidden_rows.ravel()
+    _race_all(
+        images, labels, codes, noise, rules, seed, network, traces, low, high, race, events, rows
+    )
 
 
 @lean
-def _race_all(images, labels, codes, noise, rules, seed, network, traces, low, high, race, events):
+def _race_all(
+    images, labels, codes, noise, rules, seed, network, traces, low, high, race, events, rows
+):
     """`_race` with buffers for a sample."""
     for b in range(low, high):
         own = random_bits(seed, b)
         framed = is_framed(images[b], noise)
         rule = rules[1] if framed else rules[0]
         count = sort_pixels(images[b], codes, noise, framed, own, rule.t_max, rule.delay, events)
-        decision, arrived, sent, fired = _run(events, count, own, rule, network, race)
+        decision, arrived, sent, fired = _run(events, count, own, rule, network, race, rows)
         copy(events.inputs, traces.inputs[b], arrived)
         copy(race.neurons, traces.spikes[b], sent)
         traces.input_counts[b], traces.spike_counts[b] = arrived, sent
@@ -169,7 +174,7 @@ def _race_all(images, labels, codes, noise, rules, seed, network, traces, low, h
 
 
 @lean
-def _run(events, count, seed, rule, network, race):
+def _run(events, count, seed, rule, network, race, hidden_rows):
     """One race (eq. 1-2). Decision step, inputs and hidden spikes that had arrived, hidden neurons
     fired.
 
@@ -178,7 +183,7 @@ def _run(events, count, seed, rule, network, race):
     """
     inputs, times = events.inputs, events.arrivals
     potential, peaks, seen, bars, neurons, arrivals, output = race
-    hidden_rows, output_rows = network.hidden_rows, network.output_rows
+    output_rows = network.output_rows
     copy(network.hidden_bias, potential, potential.shape[0])
     copy(network.output_bias, output, output.shape[0])
     bars[:], peaks[:] = rule.threshold, -np.inf
@@ -189,10 +194,9 @@ def _run(events, count, seed, rule, network, race):
         while arrived < count and times[arrived] <= step:
             arrived += 1
         if arrived > start or step == 0:
-            add_rows(potential, hidden_rows, inputs, start, arrived)
-            fired = _fire(
-                potential, bars, peaks, seen, arrived, rule.peaks, rule.silenced, seed,
-                step + delay, neurons, arrivals, fired,
+            fired = _take_step(
+                potential, hidden_rows, inputs, start, arrived, bars, peaks, seen, rule.peaks,
+                rule.silenced, seed, step + delay, neurons, arrivals, fired,
             )  # fmt: skip
         start = sent
         while sent < fired and arrivals[sent] <= step:
@@ -210,35 +214,53 @@ def _run(events, count, seed, rule, network, race):
 
 
 @lean
-def _fire(
-    potential, bars, peaks, seen, arrived, climbs, silenced, seed, arrival, neurons, arrivals,
-    fired,
+def _take_step(
+    potential, rows, inputs, start, arrived, bars, peaks, seen, climbs, silenced, seed, arrival,
+    neurons, arrivals, fired,
 ):  # fmt: skip
-    """Queue the neurons above their bars, in order; none is queued again.
+    """Add the rows of the inputs start..arrived-1, which arrive in one step, and queue the neurons
+    above their bars, in order; none is queued again.
 
     Notes the potentials that are higher than all before, and how many inputs have arrived, if
     asked to. All in one pass over the neurons.
     """
-    hidden, now = potential.shape[0], np.int32(arrived)
-    whole = hidden // LANES * LANES
-    for at in range(0, whole, LANES):
-        here = load(potential, at, LANES)
-        if climbs:
-            best = load(peaks, at, LANES)
-            higher = greater(here, best)
-            store(peaks, at, where(higher, here, best))
-            store(seen, at, where(higher, spread(now, LANES), load(seen, at, LANES)))
-        word = bits(greater(here, load(bars, at, LANES)))
+    hidden, now, at = potential.shape[0], np.int32(arrived), 0
+    while at < hidden:
+        if at + LANES <= hidden:
+            word = _take_tile(potential, rows, inputs, start, arrived, bars, peaks, seen, climbs,
+                              at, spread(now, LANES))  # fmt: skip
+            width = LANES
+        elif at + FEW <= hidden:
+            word = _take_tile(potential, rows, inputs, start, arrived, bars, peaks, seen, climbs,
+                              at, spread(now, FEW))  # fmt: skip
+            width = FEW
+        else:
+            for k in range(start, arrived):
+                potential[at] += rows[inputs[k] * hidden + at]
+            if climbs and potential[at] > peaks[at]:
+                peaks[at], seen[at] = potential[at], now
+            word, width = np.uint64(potential[at] > bars[at]), 1
         while word:
             j = at + lowest(word)
             fired = _queue(j, bars, silenced, seed, arrival, neurons, arrivals, fired)
             word &= word - np.uint64(1)
-    for j in range(whole, hidden):
-        if climbs and potential[j] > peaks[j]:
-            peaks[j], seen[j] = potential[j], now
-        if potential[j] > bars[j]:
-            fired = _queue(j, bars, silenced, seed, arrival, neurons, arrivals, fired)
+        at += width
     return fired
+
+
+@lean
+def _take_tile(potential, rows, inputs, start, arrived, bars, peaks, seen, climbs, at, now):
+    """`_take_step` of as many neurons as ``now`` has lanes; those above their bars, as bits."""
+    here = load(potential, at, now)
+    for k in range(start, arrived):
+        here = add(here, load(rows, np.int64(inputs[k]) * potential.shape[0] + at, now))
+    store(potential, at, here)
+    if climbs:
+        best = load(peaks, at, now)
+        higher = greater(here, best)
+        store(peaks, at, where(higher, here, best))
+        store(seen, at, where(higher, now, load(seen, at, now)))
+    return bits(greater(here, load(bars, at, now)))
 
 
 @lean
