@@ -221,7 +221,7 @@ def as_images(images: ImageLike) -> Tensor:
     """``images`` as a detached tensor: uint8, or floating point in 0..1. ValueError otherwise."""
     remedy = "must be uint8 in 0..255 or floating point in 0..1"
     if isinstance(images, Tensor):
-        pixels = images.detach()
+        pixels = images.detach() if images.requires_grad else images
     else:
         try:
             pixels = torch.from_numpy(np.array(images, order="C"))

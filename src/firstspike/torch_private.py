@@ -32,7 +32,10 @@ def is_plain(*tensors: Tensor | None) -> bool:
     """
     if torch.compiler.is_compiling() or _is_tracing() or is_watched():
         return False
-    return all(it is None or _is_plain(it) for it in tensors)
+    for it in tensors:  # all() of a generator takes longer than one tensor
+        if it is not None and not _is_plain(it):
+            return False
+    return True
 
 
 def _is_plain(tensor: Tensor) -> bool:

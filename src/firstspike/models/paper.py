@@ -86,7 +86,8 @@ class Classifier(FirstSpikeSequential):
             codes = shade_times(t_max)
         else:
             pixels, codes = encode(pixels, t_max).int(), np.arange(t_max + 1, dtype=np.int32)
-        flat = np.ascontiguousarray(pixels.cpu().numpy().reshape(shape[0], inputs))
+        here = pixels if pixels.is_cpu else pixels.cpu()
+        flat = np.ascontiguousarray(here.numpy().reshape(shape[0], inputs))
         result = race(flat, codes, network, t_max, first.delay)
         return Classification(*map(torch.from_numpy, result))
 

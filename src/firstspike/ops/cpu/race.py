@@ -64,8 +64,8 @@ def race(
         Additions [B] of weights that had arrived by then.
     """
     count, layers = len(images), len(network.weights)
-    winners, decisions = np.empty(count, np.int64), np.empty(count, np.int64)
-    spikes, additions = np.empty((count, layers + 1), np.int64), np.empty(count, np.int64)
+    winners, decisions, additions = np.empty((3, count), np.int64)
+    spikes = np.empty((count, layers + 1), np.int64)
     results = (winners, decisions, spikes, additions)
 
     cost = count * sum(map(len, network.weights)) // _SHARE
