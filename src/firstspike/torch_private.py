@@ -32,13 +32,12 @@ def is_plain(*tensors: Tensor | None) -> bool:
     """
     if torch.compiler.is_compiling() or _is_tracing() or is_watched():
         return False
-    for it in tensors:  # all() of a generator takes longer than one tensor
-        if it is not None and not _is_plain(it):
-            return False
-    return True
+    return all(map(_is_plain, tensors))
 
 
-def _is_plain(tensor: Tensor) -> bool:
+def _is_plain(tensor: Tensor | None) -> bool:
+    if tensor is None:
+        return True
     own = type(tensor) in (Tensor, torch.nn.Parameter) and not tensor.is_meta
     if not own or getattr(forward_ad, "_current_level", 0) < 0:  # no level has been entered
         return own

@@ -77,7 +77,8 @@ class Classifier(FirstSpikeSequential):
             raise ValueError(
                 f"images must be [B, ...] with {inputs} pixels each, got {list(shape)}"
             )
-        network, race = None, None
+        network: Any = None
+        race: Any = None
         if self._is_simple(pixels):
             network, race = self._raced[1:] if known else self._network(self.layers, facts)
         if network is None:
