@@ -27,8 +27,8 @@ def values(
     potential = potential.detach()
     says = torch.empty_like(potential)
     slope = torch.empty_like(potential) if slopes else None
-    into = None if slope is None else _flat(slope)
-    _values(_flat(potential), _flat(says), into, threshold, t_max, low, high)
+    into = None if slope is None else flat(slope)
+    _values(flat(potential), flat(says), into, threshold, t_max, low, high)
     return says, slope
 
 
@@ -36,11 +36,11 @@ def by_potential_(
     grad: Tensor, potential: Tensor, threshold: float, leak: float, margin: float, slope: float
 ) -> Tensor:
     """`firstspike.ops.ramps.by_potential_` of float32 or float64 in one order without gaps."""
-    _by_potential(_flat(grad), _flat(potential.detach()), threshold, leak, margin, slope)
+    _by_potential(flat(grad), flat(potential.detach()), threshold, leak, margin, slope)
     return grad
 
 
-def _flat(tensor: Tensor) -> Array:
+def flat(tensor: Tensor) -> Array:
     """The numbers of a tensor in the order of memory, as a view if there are no gaps."""
     flat: Array = tensor.numpy().ravel(order="K")
     return flat

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from firstspike.nn import FirstSpikeLinear, RampNeuron
-from firstspike.ops import ramps
+from firstspike.ops import ramps, steps
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Neurons:
         if not self.t_max:
             return potential.clamp(min=0), ramps.inside(potential, math.inf)
         threshold = getattr(self, network)
-        values, slope = _kernels(potential).values(potential, threshold, self.t_max, 0.0, threshold)
+        values, slope = _of_ramps(potential).values(potential, threshold, self.t_max, 0.0, threshold)
         return values, slope
 
     def pixels(self, potential: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ class Neurons:
         if not self.t_max:
             return potential.tanh()
         pixels: Tensor
-        pixels, _ = _kernels(potential).values(potential, 1.0, self.t_max, -1.0, 1.0, slopes=False)
+        pixels, _ = _of_ramps(potential).values(potential, 1.0, self.t_max, -1.0, 1.0, slopes=False)
         return pixels
 
     def error(self, signal: Tensor, potential: Tensor, pixels: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class Neurons:
         if not self.t_max:
             return signal.mul_(1 - pixels * pixels)
         window = 1.0, self.leak, self.margin, 2.0  # pixels reach from -1 to 1
-        error: Tensor = _kernels(signal).by_potential_(signal, potential, *window)
+        error: Tensor = _of_ramps(signal).by_potential_(signal, potential, *window)
         return error
 
 
@@ -88,21 +88,19 @@ class Steps:
 
     def hidden(self, network: str, potential: Tensor) -> tuple[Tensor, Tensor]:
         """Whether neurons spike, 0 or 1, and the surrogate of the derivative."""
-        return self.pixels(potential), self.surrogate(potential)
+        values, slope = _of_steps(potential).values(potential, self.window)
+        return values, slope
 
     def pixels(self, potential: Tensor) -> Tensor:
         """Pixels 0 or 1 of the generator."""
-        return (potential > 1).to(potential.dtype)
+        pixels: Tensor
+        pixels, _ = _of_steps(potential).values(potential, self.window, slopes=False)
+        return pixels
 
     def error(self, signal: Tensor, potential: Tensor, pixels: Tensor) -> Tensor:
         """Gradient by the potentials of pixels, of that by pixels, whose memory it takes."""
-        return signal.mul_(self.surrogate(potential))
-
-    def surrogate(self, potential: Tensor) -> Tensor:
-        """What stands for the derivative of spikes by potentials."""
-        margin = potential - 1
-        near = (1 - (margin * (0.5 / self.window)).square_()).clamp_(min=0).square_()
-        return near.square_()
+        error: Tensor = _of_steps(signal).by_potential_(signal, potential, self.window)
+        return error
 
 
 class Naming(NamedTuple):
@@ -147,8 +145,12 @@ class Game(NamedTuple):
     naming: Naming | None = None
 
 
-def _kernels(like: Tensor) -> Any:
+def _of_ramps(like: Tensor) -> Any:
     return ramps.kernels(like.device.type)
+
+
+def _of_steps(like: Tensor) -> Any:
+    return steps.kernels(like.device.type)
 
 
 def signs(outputs: int, like: Tensor) -> Tensor:
