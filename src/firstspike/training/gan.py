@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from firstspike import models
-from firstspike.coding import decode, encode, noise_times, seen_until
+from firstspike.coding import decode, encode, draw_times, seen_until
 from firstspike.data import Data, ImageSet, Parts
 from firstspike.losses import LOSSES
 from firstspike.metrics import silent_fraction, spike_stats
@@ -411,14 +411,9 @@ class SpikingGan(Gan):
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         config = self.config
-        return noise_times(
-            count,
-            models.LATENTS,
-            config.t_max,
-            last=config.latent_last,
-            silent=config.latent_silent,
-            generator=rng,
-        ).float()
+        last = config.t_max if config.latent_last is None else config.latent_last
+        shape, silent = (count, models.LATENTS), config.latent_silent
+        return draw_times(shape, config.t_max, last, silent, rng, torch.float32)
 
     def on_grid(self, latents: Tensor) -> Tensor:
         return latents.round()

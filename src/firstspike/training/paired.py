@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from firstspike.coding import SPREAD, encode
+from firstspike.coding import SPREAD, draw_times, encode
 from firstspike.metrics import decide, silent_fraction, spike_stats
 from firstspike.models import LATENTS
 from firstspike.nn import FirstSpikeLinear, RampNeuron, SpikingNetwork
@@ -164,9 +164,8 @@ class RampGan(PairedGan):
         return (t_max - encode(images.flatten(1), t_max).float()).mul_(2 / t_max).sub_(1)
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        # What `noise_times` draws, without its checks, which take as long as the drawing.
-        how: dict[str, Any] = {"dtype": torch.float32, "device": "cpu", "generator": rng}
-        return torch.randint(self.config.t_max + 1, (count, LATENTS), **how)
+        t_max = self.config.t_max
+        return draw_times((count, LATENTS), t_max, t_max, 0.0, rng, torch.float32)
 
     def latents(
         self, count: int, rng: torch.Generator | None = None, digits: Tensor | None = None
