@@ -174,6 +174,8 @@ class RampNeuron:
         plain = is_plain(drive)
         if plain and not torch.is_grad_enabled():
             return _rounded(drive, self.threshold, t_max, spent)
+        if plain and self.threshold == 1 and not self.leak:
+            return _clipped(drive, t_max)
         ramp = _Ramp if plain else _TransformedRamp
         levels: Tensor = ramp.apply(drive, self.threshold, t_max, self.leak, self.margin)
         return levels
@@ -186,6 +188,17 @@ def _rounded(drive: Tensor, threshold: float, t_max: int, spent: bool = False) -
     else:
         levels = drive.floor_() if spent else drive.floor()
     return torch.nn.functional.hardtanh_(levels, 0.0, float(t_max))
+
+
+def _clipped(drive: Tensor, t_max: int) -> Tensor:
+    """`_rounded` at a threshold of 1, with its derivative, for plain tensors.
+
+    Both are those of PyTorch's own clipping, but for the rounding, which is done where its result
+    lies and which autograd does not see: a function of our own would cost Python's time each way.
+    """
+    levels = torch.nn.functional.hardtanh(drive, 0.0, float(t_max))
+    levels.detach().floor_()
+    return levels
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

@@ -22,13 +22,14 @@ def values(
     high: float,
     *,
     slopes: bool = True,
+    into: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """`firstspike.ops.ramps.values` of float32 or float64 without gaps in memory."""
     potential = potential.detach()
-    says = torch.empty_like(potential)
+    says = torch.empty_like(potential) if into is None else into
     slope = torch.empty_like(potential) if slopes else None
-    into = None if slope is None else flat(slope)
-    _values(flat(potential), flat(says), into, threshold, t_max, low, high)
+    slope_of = None if slope is None else flat(slope)
+    _values(flat(potential), flat(says), slope_of, threshold, t_max, low, high)
     return says, slope
 
 

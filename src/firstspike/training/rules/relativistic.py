@@ -364,12 +364,13 @@ def follow(optimizer: torch.optim.Optimizer, network: nn.Module, loss: Tensor) -
     parameters = list(network.parameters())
     for parameter, grad in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
         # The layout of the weight: fused Adam reads both in order of memory.
-        parameter.grad = grad.contiguous(memory_format=_layout(parameter))
+        parameter.grad = grad.contiguous(memory_format=layout_of(parameter))
     optimizer.step()
 
 
-def _layout(parameter: Tensor) -> torch.memory_format:
-    last = parameter.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last)
+def layout_of(values: Tensor) -> torch.memory_format:
+    """The order in which values without gaps lie in memory."""
+    last = values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if last else torch.contiguous_format
 
 
