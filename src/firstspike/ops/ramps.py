@@ -21,7 +21,6 @@ def values(
     high: float,
     *,
     slopes: bool = True,
-    into: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Potentials 0..threshold rounded down to t_max steps, as values low..high, and their slope.
 
@@ -32,13 +31,12 @@ def values(
         low: value of a silent neuron.
         high: value of a neuron that spikes at once.
         slopes: whether slopes are asked for.
-        into: memory for the values, laid out as the potentials; new memory if None.
 
     Returns:
         Values, and their derivative by the potentials but for the rounding: ``(high - low) /
         threshold`` inside the window, 0 elsewhere.
     """
-    levels = torch.mul(potential.detach(), t_max / threshold, out=into).floor_().clamp_(0, t_max)
+    levels = potential.mul(t_max / threshold).floor_().clamp_(0, t_max)
     says = levels.mul_((high - low) / t_max)
     if low:  # a pass over memory less
         says.add_(low)

@@ -48,43 +48,33 @@ class Ramp(nn.Module):
         self.neuron, self.t_max = neuron, t_max
 
     def forward(self, potential: Tensor) -> Tensor:
-        values: Tensor
-        if self.neuron.leak:
-            values = _Leaky.apply(potential, self.neuron, self.t_max)
-            return values
-        # The derivative is that of PyTorch's clipping, whose result is rounded where it lies: a
-        # function of our own would cost Python's time, forward and backward.
-        values = nn.functional.hardtanh(potential, 0.0, self.neuron.threshold)
-        _write(values.detach(), potential, self.neuron.threshold, self.t_max)
+        values: Tensor = _Values.apply(potential, self.neuron, self.t_max)
         return values
 
 
-def _write(values: Tensor, potential: Tensor, threshold: float, t_max: int) -> None:
-    """Potentials rounded down to steps of the threshold, and clipped."""
-    kernels = ramps.kernels(potential.device.type)
-    kernels.values(potential, threshold, t_max, 0.0, threshold, slopes=False, into=values)
-
-
-class _Leaky(torch.autograd.Function):
-    """The same with a slope that is 1 inside, and the leak of the neuron outside."""
+class _Values(torch.autograd.Function):
+    """Potentials rounded down to steps of the threshold, and clipped; the slope is 1 inside."""
 
     @staticmethod
     def forward(ctx: Any, potential: Tensor, neuron: RampNeuron, t_max: int) -> Tensor:
         ctx.neuron = neuron
         ctx.save_for_backward(potential)
-        values = torch.empty_like(potential)
-        _write(values, potential, neuron.threshold, t_max)
+        end = neuron.threshold
+        values: Tensor
+        kernels = ramps.kernels(potential.device.type)
+        values, _ = kernels.values(potential, end, t_max, 0.0, end, slopes=False)
         return values
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (potential,), (grad,), neuron = ctx.saved_tensors, grads, ctx.neuron
         window = neuron.threshold, neuron.leak, neuron.margin
-        if torch.is_grad_enabled():
+        # The order of the potentials: the convolution below would else copy both, and more slowly.
+        grad = grad.contiguous(memory_format=layout_of(potential))
+        if not neuron.leak or torch.is_grad_enabled():
             return ramps.by_potential(grad, potential, *window), None, None
         kernels = ramps.kernels(grad.device.type)
-        grad = grad.clone(memory_format=layout_of(potential))
-        return kernels.by_potential_(grad, potential, *window, 1.0), None, None
+        return kernels.by_potential_(grad.clone(), potential, *window, 1.0), None, None
 
 
 class ConvGan(PairedGan):

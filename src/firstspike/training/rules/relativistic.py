@@ -297,7 +297,7 @@ def paired_step(
 
 
 def deep_step(
-    networks: tuple[nn.Module, nn.Module],
+    networks: tuple[nn.Module, nn.Sequential],
     optimizers: dict[str, torch.optim.Optimizer],
     real: Tensor,
     latents: Tensor,
@@ -311,7 +311,7 @@ def deep_step(
     Args:
         networks: generator, from latents to images, and discriminator, from images to ``outputs``
             neurons for each class that it judges by, or for any, and those that name classes, [N,
-            classes * outputs + names]; updated.
+            classes * outputs + names]; its last module is a linear layer; updated.
         optimizers: of ``"generator"`` and ``"discriminator"``.
         real: images as the discriminator takes them, [N, pixels].
         latents: as the generator takes them.
@@ -324,16 +324,12 @@ def deep_step(
         As `paired_step`.
     """
     generator, discriminator = networks
-    count, sign = len(real), signs(outputs, real)
-    names = naming.names if naming else 0
+    count, (*below, last) = len(real), discriminator
 
     def judged(seen: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
-        found = discriminator(seen)
-        verdicts, named = found.split([found.shape[1] - names, names], dim=1)
-        place = torch.arange(len(seen), device=seen.device)
-        if naming:
-            return verdicts @ sign + named[place, told], named
-        return verdicts.unflatten(1, (-1, outputs))[place, told] @ sign, named
+        for module in below:
+            seen = module(seen)
+        return _scores(last, seen, told, outputs, naming.names if naming else 0)
 
     fake = generator(latents)
     seen = torch.cat([real, fake.detach()]).requires_grad_(gamma > 0)
@@ -357,6 +353,30 @@ def deep_step(
         right = (named.argmax(dim=1) == classes.repeat(2)).split(count) if naming else ()
         told_of = (lost, missed, of_real > middle, of_fake < middle, *right)
         return torch.stack([row.to(scores.dtype).mean() for row in told_of])
+
+
+def _scores(
+    layer: Any, values: Tensor, told: Tensor, outputs: int, names: int
+) -> tuple[Tensor, Tensor]:
+    """Scores [N] of images of classes ``told``, and the names [N, names], of the last layer.
+
+    As in `_judged`, a pair of neurons costs no more than one, as which it is computed.
+    """
+    verdicts = len(layer.bias) - names
+    weight, bias = layer.weight[:verdicts], layer.bias[:verdicts]
+    if outputs > 1:
+        sign = signs(outputs, values)
+        weight = sign @ weight.unflatten(0, (-1, outputs))
+        bias = bias.unflatten(0, (-1, outputs)) @ sign
+    scores = functional.linear(values, weight, bias)
+    if names:
+        named = functional.linear(values, layer.weight[verdicts:], layer.bias[verdicts:])
+        return scores[:, 0] + _of_class(named, told), named
+    return scores[:, 0] if scores.shape[1] == 1 else _of_class(scores, told), scores[:, :0]
+
+
+def _of_class(found: Tensor, told: Tensor) -> Tensor:
+    return found.gather(1, told[:, None])[:, 0]
 
 
 def follow(optimizer: torch.optim.Optimizer, network: nn.Module, loss: Tensor) -> None:
