@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from firstspike import models
-from firstspike.coding import decode, encode, draw_times, seen_until
+from firstspike.coding import decode, draw_times, encode, seen_until
 from firstspike.data import Data, ImageSet, Parts
 from firstspike.losses import LOSSES
 from firstspike.metrics import silent_fraction, spike_stats

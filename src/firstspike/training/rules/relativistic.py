@@ -53,7 +53,9 @@ class Neurons:
         if not self.t_max:
             return potential.clamp(min=0), ramps.inside(potential, math.inf)
         threshold = getattr(self, network)
-        values, slope = _of_ramps(potential).values(potential, threshold, self.t_max, 0.0, threshold)
+        values, slope = _of_ramps(potential).values(
+            potential, threshold, self.t_max, 0.0, threshold
+        )
         return values, slope
 
     def pixels(self, potential: Tensor) -> Tensor:
