@@ -10,6 +10,11 @@ is timed, the levels are compared with what the dense layer computes, rounded do
 
 prints ratios, ours / dense: of the least times of all turns, which other jobs disturb
 least, and medians over neighbouring turns.
+
+    python benchmarks/layers.py --threads 1 --compile
+
+does so for a training step of whole networks, loss and gradients without the optimiser, eager and
+by ``torch.compile``, which needs a C++ compiler.
 """
 
 from __future__ import annotations
@@ -24,16 +29,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _table import show, significant
+from _table import measure, show, significant
 from _timing import alternate, median_ratio
 from rich.console import Console
 from torch import Tensor, nn
 
 import firstspike as fs
+from firstspike.models import networks
+from firstspike.training.rules.exact import exact_loss, scores_and_level
 
 T_MAX = 64
 PLACES = "in a network", "alone"
 RAMP: dict[str, Any] = {"neuron": "ramp", "t_max": T_MAX}
+NETWORKS = {"dense 784-400-10": "400", "convolutional": "24c3p2-48c3p2"}  # of a training step
 
 
 class Skip(nn.Module):
@@ -163,20 +171,69 @@ def _check(pair: Pair, levels: Tensor) -> None:
     assert share < 1e-3, f"{pair.ramp}: {share:.2%} of the levels differ"
 
 
-def main() -> None:
-    options = _options()
-    torch.manual_seed(0)
-    torch.set_num_threads(options.threads)
-    clock = time.thread_time if options.cpu else time.perf_counter
+def steps(line: str, batch: int) -> dict[str, Callable[[], object]]:
+    """A training step of a network of ramp neurons and of its twin, eager and compiled."""
+    values, labels = torch.rand(batch, 1, 28, 28), torch.randint(10, (batch,))
+    sides = {
+        "ours": (networks.spiking(line, t_max=T_MAX), (values * T_MAX).ceil(), T_MAX),
+        "dense": (networks.dense_twin(line), values, None),
+    }
+    found: dict[str, Callable[[], object]] = {}
+    for name, (network, inputs, t_max) in sides.items():
+        if "c" in line:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        loss = _loss(network.train(), inputs, labels, t_max)
+        learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        for how, call in (("eager", loss), ("compiled", torch.compile(loss, fullgraph=True))):
+            found[f"{name}, {how}"] = _gradients(call, learning)
+    return found
+
+
+def _loss(
+    network: nn.Module, inputs: Tensor, labels: Tensor, t_max: int | None
+) -> Callable[[], Tensor]:
+    def loss() -> Tensor:
+        scores, level = scores_and_level(network, inputs, t_max)
+        return exact_loss(scores, labels, level, 0.05, 0.0)
+
+    return loss
+
+
+def _gradients(loss: Callable[[], Tensor], learning: list[nn.Parameter]) -> Callable[[], object]:
+    return lambda: torch.autograd.grad(loss(), learning)
+
+
+def compare_compiled(options: argparse.Namespace, clock: Callable[[], float]) -> dict[str, Any]:
+    """Milliseconds of `steps`, by network, and as multiples of those of the eager twin."""
+    record: dict[str, Any] = {}
+    for name, line in NETWORKS.items():
+        rows = measure(dict(steps(line, options.batch)), "dense, eager", options.repeats, clock)
+        show(f"{name}: a training step, {options.threads} thread(s)", rows, Console())
+        record[name] = rows
+    return record
+
+
+def compare_layers(options: argparse.Namespace, clock: Callable[[], float]) -> dict[str, Any]:
+    """Ratios of the times of `pairs`, by place."""
     found = {
         name: alternate(functions(pair, options.batch), options.repeats, clock)
         for name, pair in pairs().items()
     }
     console = Console(width=100, highlight=False)
-    record: dict[str, Any] = {"threads": options.threads, "batch": options.batch}
+    record: dict[str, Any] = {}
     for place in PLACES:
         record[place] = {name: _ratios(measured, place) for name, measured in found.items()}
         show(f"{place}: ours / dense, {options.threads} thread(s)", record[place], console)
+    return record
+
+
+def main() -> None:
+    options = _options()
+    torch.manual_seed(0)
+    torch.set_num_threads(options.threads)
+    clock = time.thread_time if options.cpu else time.perf_counter
+    compare = compare_compiled if options.compile else compare_layers
+    record = {"threads": options.threads, "batch": options.batch, **compare(options, clock)}
     if options.json is not None:
         options.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
@@ -196,6 +253,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--repeats", type=int, default=30, help="turns")
     parser.add_argument("--cpu", action="store_true", help="CPU time of the thread, not wall time")
+    parser.add_argument("--compile", action="store_true", help="networks, eager and compiled")
     parser.add_argument("--json", type=Path, help="file for the figures")
     return parser.parse_args()
 

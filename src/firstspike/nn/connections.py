@@ -169,8 +169,18 @@ class SpikingLayer(nn.Module):
                 bias = None if self.bias is None else self.bias * self.t_max
                 return self._earliest(self.biased(levels, self.weight, bias))
             # Statistics are kept in potentials, so that they hold for any number of steps.
-            potential = self._earliest(self.linear(levels, self.weight / self.t_max))
+            potential = self._earliest(self._potential(levels))
             return in_steps(self.norm, potential, self.t_max)
+
+    def _potential(self, levels: Tensor) -> Tensor:
+        """Potentials of ramp neurons, without a bias.
+
+        A dense layer's weights are more than its potentials; these are scaled instead, where that
+        gives the same numbers (powers of 2).
+        """
+        if self.weight.ndim == 2 and self.t_max & (self.t_max - 1) == 0:
+            return self.linear(levels, self.weight) * (1 / self.t_max)
+        return self.linear(levels, self.weight / self.t_max)
 
     def biased(self, values: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The map of these values with a bias; PyTorch's own adds it without another pass."""

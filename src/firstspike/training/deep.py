@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -91,8 +93,7 @@ class DeepTraining(ClassifierTraining):
         values = preset(self.options.augment)(images, rng)
         seed = int(torch.randint(2**31, (), generator=rng))
         self.model.train()
-        with torch.random.fork_rng(devices=[]):  # of dropout
-            torch.manual_seed(seed)
+        with self.seeded(seed):
             scores, level = scores_and_level(self.model, self.encoded(values, rng), self.t_max)
         options = self.options
         loss = exact_loss(
@@ -102,6 +103,16 @@ class DeepTraining(ClassifierTraining):
         loss.backward()
         right = (scores.argmax(dim=1) == labels).float().mean()
         return torch.stack([loss.detach(), right])
+
+    @contextmanager
+    def seeded(self, seed: int) -> Iterator[None]:
+        """Dropout, if there is any, follows a seed."""
+        if not self.options.dropout:
+            yield
+            return
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
 
     def learn_shards(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
         """Likewise, as the mean over the shards of a batch, which a team shares."""
