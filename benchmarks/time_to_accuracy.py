@@ -8,9 +8,11 @@ reading of data and compiling. The clock is CPU time of all threads, so that oth
 machine matter little; with more than one, that of threads which wait for work counts as well.
 
     python benchmarks/time_to_accuracy.py --threads 1 --json FILE --picture curves.png
-    python benchmarks/time_to_accuracy.py --threads 1 --data FOLDER --levels 88
+    python benchmarks/time_to_accuracy.py --threads 1 --data FOLDER --levels 88 --augment mirror
 
-Contenders may be measured one by one (``--only``) and drawn together (``--add``).
+Contenders may be measured one by one (``--only``) and drawn together (``--add``). Rotated and
+stretched images, as the command for ramp neurons makes by default, suit digits; ``--augment`` names
+another variation. The twin's own, moves by a pixel, stays.
 
 A rival that is not installed is left out; `peers.py` tells how to install them.
 """
@@ -100,6 +102,8 @@ def contenders(
     step, ramp, twin = (
         dataclasses.replace(config, epochs=given.epochs, seed=seed) for config in defaults
     )
+    if given.augment is not None:
+        ramp = dataclasses.replace(ramp, augment=given.augment)
     found: dict[str, Callable[[], Contender]] = {
         "firstspike, step": lambda: own(SpikingTraining, step, parts, seed),
         "firstspike, ramp": lambda: own(SpikingTraining, ramp, parts, seed),
@@ -159,6 +163,7 @@ def main() -> None:
     parser.add_argument("--data", help="a folder of IDX files instead of the bundled MNIST")
     parser.add_argument("--levels", nargs="+", type=float, default=[97.0, 98.0], help="in %%")
     parser.add_argument("--epochs", type=int, default=20, help="over which rates fall")
+    parser.add_argument("--augment", help="how images are varied for ramp neurons")
     parser.add_argument("--every", type=int, default=5000, help="images between checks")
     parser.add_argument("--held-out", type=int, default=5000, help="images of a check")
     parser.add_argument("--limit", type=float, default=600.0, help="CPU seconds, at most")

@@ -123,6 +123,15 @@ def test_networks_are_compiled_whole():
         assert torch.equal(one, other)
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_layers_of_images_are_compiled_for_any_size():
+    layer = fs.nn.FirstSpikeConv2d(2, 3, 3, padding=1, neuron="ramp", t_max=32)
+    compiled = torch.compile(layer, backend="eager", fullgraph=True, dynamic=True)
+    for size in (5, 8):
+        times = torch.randint(33, (2, 2, size, size)).float()
+        assert torch.equal(compiled(times), layer(times))
+
+
 def test_windows_of_nested_branches_count():
     network, times = random_network(simulated.joins)
     assert network.windows == len(network.traces(times)) == 7

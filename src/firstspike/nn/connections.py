@@ -242,7 +242,7 @@ class SpikingLayer(nn.Module):
 def check_pixels(values: Tensor, channels: int | None, least: tuple[int, int]) -> None:
     """Raise ValueError unless values are [B, channels, H, W], H and W as large as ``least``."""
     wanted = "C" if channels is None else channels
-    fits = values.ndim in (3, 4) and channels in (None, values.shape[-3])
+    fits = values.ndim in (3, 4) and (channels is None or values.shape[-3] == channels)
     if not fits or values.shape[-2] < least[0] or values.shape[-1] < least[1]:
         raise ValueError(
             f"times must be [B, {wanted}, H, W] of at least {least[0]} x {least[1]}, "
