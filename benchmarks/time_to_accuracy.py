@@ -12,7 +12,8 @@ machine matter little; with more than one, that of threads which wait for work c
 
 Contenders may be measured one by one (``--only``) and drawn together (``--add``). Rotated and
 stretched images, as the command for ramp neurons makes by default, suit digits; ``--augment`` names
-another variation. The twin's own, moves by a pixel, stays.
+another variation, for them and for the twin with batch normalisation, which learns in the same
+loop. The plain twin's own, moves by a pixel, stays.
 
 A rival that is not installed is left out; `peers.py` tells how to install them.
 """
@@ -37,6 +38,7 @@ from firstspike.data import Parts, divide, load_images
 from firstspike.training.classifier import AnnTraining, SpikingTraining
 from firstspike.training.config import ann_classifier_defaults, classifier_defaults
 
+NORMALISED = "784-400-10"  # the twin in the loop of ramp neurons
 RIVALS = {"snnTorch": _tutorials.SnnTorch, "SpikingJelly": _tutorials.SpikingJelly}
 
 
@@ -98,16 +100,18 @@ def contenders(
         classifier_defaults({}),
         classifier_defaults({"neuron": "ramp"}),
         ann_classifier_defaults({}),
+        ann_classifier_defaults({"network": NORMALISED}),
     )
-    step, ramp, twin = (
+    step, ramp, twin, normalised = (
         dataclasses.replace(config, epochs=given.epochs, seed=seed) for config in defaults
     )
-    if given.augment is not None:
-        ramp = dataclasses.replace(ramp, augment=given.augment)
+    how = given.augment or ramp.augment
+    ramp, normalised = (dataclasses.replace(one, augment=how) for one in (ramp, normalised))
     found: dict[str, Callable[[], Contender]] = {
         "firstspike, step": lambda: own(SpikingTraining, step, parts, seed),
         "firstspike, ramp": lambda: own(SpikingTraining, ramp, parts, seed),
         "dense twin": lambda: own(AnnTraining, twin, parts, seed),
+        "dense twin, normalised": lambda: own(AnnTraining, normalised, parts, seed),
     }
     for name, tutorial in RIVALS.items():
         if importlib.util.find_spec(name.lower()) is not None:
