@@ -11,10 +11,12 @@ from torch.utils.data import DataLoader
 
 import firstspike as fs
 from firstspike import cli
-from firstspike.data import ImageSet
+from firstspike.data import ImageSet, draw_canvases
+from firstspike.drawing.canvas_files import save_canvases
 from firstspike.evaluation.networks import evaluate_network
 from firstspike.models.networks import NetworkClassifier
 from firstspike.runs.directory import RunDirectory
+from firstspike.training import kinds
 
 SMALL = {"hidden": 8, "epochs": 2, "batch": 8, "progress": False}
 
@@ -164,6 +166,31 @@ def test_the_bundled_images_are_what_commands_take(tmp_path, monkeypatch):
     monkeypatch.setattr(fitting, "load_mnist", lambda split: small)
     fs.fit("ann-classifier", small, run=tmp_path / "run", **SMALL)
     assert RunDirectory.open(tmp_path / "run").options["data"] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("detect", {"network": "4c3s4"}),
+        ("segment", {"channels": 2, "depth": 1}),
+        ("translate", {"channels": 2, "depth": 1, "task": "pairs", "colour": "gray"}),
+    ],
+)
+def test_a_folder_is_read_as_its_kind_needs_it_beside_held_out_data_too(kind, options, tmp_path):
+    folder = tmp_path / "canvases"
+    digits = some()
+    save_canvases(folder, draw_canvases(8, 0, digits), digits.names)
+    (folder / "classes.txt").write_text("\n".join(("ground", *digits.names)))
+    if kind == "translate":  # masks are pictures as well
+        (folder / "images").rename(folder / "inputs")
+        (folder / "masks").rename(folder / "targets")
+    told, how = Told(), options | {"epochs": 1, "batch": 4, "progress": False}
+    fs.fit(kind, folder, callbacks=[told], run=tmp_path / "run", **how)
+    found = kinds.find(kind)
+    config = found.read(RunDirectory.open(tmp_path / "run").options, tmp_path)
+    unseen = kinds.load(found.trainer).load_split(config, "train").part(torch.arange(3), "part")
+    fs.fit(kind, folder, held_out=unseen, callbacks=[told], **how)
+    assert [call for call in told.calls if call[0] == "start"] == [("start", 8, 0), ("start", 8, 3)]
 
 
 def test_training_leaves_threads_as_they_were():

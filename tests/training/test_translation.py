@@ -11,7 +11,7 @@ import torch
 from killed import trained_twice, weights
 
 import firstspike as fs
-from firstspike.data import ImageSet, Parts
+from firstspike.data import ImageSet, Parts, divide
 from firstspike.data.pairs import PairSet, pairs_of
 from firstspike.nn import SpikingNetwork
 from firstspike.runs.directory import epoch_generator
@@ -174,6 +174,16 @@ def test_the_network_is_one_file(tmp_path):
     times = torch.randint(257, (2, 1, 28, 28)).float()
     loaded = fs.load(tmp_path / "a.safetensors")
     assert torch.equal(loaded(times), trainer.result()(times))
+
+
+def test_fit_learns_from_the_pairs_of_the_command():
+    """Whose pairs are drawn before some are held out."""
+    config, mnist = config_of("translate", task="noisy", validation=0.25), fs.load_mnist("test")
+    some = ImageSet(mnist.images[:40], mnist.labels[:40], "some", mnist.names)
+    given = Translation.parts_of(config, some)
+    wanted = divide(pairs_of(some, "noisy"), 0.25)
+    for own, other in zip(given, wanted, strict=True):
+        assert torch.equal(own.images, other.images) and torch.equal(own.targets, other.targets)
 
 
 def test_fit_takes_arrays(monkeypatch):

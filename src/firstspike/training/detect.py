@@ -14,7 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from firstspike.coding import encode
-from firstspike.data import Data, ImageSet, Parts, Scenes, canvas_scenes, divide, load_images
+from firstspike.data import (
+    Data,
+    ImageSet,
+    Parts,
+    Scenes,
+    Split,
+    canvas_scenes,
+    divide,
+    load_images,
+)
 from firstspike.data import load_scenes as load_folder
 from firstspike.metrics import decide
 from firstspike.models import networks
@@ -48,26 +57,20 @@ class Detector(Trainer):
 
     @classmethod
     def load_data(cls, config: Any) -> Parts:
-        if config.data is not None:
-            return divide(cls._folder(config, "train"), config.validation)
+        if config.data is not None or not config.validation:
+            return super().load_data(config)
         digits = divide(load_images(None, "train"), config.validation)
         training = canvas_scenes(config.canvases, config.seed, digits.training)
-        if digits.held_out is None:
-            return Parts(training, None)
         count = max(1, round(config.validation * config.canvases))
+        assert digits.held_out is not None
         return Parts(training, canvas_scenes(count, TEST_SEED, digits.held_out))
 
     @classmethod
-    def load_unseen(cls, config: Any, split: str) -> ImageSet:
-        if split != "test":
-            return super().load_unseen(config, split)
+    def load_split(cls, config: Any, split: Split) -> Scenes:
         if config.data is not None:
-            return cls._folder(config, "test")
-        return canvas_scenes(TEST, TEST_SEED, load_images(None, "test"))
-
-    @classmethod
-    def _folder(cls, config: Any, split: str) -> Scenes:
-        return load_folder(Path(config.data), split, config.size, config.colour)
+            return load_folder(Path(config.data), split, config.size, config.colour)
+        count, seed = (config.canvases, config.seed) if split == "train" else (TEST, TEST_SEED)
+        return canvas_scenes(count, seed, load_images(None, split))
 
     @classmethod
     def parts_of(cls, config: Any, images: Data, held_out: Data | None = None) -> Parts:

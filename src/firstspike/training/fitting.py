@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from firstspike.data import Data, ImageSet, Parts, as_image_set, load_images, load_mnist
+from firstspike.data import Data, ImageSet, Parts, as_image_set, load_mnist
 from firstspike.data.sets import GIVEN
 from firstspike.models.networks import NetworkClassifier
 from firstspike.nn import FirstSpikeLinear, SpikingNetwork
@@ -95,8 +95,8 @@ def fit(
         network: a kind, ``"classifier"``, ``"gan"``, ``"ann-classifier"``, ``"ann-gan"`` or one
             that was registered; or a classifier of ramp neurons of your own, a
             `firstspike.nn.SpikingNetwork` whose modules learn in place.
-        data: to train on: labelled images as `firstspike.data.as_image_set` takes them, or a folder
-            as `firstspike.load_images` does.
+        data: to train on: labelled images as `firstspike.data.as_image_set` takes them, detectors `Scenes`,
+            segmenters a `PairSet`; or a folder as ``firstspike train KIND --data`` does.
         held_out: images that every epoch is measured on; by default the share ``validation`` of
             ``data``.
         run: folder of the run, a new one or one of the same options, which goes on from its
@@ -118,7 +118,8 @@ def fit(
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise ValueError(f"callbacks must be of fs.Callback, got {type(callback).__name__}")
-    kind, config = _settle(network, options, held_out is not None)
+    folder = absolute(os.fspath(data)) if isinstance(data, (str, os.PathLike)) else None
+    kind, config = _settle(network, options, folder, held_out is not None)
     parts, config = _data(kinds.load(kind.trainer), config, data, held_out)
     shape = parts.training.shape
     trainer = devices.moved(_trainer(network, kind, config, shape), device)
@@ -144,7 +145,9 @@ def fit(
     return trainer.result()
 
 
-def _settle(network: Any, options: dict[str, Any], has_held_out: bool) -> tuple[Kind, Any]:
+def _settle(
+    network: Any, options: dict[str, Any], folder: str | None, has_held_out: bool
+) -> tuple[Kind, Any]:
     """The kind of a network, and its options; checked."""
     if isinstance(network, str):
         kind = kinds.find(network, "network")
@@ -169,7 +172,7 @@ def _settle(network: Any, options: dict[str, Any], has_held_out: bool) -> tuple[
         raise ValueError(
             f"{unknown[0]} is no option of {kind.name}; see firstspike train {kind.name} --help"
         )
-    config = dataclasses.replace(config, **options)
+    config = dataclasses.replace(config, **options, data=folder)
     config.check()
     return kind, config
 
@@ -179,10 +182,9 @@ def _data(
 ) -> tuple[Parts, Any]:
     """The images to train on and those held out, and options that say where they came from."""
     if isinstance(data, (str, os.PathLike)):
-        config = dataclasses.replace(config, data=absolute(os.fspath(data)))
         if held_out is None:
             return trainer.load_data(config), config
-        data = load_images(config.data, size=config.size, colour=config.colour)
+        data = trainer.load_split(config, "train")
     elif not _is_bundled(data):
         data = as_image_set(data)
         config = dataclasses.replace(config, data=f"{GIVEN}{data.name}")

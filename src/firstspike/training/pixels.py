@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from firstspike.coding import encode
-from firstspike.data import ImageSet, Parts, divide
+from firstspike.data import ImageSet, Parts
 from firstspike.data.pairs import PairSet
 from firstspike.models import unet
 from firstspike.nn import SpikingNetwork, fold
-from firstspike.training.config import DataOptions
 from firstspike.training.pixels_config import PixelOptions
 from firstspike.training.rules.exact import parameter_groups, rate_at, scores_and_level
 from firstspike.training.trainer import Stats, Trainer
@@ -39,21 +38,6 @@ class PixelTraining(Trainer):
     config: PixelOptions
     model: nn.Sequential
     anywhere = True
-
-    @classmethod
-    def load_data(cls, config: DataOptions) -> Parts:
-        return divide(cls.load_split(config, "train"), config.validation)
-
-    @classmethod
-    def load_unseen(cls, config: DataOptions, split: str) -> ImageSet:
-        return (
-            cls.load_split(config, split) if split == "test" else super().load_unseen(config, split)
-        )
-
-    @classmethod
-    def load_split(cls, config: Any, split: Any) -> PairSet:
-        """Images of a split, ``"train"`` or ``"test"``, with what should become of them."""
-        raise NotImplementedError
 
     def tensors(self, images: ImageSet) -> tuple[Tensor, ...]:
         assert isinstance(images, PairSet)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from firstspike.data import Data, ImageSet, Parts, canvases, load_mnist
+from firstspike.data import Data, ImageSet, Parts, Split, canvases, load_mnist
 from firstspike.data.masks import load_masked, masked
 from firstspike.data.pairs import PairSet
 from firstspike.metrics import decide, intersection_over_union
@@ -51,7 +51,7 @@ class Segmentation(PixelTraining):
             )
 
     @classmethod
-    def load_split(cls, config: Any, split: Any) -> PairSet:
+    def load_split(cls, config: Any, split: Split) -> PairSet:
         if config.data is not None:
             return load_masked(config.data, split, size=config.size, colour=config.colour)
         count = config.canvases if split == "train" else TEST_CANVASES

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from firstspike.data import Data, ImageSet, Parts, as_image_set, divide, load_images
+from firstspike.data import Data, ImageSet, Parts, Split, as_image_set, divide, load_images
 from firstspike.shape import MNIST, Shape, in_short
 from firstspike.training.config import DataOptions
 from firstspike.training.team import ALONE, Team
@@ -93,8 +93,16 @@ class Trainer(metaclass=_Choosing):
         Raises:
             ValueError: what is wrong with the data, or with what is asked of them.
         """
-        reading: dict[str, Any] = {"size": config.size, "colour": config.colour}
-        return cls.parts_of(config, load_images(config.data, "train", **reading))
+        return cls.parts_of(config, cls.load_split(config, "train"))
+
+    @classmethod
+    def load_split(cls, config: DataOptions, split: Split) -> ImageSet:
+        """All of ``"train"`` or ``"test"``, read as such networks need them; see `parts_of`.
+
+        Raises:
+            ValueError: what is wrong with the data.
+        """
+        return load_images(config.data, split, size=config.size, colour=config.colour)
 
     @classmethod
     def parts_of(cls, config: DataOptions, images: Data, held_out: Data | None = None) -> Parts:
@@ -125,7 +133,7 @@ class Trainer(metaclass=_Choosing):
             ValueError: there are none.
         """
         if split == "test":
-            return load_images(config.data, "test", size=config.size, colour=config.colour)
+            return cls.load_split(config, "test")
         held_out = cls.load_data(config).held_out
         if held_out is None:
             raise ValueError("trained on all images, none was held out; measure on the test set")

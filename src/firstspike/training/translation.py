@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from firstspike.coding import decode
-from firstspike.data import Data, ImageSet, Parts, load_images
+from firstspike.data import Data, ImageSet, Parts, Split, as_image_set
 from firstspike.data.pairs import PairSet, load_pairs, pairs_of
 from firstspike.metrics import peak_signal_to_noise, sharpness
 from firstspike.nn import RampNeuron
@@ -42,23 +42,21 @@ class Translation(PixelTraining):
 
     @classmethod
     def parts_of(cls, config: DataOptions, images: Data, held_out: Data | None = None) -> Parts:
-        options = cast(TranslationOptions, config)
-        if options.task == "pairs":
-            raise ValueError("task pairs takes a folder of pictures as its data")
-        if any(isinstance(one, PairSet) for one in (images, held_out)):
-            raise ValueError(
-                f"data: task {options.task} makes targets of its own, but the images have some"
-            )
-        parts = super().parts_of(config, images, held_out)
-        made = [None if part is None else pairs_of(part, options.task) for part in parts]
-        return Parts(*made)  # type: ignore[arg-type]
+        task = cast(TranslationOptions, config).task
+        pairs = _paired(images, task, "data")
+        unseen = None if held_out is None else _paired(held_out, task, "held_out")
+        return super().parts_of(config, pairs, unseen)
 
     @classmethod
-    def load_split(cls, config: Any, split: Any) -> PairSet:
-        reading: dict[str, Any] = {"size": config.size, "colour": config.colour}
-        if config.task == "pairs":
-            return load_pairs(config.data, split, **reading)
-        return pairs_of(load_images(config.data, split, **reading), config.task)
+    def load_split(cls, config: Any, split: Split) -> ImageSet:
+        if config.task != "pairs":
+            return super().load_split(config, split)
+        return load_pairs(config.data, split, size=config.size, colour=config.colour)
+
+    @classmethod
+    def load_unseen(cls, config: Any, split: str) -> ImageSet:
+        images = super().load_unseen(config, split)
+        return images if isinstance(images, PairSet) else _paired(images, config.task, "data")
 
     @property
     def outputs(self) -> int:
@@ -162,3 +160,14 @@ class Translation(PixelTraining):
 def _intensities(images: Tensor) -> Tensor:
     """Those in 0..1 of uint8 images, [N, channels, H, W]."""
     return planes_of(images).float() / 255
+
+
+def _paired(images: Data, task: Any, name: str) -> PairSet:
+    """Pairs for a task: made of images by itself, or, of ``pairs``, those that were read."""
+    if task == "pairs":
+        if not isinstance(images, PairSet):
+            raise ValueError(f"{name}: task pairs needs images with targets, a PairSet")
+        return images
+    if isinstance(images, PairSet):
+        raise ValueError(f"{name}: task {task} makes targets of its own, but the images have some")
+    return pairs_of(as_image_set(images, name=name), task)
