@@ -3,7 +3,7 @@
 import pytest
 
 from firstspike.shape import in_short
-from firstspike.words import counted
+from firstspike.words import counted, with_article
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,10 @@ from firstspike.words import counted
 )
 def test_one_is_no_plural(count, words):
     assert counted(count, "image") == words
+
+
+def test_articles_are_those_of_what_follows():
+    assert with_article("ann-gan run") == "an ann-gan run" and with_article("gan") == "a gan"
 
 
 def test_names_of_classes_stay_in_their_line():

@@ -12,6 +12,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def with_article(noun: str) -> str:
+    """``a gan run``, ``an ann-gan run``: a noun after its article, by its first letter."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+
+
 def in_a_line(text: str) -> str:
     """Text in which codes stand for control characters: names of files may move the cursor."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

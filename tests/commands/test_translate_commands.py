@@ -94,7 +94,7 @@ def test_a_network_is_exported(firstspike, place):
         ("train translate --data nowhere", "nowhere: no such folder"),
         ("evaluate RUN", "none was held out"),
         ("evaluate RUN --t-max 8", "is for classifiers"),
-        ("evaluate RUN TWIN --split test", "a ann-translate run beside"),
+        ("evaluate RUN TWIN --split test", "an ann-translate run beside"),
         ("export TWIN x.npz", "does not spike"),
         ("generate RUN", "does not draw"),
     ],

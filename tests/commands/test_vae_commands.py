@@ -56,7 +56,8 @@ def test_a_map_a_walk_and_samples(firstspike, place):
 
 def test_reconstructions_stand_below_unseen_images(firstspike, place):
     words = "generate", place / "vae", "--reconstruct", "--count", "8"
-    assert firstspike(*words, "--out", "pairs.png")[0] == 0
+    code, out, _ = firstspike(*words, "--out", "pairs.png")
+    assert code == 0 and out.startswith("8 images, reconstructions below: pairs.png")
     shown = seen("pairs.png")
     vae = load_run(place / "vae")
     unseen = vae.load_unseen(vae.config, "test").images
@@ -66,6 +67,9 @@ def test_reconstructions_stand_below_unseen_images(firstspike, place):
     assert firstspike(*words, "--out", "pairs.npz")[0] == 0
     arrays = np.load("pairs.npz")
     assert arrays["images"].shape == (8, 28, 28) and arrays["latents"].shape == (8, 2)
+    code, out, _ = firstspike(*words[:-1], "5", "--out", "single")
+    assert code == 0 and out.startswith("5 images: single")
+    assert len(list(Path("single").iterdir())) == 5  # a grid's empty fields are no images
 
 
 def test_evaluate_puts_the_twin_beside(firstspike, place):

@@ -230,7 +230,7 @@ def test_runs_below_a_folder_are_offered_and_those_that_do_not_spike_left_out(tm
         ("classifier", str(tmp_path / "a")), ("gan", str(tmp_path / "b"))
     ]  # fmt: skip
     assert left_out == [
-        f"{tmp_path / 'c'}: a ann-gan run, which does not spike; give one that does"
+        f"{tmp_path / 'c'}: an ann-gan run, which does not spike; give one that does"
     ]
     with pytest.raises(ValueError, match="does not spike"):
         networks.given([tmp_path / "c"])
@@ -265,7 +265,7 @@ def test_the_bundled_networks_are_there_and_as_good_as_recorded(monkeypatch):
     monkeypatch.setattr(segmentation, "TEST_CANVASES", FEW)
     monkeypatch.setattr(detect, "TEST", FEW)
     first = test.part(torch.arange(len(test)) < FEW, "first")
-    monkeypatch.setattr(translation, "load_images", lambda *_, **__: first)
+    monkeypatch.setattr(translation.Translation, "load_split", lambda *_: first)
     kinds = set()
     for name in hub.names():
         measured = hub.provenance(name)["measured"]

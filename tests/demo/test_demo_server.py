@@ -273,7 +273,7 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path, monkeypatch, capsy
     assert firstspike(tmp_path, "--port", 0) == 0
     out, err = capsys.readouterr()
     assert re.search(r"^http://127\.0\.0\.1:\d+/  \(Ctrl\+C", out, re.MULTILINE) and not err
-    assert f"left out: {tmp_path / 'b'}: a ann-gan run" in out
+    assert f"left out: {tmp_path / 'b'}: an ann-gan run" in out
     assert f"left out: {tmp_path / 'c'}: no checkpoint yet" in out
 
 

@@ -43,7 +43,7 @@ def results(tmp_path_factory) -> Results:
     measured(folder / "seven", "vae", vae, digit="7")
     measured(folder / "conv", "vae", vae, network="conv")
     named = {"joint_frechet_distance": 4.4, "right_digit": 0.991}
-    options = {"auxiliary": True, "digit": "all", "conditional": True, "epochs": 25}
+    options = {"auxiliary": True, "digit": "all", "conditional": True}
     measured(folder / "named", "gan", named, **options)
     measured(folder / "clean", "translate", {"psnr": 23.5}, task="noisy", epochs=1)
     return gather([folder])
@@ -95,7 +95,7 @@ def test_the_page_tells_them_and_what_is_missing(results, tmp_path):
         "<b>0.810 ± 0.010</b>",
         'chip ahead">ahead',
         "firstspike train segment --seed SEED",
-        "firstspike train ann-gan --auxiliary --epochs 25 --seed 0",
+        "firstspike train ann-gan --auxiliary --seed 0",
         "firstspike train translate --task colour --epochs 1 --seed 0",
         "firstspike evaluate runs/ann-vae-dense-seed0 --split test",
     ):

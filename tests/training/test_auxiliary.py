@@ -159,7 +159,7 @@ def test_options_that_cannot_be(kind, options, complaint):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_choice_alone_says_what_it_needs(kind):
     config: Any = kinds.find(kind).defaults({"auxiliary": True})
-    assert (config.digit, config.conditional) == ("all", True)
+    assert (config.digit, config.conditional, config.epochs) == ("all", True, 25)
     dataclasses.replace(config, auxiliary=True).check()
     told: Any = kinds.find(kind).defaults({"digit": "all"})
     assert (config.average, config.discriminator_lr) == (told.average, told.discriminator_lr)

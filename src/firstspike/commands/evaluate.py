@@ -14,6 +14,7 @@ from firstspike.runs import files
 from firstspike.runs.directory import RunDirectory
 from firstspike.training import kinds
 from firstspike.training.kinds import Kind
+from firstspike.words import with_article
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class Evaluate:
             files.check_folder(self.out)
         kind = _kind_of(self.runs[0])
         if kind.evaluate is None:
-            raise ValueError(f"{self.runs[0]}: there is nothing to measure of a {kind.name} run")
+            raise ValueError(
+                f"{self.runs[0]}: there is nothing to measure of {with_article(kind.name)} run"
+            )
         kinds.load(kind.evaluate)(self)
 
 

@@ -84,7 +84,7 @@ def _check(sides: Sequence[Sequence[RunDirectory]], family: Family) -> None:
         for run in side:
             if run.kind != side[0].kind:
                 raise ValueError(
-                    f"{run.path}: a {run.kind} run beside {side[0].path}, a {side[0].kind} run; "
+                    f"{run.path}: {run.noun} beside {side[0].path}, {side[0].noun}; "
                     "name runs of one kind, the other as the side against"
                 )
             if (own := _question(run, family)) != wanted:
@@ -97,7 +97,7 @@ def _question(run: RunDirectory, family: Family) -> Record:
     kind = kinds.find(run.kind, run.path)
     trainer = kinds.load(kind.trainer)
     if not issubclass(trainer, family.trainer):
-        raise ValueError(f"{run.path}: a {run.kind} run; give the run of {family.name}")
+        raise ValueError(f"{run.path}: {run.noun}; give the run of {family.name}")
     options = kind.read(run.options, run.path).as_dict()
     asked = {name: options[name] for name in _ALIKE if name in options}
     return {"kind": family.question(trainer), **asked}

@@ -71,14 +71,14 @@ def _network(run: RunDirectory, part: Part | None) -> tuple[Exportable, Facts]:
     kind = kinds.find(run.kind, run.path)
     if part not in (kind.parts or [None]):
         remedy = f"give --part {' or '.join(kind.parts)}" if kind.parts else "leave --part out"
-        raise ValueError(f"{run.path}: a {run.kind} run; {remedy}")
+        raise ValueError(f"{run.path}: {run.noun}; {remedy}")
     name = "model" if part is None else kind.parts[part]
     trainer = build_trainer(run)
     if not kind.spikes:
-        raise ValueError(f"{run.path}: a {run.kind} run, which does not spike; give another one")
+        raise ValueError(f"{run.path}: {run.noun}, which does not spike; give another one")
     model = trainer.exported(run, name)
     if not isinstance(model, (FirstSpikeSequential, SpikingNetwork)):
-        raise ValueError(f"{run.path}: a {run.kind} run has no such network; give another one")
+        raise ValueError(f"{run.path}: {run.noun} has no such network; give another one")
     return model, trainer.facts(name)
 
 

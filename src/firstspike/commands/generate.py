@@ -52,7 +52,7 @@ class Generate:
     """Of an autoencoder with two latents: its map, so many images a side, equally likely fields."""
     reconstruct: bool = False
     """Of an autoencoder: rows of images that it has not seen, and below each what it makes of
-    them."""
+    them; arrays and folders hold the latter alone."""
     truncation: float = 1.0
     """Pull latents to the middle, to this share of their distance: below 1 samples are less varied
     (docs/tutorial-gan.md says what it costs)."""
@@ -89,12 +89,12 @@ def _generate(request: Generate) -> None:
     latents = gan.truncated(latents, request.truncation)
     figures: Counter[str] = Counter()
     parts = _draw(gan, latents, figures, averaged=request.averaged)
-    count = len(latents)
-    if seen is not None and out.suffix != ".npz":
+    count, what = len(latents), counted(len(latents), "image")
+    if seen is not None and out.suffix.lower() in PICTURES:
         images, columns = grids.rows_beside(seen / 255, torch.cat(list(parts)))
-        parts, count = iter([images]), len(images)
+        parts, count, what = iter([images]), len(images), f"{what}, reconstructions below"
     _save(out, parts, count, latents, columns)
-    print(f"{counted(count, 'image')}: {out}")
+    print(f"{what}: {out}")
     for name, figure in figures.items():
         if is_whole or name.startswith("generator"):  # all that is in the package
             print(f"  {name.replace('_', ' ')}: {figure:.4g}")
@@ -111,12 +111,12 @@ def _load(request: Generate) -> tuple[Any, bool]:
     is_walk = request.interpolate is not None
     if (request.map or request.reconstruct) and not hasattr(gan, "reconstruct"):
         raise ValueError(
-            f"{run.path}: a {run.kind} run, which neither reconstructs nor has a map; give one of "
+            f"{run.path}: {run.noun}, which neither reconstructs nor has a map; give one of "
             "an autoencoder"
         )
     if request.out.suffix.lower() == ".gif" and not (is_walk or kinds.find(run.kind).spikes):
         raise ValueError(
-            f"{request.out}: a {run.kind} run has no spikes to show; give --interpolate for walks"
+            f"{request.out}: {run.noun} has no spikes to show; give --interpolate for walks"
         )
     return gan, is_whole
 

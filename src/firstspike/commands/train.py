@@ -348,7 +348,7 @@ def settled(kind: Kind, config: Any, place: Place) -> tuple[RunDirectory | None,
         raise ValueError("--resume takes its options from the run; leave the others out")
     run = RunDirectory.open(place.resume)
     if run.kind != kind.name:
-        raise ValueError(f"--resume {run.path}: a {run.kind} run; use `train {run.kind}`")
+        raise ValueError(f"--resume {run.path}: {run.noun}; use `train {run.kind}`")
     if reason := kind.config.retired(run.options):
         raise ValueError(f"--resume {run.path}: {reason}; use and measure it, or train anew")
     config = kind.read(run.options, run.path)

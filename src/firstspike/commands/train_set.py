@@ -34,7 +34,7 @@ from firstspike.sweeps import running
 from firstspike.training import config_file, kinds
 from firstspike.training.config import GanOptions
 from firstspike.training.kinds import Kind
-from firstspike.words import counted
+from firstspike.words import counted, with_article
 
 PICTURE = "samples.png"
 ROWS = 4  # samples of each digit in the picture
@@ -83,7 +83,9 @@ class DigitSet:
         if len(set(digits)) < len(digits) or not isinstance(found["options"], dict):
             raise files.damaged(file, "'digits' or 'options' are not what this version writes")
         if found["kind"] != kind:
-            raise ValueError(f"--resume {path}: a {found['kind']} set; use `train {found['kind']}`")
+            raise ValueError(
+                f"--resume {path}: {with_article(found['kind'])} set; use `train {found['kind']}`"
+            )
         try:
             shape = Shape.from_dict(record["shape"]) if "shape" in record else MNIST
         except (TypeError, ValueError) as error:

@@ -235,7 +235,7 @@ def _given(path: Path) -> Offer:
     kind = kinds.find(run.kind, path)
     if kind.demo is None:
         fault = "has no part on the page" if kind.spikes else "does not spike"
-        raise ValueError(f"{path}: a {run.kind} run, which {fault}; give one that does")
+        raise ValueError(f"{path}: {run.noun}, which {fault}; give one that does")
     kind.read(run.options, path)
     if not run.has_checkpoint():
         raise ValueError(f"{path}: no checkpoint yet; wait until its first epoch has ended")

@@ -67,12 +67,12 @@ def find_runs(folders: Iterable[str | os.PathLike[str]]) -> Found:
     for run in runs:
         if run.kind != runs[0].kind:
             raise ValueError(
-                f"{run.path}: a {run.kind} run beside {runs[0].path}, a {runs[0].kind} run; "
+                f"{run.path}: {run.noun} beside {runs[0].path}, {runs[0].noun}; "
                 "name folders of one kind, the other as the side against"
             )
         kind = kinds.find(run.kind, run.path)
         if not kind.draws:
-            raise ValueError(f"{run.path}: a {run.kind} run; give the run of a GAN")
+            raise ValueError(f"{run.path}: {run.noun}; give the run of a GAN or an autoencoder")
         config = _config(run)
         every = Gan.load_data(config).training.present if config.conditional else [config.digit]
         for digit in map(str, every):

@@ -90,12 +90,11 @@ FAMILIES = (
         "auxiliary-gan",
         "auxiliary-ann-gan",
         "gan",
-        ("--auxiliary", "--epochs", "25"),
+        ("--auxiliary",),
         (
             Figure("Fréchet distance, all digits", "joint_frechet_distance", 1, "", True),
             Figure("samples read as their digit", "right_digit", 1, "%"),
         ),
-        epochs=25,
     ),
     *(
         Family(

@@ -166,7 +166,7 @@ def _read(path: Path, place: str) -> Measured | None:
     run = RunDirectory.open(path)
     kind = kinds.find(run.kind, path)
     if kind.role is None:
-        raise ValueError(f"{path}: a {run.kind} run, which the paper has not")
+        raise ValueError(f"{path}: {run.noun}, which the paper has not")
     kind.read(run.options, run.path)
     if not (path / "summary.json").is_file():
         return None

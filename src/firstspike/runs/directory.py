@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from firstspike._version import __version__
 from firstspike.runs import checkpoint, files, locks
 from firstspike.shape import MNIST, Shape
-from firstspike.words import counted
+from firstspike.words import counted, with_article
 
 if TYPE_CHECKING:  # listing runs needs no PyTorch, which takes seconds to import
     import torch
@@ -65,6 +65,11 @@ class RunDirectory:
     options: dict[str, Any]
     shape: Shape = MNIST
     keeps: ClassVar[bool] = True  # what a `firstspike.runs.nowhere.Nowhere` does not
+
+    @property
+    def noun(self) -> str:
+        """What this is, in messages: ``an ann-gan run``."""
+        return with_article(f"{self.kind} run")
 
     @classmethod
     def create(

@@ -411,7 +411,7 @@ _ALL_DIGITS: dict[str, Any] = {"average": 0.999}  # a hundredth of a training te
 _ALL_DIGITS_BY_RAMPS = _ALL_DIGITS | {"discriminator_lr": 2e-4, "margin": 4.0}
 
 
-_AUXILIARY: dict[str, Any] = {"digit": "all", "conditional": True}
+_AUXILIARY: dict[str, Any] = {"digit": "all", "conditional": True, "epochs": 25}
 
 
 def _paired(chosen: Mapping[str, Any], of_all: dict[str, Any]) -> dict[str, Any]:

@@ -61,9 +61,7 @@ def convert_run(
     if images < 1:
         raise ValueError(f"images must be at least 1, got {images}")
     if source.kind != kinds.ANN_CLASSIFIER.name:
-        raise ValueError(
-            f"{source.path}: a {source.kind} run; give one of {kinds.ANN_CLASSIFIER.name}"
-        )
+        raise ValueError(f"{source.path}: {source.noun}; give one of {kinds.ANN_CLASSIFIER.name}")
     dense: Any = load_trainer(source)
     training, unseen = _images(dense)
     dense.check(unseen)

@@ -95,8 +95,8 @@ def fit(
         network: a kind, ``"classifier"``, ``"gan"``, ``"ann-classifier"``, ``"ann-gan"`` or one
             that was registered; or a classifier of ramp neurons of your own, a
             `firstspike.nn.SpikingNetwork` whose modules learn in place.
-        data: to train on: labelled images as `firstspike.data.as_image_set` takes them, detectors `Scenes`,
-            segmenters a `PairSet`; or a folder as ``firstspike train KIND --data`` does.
+        data: to train on: labelled images as `firstspike.data.as_image_set` takes them, of
+            detectors `Scenes`, of segmenters a `PairSet`; or a folder as ``--data`` names one.
         held_out: images that every epoch is measured on; by default the share ``validation`` of
             ``data``.
         run: folder of the run, a new one or one of the same options, which goes on from its

@@ -42,6 +42,7 @@ from firstspike.training.vae_config import (
     ann_vae_defaults,
     vae_defaults,
 )
+from firstspike.words import with_article
 
 GROUP = "firstspike.kinds"  # of entry points
 
@@ -173,8 +174,8 @@ def find(name: str, place: object = "kind") -> Kind:
         _load_entry_points()
     if name not in KINDS:
         raise ValueError(
-            f"{place}: a {name} run, of a kind that is not known here ({', '.join(KINDS)}); "
-            "install the package that defines it, or update firstspike"
+            f"{place}: {with_article(name)} run, of a kind that is not known here "
+            f"({', '.join(KINDS)}); install the package that defines it, or update firstspike"
         )
     return KINDS[name]
 

@@ -95,15 +95,17 @@ def load_artist(run: RunDirectory) -> tuple[Any, bool]:
 
 def _build_gan(run: RunDirectory) -> Any:
     if not kinds.find(run.kind, run.path).draws:
-        raise ValueError(f"{run.path}: a {run.kind} run, which does not draw; give one of a GAN")
+        raise ValueError(
+            f"{run.path}: {run.noun}, which does not draw; give one of a GAN or an autoencoder"
+        )
     return build_trainer(run)
 
 
 def load_classifier(run: RunDirectory) -> nn.Sequential:
     """The network of a run of a classifier. ValueError if it is none, or as for `load_run`."""
     if kinds.find(run.kind, run.path).draws:
-        raise ValueError(f"{run.path}: a {run.kind} run; give the run of a classifier")
+        raise ValueError(f"{run.path}: {run.noun}; give the run of a classifier")
     model = load_trainer(run).result()
     if not isinstance(model, nn.Sequential):
-        raise ValueError(f"{run.path}: a {run.kind} run; give the run of a classifier")
+        raise ValueError(f"{run.path}: {run.noun}; give the run of a classifier")
     return model
