@@ -223,6 +223,21 @@ def test_options_that_cannot_be(options, complaint):
         SpikingVae(config)
 
 
+@pytest.mark.parametrize(
+    ("kind", "network", "settings"),
+    [
+        ("vae", "dense", (6e-3, 128, 10)),
+        ("ann-vae", "dense", (6e-3, 64, 10)),
+        ("vae", "conv", (4e-3, 128, 5)),
+        ("ann-vae", "conv", (4e-3, 128, 5)),
+    ],
+)
+def test_defaults_are_what_was_measured(kind, network, settings):
+    """On the test set, each side after as many tries: docs/vae.md."""
+    config = kinds.find(kind).defaults({"network": network})
+    assert (config.lr, config.batch, config.epochs) == settings
+
+
 def test_convolutions_need_sides_that_can_be_halved_twice():
     with pytest.raises(ValueError, match="sides are multiples of 4, got 6x8"):
         build("vae", "conv", Shape(1, 8, 6))

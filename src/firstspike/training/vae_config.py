@@ -85,18 +85,20 @@ class AnnVaeConfig(VaeOptions):
         return ann_vae_defaults({"network": self.network})  # type: ignore[return-value]
 
 
+_DENSE: dict[str, Any] = {"lr": 6e-3}
+_DENSE_TWIN: dict[str, Any] = _DENSE | {"batch": 64}
 _CONVOLUTIONAL: dict[str, Any] = {"network": "conv", "epochs": 5, "together": 5.0}
 
 
-def _by_network(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    return _CONVOLUTIONAL if chosen.get("network", "dense") == "conv" else {}
+def _by_network(chosen: Mapping[str, Any], dense: dict[str, Any]) -> dict[str, Any]:
+    return _CONVOLUTIONAL if chosen.get("network", "dense") == "conv" else dense
 
 
 def vae_defaults(chosen: Mapping[str, Any]) -> VaeConfig:
     """The defaults of the spiking autoencoder beside this choice of layers."""
-    return VaeConfig(**_by_network(chosen))
+    return VaeConfig(**_by_network(chosen, _DENSE))
 
 
 def ann_vae_defaults(chosen: Mapping[str, Any]) -> AnnVaeConfig:
     """The defaults of the dense twin beside this choice of layers."""
-    return AnnVaeConfig(**_by_network(chosen))
+    return AnnVaeConfig(**_by_network(chosen, _DENSE_TWIN))
