@@ -85,7 +85,7 @@ def test_a_silent_encoder_says_that_it_knows_nothing(parts):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_reconstructions_become_better_than_the_mean_image(parts, kind):
-    vae = build(kind, hidden=40, latent=8, epochs=40, beta=0.1, lr=8e-3)
+    vae = build(kind, hidden=40, latent=8, epochs=40, beta=0.1, lr=8e-3, last_rate=1.0)
     images = parts.training.images
     measure = vae.watch(parts)
     before = measure()["reconstruction_error"]
@@ -100,6 +100,20 @@ def test_reconstructions_become_better_than_the_mean_image(parts, kind):
         float((vae.reconstruct(images) - images / 255).square().mean()), rel=1e-4
     )
     assert told["train_error"] < of_mean and told["divergence"] > 0
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_last_layers_have_a_rate_of_their_own(parts, share):
+    vae = build("vae", last_rate=share, epochs=1)
+    vae.watch(parts)
+    vae.start_epoch(1)
+    before = {name: network[0].weight.clone() for name, network in vae.networks.items()}
+    last = {name: network[-1].weight.clone() for name, network in vae.networks.items()}
+    vae.step(parts.training.images, epoch_generator(0, 1))
+    for name, network in vae.networks.items():  # Adam's first step is the rate, whatever the slope
+        first, end = network[0].weight - before[name], network[-1].weight - last[name]
+        most = float(end.abs().max()), float(first.abs().max())
+        assert most[0] == pytest.approx(share * most[1], rel=1e-3)
 
 
 def test_beta_is_the_price_of_what_latents_tell(parts):
@@ -226,7 +240,7 @@ def test_options_that_cannot_be(options, complaint):
 @pytest.mark.parametrize(
     ("kind", "network", "settings"),
     [
-        ("vae", "dense", (6e-3, 128, 10)),
+        ("vae", "dense", (1.2e-2, 64, 10)),
         ("ann-vae", "dense", (6e-3, 64, 10)),
         ("vae", "conv", (4e-3, 128, 5)),
         ("ann-vae", "conv", (4e-3, 128, 5)),

@@ -81,8 +81,14 @@ class Vae(Artist):
         self.steps, self.done = 1, 0
 
     def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        both = [*self.encoder.parameters(), *self.decoder.parameters()]
-        self.optimizer = torch.optim.Adam(both, self.config.lr, betas=(0.9, 0.99), fused=True)
+        every = [*self.encoder.parameters(), *self.decoder.parameters()]
+        groups = [{"params": every}]
+        if self.config.last_rate != 1:
+            maps = _last_map(self.encoder), _last_map(self.decoder)
+            last = [parameter for layer in maps for parameter in layer.parameters()]
+            known = set(map(id, last))
+            groups = [{"params": [it for it in every if id(it) not in known]}, {"params": last}]
+        self.optimizer = torch.optim.Adam(groups, self.config.lr, betas=(0.9, 0.99), fused=True)
         return {"both": self.optimizer}
 
     @property
@@ -106,8 +112,9 @@ class Vae(Artist):
 
     def step(self, images: Tensor, rng: torch.Generator) -> Stats:
         rate = self.config.lr * rate_at(self.done / (self.steps * self.config.epochs))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        shares = 1.0, self.config.last_rate
+        for group, share in zip(self.optimizer.param_groups, shares, strict=False):
+            group["lr"] = share * rate
         self.done += 1
         values = self.pixels(images)
         mean, log_deviation = self.posterior(values)
