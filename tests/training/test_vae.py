@@ -111,7 +111,8 @@ def test_last_layers_have_a_rate_of_their_own(parts, share):
     last = {name: network[-1].weight.clone() for name, network in vae.networks.items()}
     vae.step(parts.training.images, epoch_generator(0, 1))
     for name, network in vae.networks.items():  # Adam's first step is the rate, whatever the slope
-        first, end = network[0].weight - before[name], network[-1].weight - last[name]
+        first = network[0].weight.detach() - before[name].detach()
+        end = network[-1].weight.detach() - last[name].detach()
         most = float(end.abs().max()), float(first.abs().max())
         assert most[0] == pytest.approx(share * most[1], rel=1e-3)
 
