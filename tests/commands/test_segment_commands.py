@@ -69,6 +69,7 @@ def test_a_network_is_exported(firstspike, place):
 
 def test_mistakes_take_one_line(firstspike, place, tmp_path):
     for words, complaint in (
+        ("train segment --neuron step", "step neurons learn in networks of two layers"),
         ("train segment --canvases 0", "canvases must be at least 1"),
         ("train segment --data nowhere", "nowhere: no such folder"),
         ("train segment --data set/train", "masks/a.png: has the value 99, but the classes"),

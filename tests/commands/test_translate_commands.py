@@ -90,6 +90,7 @@ def test_a_network_is_exported(firstspike, place):
         ("train translate --task pairs", "task pairs needs data"),
         ("train translate --task pairs --data LOST", "7.png: has no counterpart in"),
         ("train translate --task pairs --data DIGITS", "inputs: no such folder"),
+        ("train translate --neuron step", "step neurons learn in networks of two layers"),
         ("train translate --depth 3", "sides are multiples of 8, got 28x28"),
         ("train translate --data nowhere", "nowhere: no such folder"),
         ("evaluate RUN", "none was held out"),

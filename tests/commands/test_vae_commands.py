@@ -13,6 +13,7 @@ from idx import SMALL, write_digits
 from PIL import Image
 
 from firstspike import cli
+from firstspike.export import nir
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.loading import load_run
 
@@ -112,6 +113,9 @@ def test_both_parts_are_exported(firstspike, place):
     [
         ("train vae --latent 0", "latent must be between 1 and"),
         ("train vae --network conv --hidden 5", "hidden does nothing with network conv"),
+        ("train vae --neuron step --network conv", "network conv needs ramp neurons"),
+        ("train vae --neuron step --precision 5", "precision does nothing with neuron step"),
+        ("train vae --window 2", "window does nothing with neuron ramp"),
         ("train vae --data nowhere", "nowhere: no such folder"),
         ("train vae --digit 12", "digit 12 is not in mnist-train"),
         ("generate RUN --map 3 --reconstruct", "one picture shows one of them"),
@@ -140,3 +144,31 @@ def test_a_run_of_many_latents_has_no_map(firstspike, place):
     code, _, said = firstspike("generate", "three", "--map", "4")
     assert code == 2 and "latent must be 2 for a map, but this network has 3" in said
     assert RunDirectory.open("three").read_stats()[-1]["epoch"] == 2
+
+
+def test_step_neurons_draw_and_reconstruct_and_are_exported(firstspike, place):
+    """What the clock costs other programs: inputs that come one a step."""
+    options = "--data", place, "--neuron", "step", "--latent", "5", "--out", "steps", *SMALL
+    assert firstspike("train", "vae", *options)[0] == 0
+    for words in (("--reconstruct",), ("--interpolate", "4")):
+        shown = "generate", "steps", *words, "--count", "8", "--out", "picture.png"
+        assert firstspike(*shown)[0] == 0
+    assert firstspike("generate", "steps", "--count", "2", "--out", "spikes.gif")[0] == 0
+    code, out, _ = firstspike(
+        "evaluate", "steps", "--against", place / "ann-vae", "--split", "test"
+    )
+    assert code == 0 and "| spikes a neuron |" in out
+    vae = load_run("steps")
+    latents, pulses = vae.latents(6), torch.arange(15.0).expand(6, -1)
+    fed = torch.cat([latents, pulses], dim=1)
+    for suffix in ("onnx", "nir"):
+        assert firstspike("export", "steps", f"decoder.{suffix}", "--part", "decoder")[0] == 0
+    found = onnxruntime.InferenceSession("decoder.onnx").run(None, {"times": fed.numpy()})
+    assert (found[1] != vae.spiking_decoder()(fed).numpy()).mean() < 1e-3
+    drawn = (17 - nir.load("decoder.nir")(fed)) / 15
+    assert torch.equal(drawn.view(6, 28, 28), vae.sample(latents))
+    assert firstspike("export", "steps", "encoder.npz", "--part", "encoder")[0] == 0
+    arrays = np.load("encoder.npz")
+    assert (int(arrays["latents_told"]), int(arrays["pulses"])) == (5, 1)
+    code, _, said = firstspike("demo", "steps")
+    assert code == 2 and "has no part on the page" in said

@@ -56,7 +56,7 @@ class Offer:
     @property
     def part(self) -> str | None:
         """The part of the page that shows it, one of `PARTS`."""
-        return kinds.find(self.run.kind, self.run.path).demo
+        return kinds.find(self.run.kind, self.run.path).demo_of(self.run.options)
 
     @property
     def is_centred(self) -> bool:
@@ -175,7 +175,7 @@ def load(run: RunDirectory) -> Network:
     Raises:
         ValueError: there is no checkpoint, or one of another architecture.
     """
-    part = kinds.find(run.kind, run.path).demo
+    part = kinds.find(run.kind, run.path).demo_of(run.options)
     trainer: Any = build_trainer(run)
     trainer.restored(run, *(trainer.drawing(run) if part == "draw" else ()))
     network: Network = trainer.result() if part == "race" else trainer
@@ -233,7 +233,7 @@ def given(paths: Iterable[Path]) -> tuple[list[Offer], list[str]]:
 def _given(path: Path) -> Offer:
     run = RunDirectory.open(path)
     kind = kinds.find(run.kind, path)
-    if kind.demo is None:
+    if kind.demo_of(run.options) is None:
         fault = "has no part on the page" if kind.spikes else "does not spike"
         raise ValueError(f"{path}: {run.noun}, which {fault}; give one that does")
     kind.read(run.options, path)

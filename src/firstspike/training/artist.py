@@ -164,6 +164,20 @@ class Artist(Trainer):
         return 0.0
 
 
+class AtOnce(Artist):
+    """Networks that draw out of latents each of which spikes at once or never."""
+
+    def between(self, first: Tensor, last: Tensor, share: Tensor) -> Tensor:
+        """Such latents change one after the other."""
+        moments = (torch.arange(first.shape[-1]) + 0.5) / first.shape[-1]
+        return torch.where(share > moments, last, first)
+
+    def truncated(self, latents: Tensor, share: float) -> Tensor:
+        if share != 1:
+            raise ValueError("share of truncation must be 1: such latents have no middle")
+        return latents
+
+
 def check_untold(digits: Tensor | None) -> None:
     """Raise ValueError if a network that cannot be asked for a class is asked for some."""
     if digits is not None:

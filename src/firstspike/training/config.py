@@ -70,6 +70,22 @@ class TimeOptions:
             raise ValueError(f"delay must be below t_max = {self.t_max}, got {self.delay}")
 
 
+@dataclass(frozen=True)
+class RampOnly(Options):
+    """Of networks of more layers than step neurons learn."""
+
+    neuron: str = "ramp"
+    """Neurons: ramp. Step neurons learn in networks of two layers, and these have more."""
+
+    def check_ranges(self) -> None:
+        super().check_ranges()
+        if self.neuron != "ramp":
+            raise ValueError(
+                f"neuron must be ramp, got {self.neuron}: step neurons learn in networks of two "
+                "layers, and these have more"
+            )
+
+
 # GANs
 
 

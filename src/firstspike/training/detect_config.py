@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from firstspike.times import T_MAX
-from firstspike.training.config import FASTEST, DataOptions, check_steps
+from firstspike.training.config import FASTEST, DataOptions, RampOnly, check_steps
 from firstspike.training.options import MOST, above, within
 
 
@@ -39,7 +39,7 @@ class DetectOptions(DataOptions):
 
 
 @dataclass(frozen=True)
-class DetectConfig(DetectOptions):
+class DetectConfig(RampOnly, DetectOptions):
     """Options of the detector of ramp neurons."""
 
     t_max: int = T_MAX

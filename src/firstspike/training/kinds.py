@@ -67,7 +67,8 @@ class Kind:
         draws: whether its trainer draws images, see `firstspike.training.artist.Artist`.
         parts: of one that draws, the networks that can be exported, by what users call them.
         spikes: whether its neurons spike.
-        demo: part of the demo's page that shows it, see `firstspike.demo.networks.PARTS`, or None.
+        demo: part of the demo's page that shows it, see `firstspike.demo.networks.PARTS`, or None;
+            or a function of the run's options that says so.
         snapshot: what measures the samples of a trainer that draws against the images that it
             learns from, as ``"module:function"`` or itself: (trainer, images) -> distance.
         role: the part that a run plays in the paper or in what it leaves to others, filled with its
@@ -90,7 +91,7 @@ class Kind:
     draws: bool = False
     parts: Mapping[str, str] = field(default_factory=dict)
     spikes: bool = True
-    demo: str | None = None
+    demo: str | Callable[[Mapping[str, Any]], str | None] | None = None
     snapshot: Any = None
     role: str | Callable[[Mapping[str, Any]], str | None] | None = None
 
@@ -113,6 +114,10 @@ class Kind:
         if callable(self.role):
             return self.role(options.as_dict())
         return self.role and self.role.format(**options.as_dict())
+
+    def demo_of(self, options: Mapping[str, Any]) -> str | None:
+        """The part of the demo's page that shows a run with these options, if any."""
+        return self.demo(options) if callable(self.demo) else self.demo
 
     def name_of_run(self, config: Options) -> str:
         """What a new run's folder is called by default."""
@@ -141,9 +146,15 @@ def _ann_gan(options: Mapping[str, Any]) -> str:
     return ("auxiliary-ann-gan" if options["auxiliary"] else "{loss}-ann-gan").format(**options)
 
 
+def _map(options: Mapping[str, Any]) -> str | None:
+    """Latents of step neurons, a spike or none, are no places on a map."""
+    return None if options.get("neuron") == "step" else "map"
+
+
 def _vae(options: Mapping[str, Any]) -> str | None:
-    """Autoencoders of all classes."""
-    return f"vae-{options['network']}" if options["digit"] == "all" else None
+    """Autoencoders of all classes; those of step neurons are called by that."""
+    form = "step" if options.get("neuron") == "step" else options["network"]
+    return f"vae-{form}" if options["digit"] == "all" else None
 
 
 def _ann_vae(options: Mapping[str, Any]) -> str | None:
@@ -283,11 +294,12 @@ VAE = register(
         config=VaeConfig,
         trainer="firstspike.training.vae:SpikingVae",
         evaluate="firstspike.commands.evaluate_gans:evaluate",
-        choices=("network",),
+        choices=("neuron", "network"),
         recipes=vae_defaults,
         run_name="{kind}-{digit}-seed{seed}",
         known_by={
             "digit": "digit {}",
+            "neuron": "{}",
             "network": "{}",
             "latent": "{} latents",
             "seed": "seed {}",
@@ -295,7 +307,7 @@ VAE = register(
         differ_in=("seed", "digit"),
         draws=True,
         parts={"encoder": "encoder", "decoder": "decoder"},
-        demo="map",
+        demo=_map,
         role=_vae,
     )
 )
@@ -307,6 +319,7 @@ ANN_VAE = register(
         help="The dense twin of the autoencoder: the same sizes, ReLU and sigmoids.",
         config=AnnVaeConfig,
         trainer="firstspike.training.vae:AnnVae",
+        choices=("network",),
         recipes=ann_vae_defaults,
         demo=None,
         role=_ann_vae,

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from firstspike import models
 from firstspike.nn import FirstSpikeSequential
+from firstspike.training.artist import AtOnce
 from firstspike.training.gan import SpikingGan
 from firstspike.training.paired import MARK, PairedGan
 from firstspike.training.rules.relativistic import Steps
 
 
-class StepGan(PairedGan, SpikingGan):
+class StepGan(AtOnce, PairedGan, SpikingGan):
     """100-400-784 and 784-400-2 of step neurons; samples are black and white."""
 
     generator: FirstSpikeSequential
@@ -52,16 +53,6 @@ class StepGan(PairedGan, SpikingGan):
     def centred(self, latents: Tensor) -> Tensor:
         """1 where a latent spikes, otherwise 0."""
         return _numbers(torch.lt, latents, self.config.t_max)
-
-    def between(self, first: Tensor, last: Tensor, share: Tensor) -> Tensor:
-        """Latents that spike at once or never change one after the other."""
-        moments = (torch.arange(first.shape[-1]) + 0.5) / first.shape[-1]
-        return torch.where(share > moments, last, first)
-
-    def truncated(self, latents: Tensor, share: float) -> Tensor:
-        if share != 1:
-            raise ValueError("share of truncation must be 1: such latents have no middle")
-        return latents
 
     def facts(self, name: str) -> dict[str, Any]:
         facts = super().facts(name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from firstspike.times import T_MAX
-from firstspike.training.config import FASTEST, DataOptions, check_steps
+from firstspike.training.config import FASTEST, DataOptions, RampOnly, check_steps
 from firstspike.training.options import MOST, above, within
 
 
@@ -31,7 +31,7 @@ class PixelOptions(DataOptions):
 
 
 @dataclass(frozen=True)
-class RampPixelOptions(DataOptions):
+class RampPixelOptions(RampOnly, DataOptions):
     """Of ramp neurons."""
 
     t_max: int = T_MAX

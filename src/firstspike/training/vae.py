@@ -6,7 +6,8 @@ from there, and the spike that tells it, one a latent, is what the decoder draws
 
 A mean of ``MEAN_REACH * (2u - 1)`` and a standard deviation of ``exp(-SHARPNESS * u)`` are told by
 spikes at time t, ``u = (t_max - t) / t_max``: where the encoder knows nothing of a latent, the
-neuron of the spread is silent, and the deviation 1.
+neuron of the spread is silent, and the deviation 1. `firstspike.training.vae_steps` has the
+autoencoder of step neurons, which tells no numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from firstspike.coding import SPREAD, decode, encode, noise_times
 from firstspike.data import ImageSet, Parts
 from firstspike.drawing import grids
-from firstspike.nn import RampNeuron, SpikingNetwork
+from firstspike.nn import RampNeuron
 from firstspike.runs.directory import RunDirectory
 from firstspike.training.artist import Artist, check_untold
 from firstspike.training.convolutional import (
@@ -35,7 +36,7 @@ from firstspike.training.convolutional import (
 )
 from firstspike.training.rules import variational
 from firstspike.training.rules.exact import rate_at
-from firstspike.training.trainer import Stats
+from firstspike.training.trainer import Stats, Trainer
 from firstspike.training.vae_config import AnnVaeConfig, VaeConfig, VaeOptions
 
 MEAN_REACH = 4.0  # means lie in -MEAN_REACH..MEAN_REACH
@@ -51,7 +52,8 @@ class Vae(Artist):
     """What the spiking autoencoder and its twin share; see the subclasses.
 
     Attributes:
-        encoder: from images to potentials of means, then of spreads, [N, 2 * latent].
+        encoder: from images to potentials of means, then of spreads, [N, 2 * latent]; of step
+            neurons, to those of latents, [N, latent].
         decoder: from latents to potentials of pixels.
     """
 
@@ -59,13 +61,14 @@ class Vae(Artist):
     encoder: nn.Sequential
     decoder: nn.Sequential
     anywhere = True
+    tellers = 2  # output neurons of the encoder, for each latent
 
     @property
     def features(self) -> int:  # type: ignore[override]
         return self.config.latent
 
     def build(self) -> None:
-        config, pixels, told = self.config, self.shape.pixels, 2 * self.config.latent
+        config, pixels, told = self.config, self.shape.pixels, self.tellers * self.config.latent
         within, behind = (partial(self.hidden, name) for name in ("encoder", "decoder"))
         if config.network == "conv":
             self.encoder = judging_layers(told, config.channels, self.shape, within)
@@ -117,21 +120,38 @@ class Vae(Artist):
             group["lr"] = share * rate
         self.done += 1
         values = self.pixels(images)
-        mean, log_deviation = self.posterior(values)
-        noise = torch.randn(mean.shape, dtype=mean.dtype, generator=rng).to(mean.device)
-        z = mean + log_deviation.exp() * noise
-        potential = self.decoder(self.latent_values(z))
+        latents, divergence, of_batch = self.drawn_latents(values, rng)
+        potential = self.decoder(latents)
         error = self.error(potential, values).sum() / len(images)
-        told = variational.divergence(mean, log_deviation).sum() / len(images)
+        told = divergence.sum() / len(images)
         price = told
         if self.config.together and len(images) > 1:
-            price = told + self.config.together * variational.divergence_together(z).sum()
+            price = told + self.config.together * of_batch().sum()
         self.optimizer.zero_grad()
         (error + self.config.beta * price).backward()
         self.optimizer.step()
         with torch.no_grad():
             squared = (self.drawn(potential.detach()) - values).square().mean()
         return {"train_error": float(squared), "divergence": float(told.detach())}
+
+    def drawn_latents(
+        self, values: Tensor, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor, Callable[[], Tensor]]:
+        """Latents that are drawn for images in training.
+
+        Args:
+            values: of the pixels, see `pixels`.
+            rng: of the latents.
+
+        Returns:
+            What the decoder takes; what each latent of each image tells, in nats, [N, latent]; and
+            what computes that of the batch together, [latent].
+        """
+        mean, log_deviation = self.posterior(values)
+        noise = torch.randn(mean.shape, dtype=mean.dtype, generator=rng).to(mean.device)
+        z = mean + log_deviation.exp() * noise
+        divergence = variational.divergence(mean, log_deviation)
+        return self.latent_values(z), divergence, lambda: variational.divergence_together(z)
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -220,6 +240,14 @@ class SpikingVae(Vae):
 
     config: VaeConfig
 
+    @classmethod
+    def fitting(cls, config: Any) -> type[Trainer]:
+        if config.neuron == "ramp":
+            return cls
+        from firstspike.training.vae_steps import StepVae
+
+        return StepVae
+
     def hidden(self, network: str) -> nn.Module:
         threshold = getattr(self.config, f"{network}_threshold")
         return Ramp(RampNeuron(threshold), self.config.t_max)
@@ -257,11 +285,19 @@ class SpikingVae(Vae):
         t_max = self.config.t_max
         return (potential * t_max).floor_().clamp_(0, t_max).div_(t_max)
 
-    def spiking_encoder(self) -> SpikingNetwork:
+    def seen(self, images: Tensor) -> Tensor:
+        """Spike times of the encoder's inputs, for uint8 images [N, ...]."""
+        return encode(images.flatten(1), self.config.t_max).float().to(self.device)
+
+    def fed(self, latents: Tensor) -> Tensor:
+        """Spike times of the decoder's inputs."""
+        return latents.to(self.device)
+
+    def spiking_encoder(self) -> Any:
         """From spikes of pixels [N, pixels] to those of means and spreads, [N, 2 * latent]."""
         return spiking_layers(self.encoder, self.config.t_max).to(self.device)
 
-    def spiking_decoder(self) -> SpikingNetwork:
+    def spiking_decoder(self) -> Any:
         """From spikes of latents to those of pixels."""
         scale = [2 * SPREAD] * self.features
         shift = [-SPREAD] * self.features
@@ -298,13 +334,16 @@ class SpikingVae(Vae):
     @torch.no_grad()
     def sample(self, latents: Tensor, *, averaged: bool = True) -> Tensor:
         _check_averaged(averaged)
-        times = self.spiking_decoder()(latents.to(self.device))
-        return decode(times, self.config.t_max).unflatten(1, self.shape.image).cpu()
+        return self.shades(self.spiking_decoder()(self.fed(latents))).cpu()
+
+    def shades(self, times: Tensor) -> Tensor:
+        """Intensities in 0..1, [N, ...], of the spike times of pixels [N, pixels]."""
+        return decode(times, self.config.t_max).unflatten(1, self.shape.image)
 
     @torch.no_grad()
     def means(self, images: Tensor) -> Tensor:
         t_max = self.config.t_max
-        times = self.spiking_encoder()(encode(images.flatten(1), t_max).float().to(self.device))
+        times = self.spiking_encoder()(self.seen(images))
         mean, _ = _read(decode(times, t_max))
         return (t_max - variational.quantile_levels(mean, t_max)).round().cpu()
 
@@ -314,7 +353,7 @@ class SpikingVae(Vae):
     @torch.no_grad()
     def spikes(self, latents: Tensor, *, averaged: bool = True) -> dict[str, float]:
         _check_averaged(averaged)
-        layers = self.spiking_decoder().layer_times(latents.to(self.device))
+        layers = self.spiking_decoder().layer_times(self.fed(latents))
         fired = torch.cat([times.flatten(1) for times in layers], dim=1) < self.config.t_max
         return {
             "decoder_spikes": float(fired.sum(dim=1).double().mean()),
@@ -324,13 +363,13 @@ class SpikingVae(Vae):
     @torch.no_grad()
     def further(self, unseen: Tensor, labels: Tensor, drawn: Tensor) -> dict[str, Any]:
         t_max, rng = self.config.t_max, torch.Generator().manual_seed(self.config.seed)
-        seen = encode(unseen[:WATCHED].flatten(1), t_max).float()
+        seen = self.seen(unseen[:WATCHED])
         runs = {
             "encoder": (self.spiking_encoder(), seen),
-            "decoder": (self.spiking_decoder(), self.latents(len(seen), rng)),
+            "decoder": (self.spiking_decoder(), self.fed(self.latents(len(seen), rng))),
         }
         layers = {
-            name: [times.flatten(1) < t_max for times in network.layer_times(fed.to(self.device))]
+            name: [times.flatten(1) < t_max for times in network.layer_times(fed)]
             for name, (network, fed) in runs.items()
         }
         fired = torch.cat([spikes for of in layers.values() for spikes in of], dim=1)

@@ -10,6 +10,8 @@ from firstspike.times import T_MAX
 from firstspike.training.config import FASTEST, WIDEST, DataOptions, check_steps
 from firstspike.training.options import MOST, RuleOptions, above, within
 
+DELAY = 1  # steps from a spike to its effect, of step neurons
+
 
 @dataclass(frozen=True)
 class DenseVaeOptions(RuleOptions):
@@ -59,24 +61,58 @@ class VaeOptions(DenseVaeOptions, ConvVaeOptions, DataOptions):
 
 
 @dataclass(frozen=True)
-class VaeConfig(VaeOptions):
-    """Options of the autoencoder of ramp neurons."""
+class RampVaeOptions(RuleOptions):
+    """Of ramp neurons."""
 
-    t_max: int = T_MAX
-    """Time steps of a window."""
+    when: ClassVar = {"neuron": ("ramp",)}
+
     encoder_threshold: float = above(8.0)
-    """Threshold of the encoder's hidden neurons."""
+    """Ramp: threshold of the encoder's hidden neurons."""
     decoder_threshold: float = above(8.0)
-    """Threshold of the decoder's hidden neurons."""
+    """Ramp: threshold of the decoder's hidden neurons."""
     precision: float = above(10.0)
-    """Price of the squared error of a pixel, halved: one over the variance of its noise."""
+    """Ramp: price of the squared error of a pixel, halved: one over the variance of its noise."""
+
+
+@dataclass(frozen=True)
+class StepVaeOptions(RuleOptions):
+    """Of step neurons."""
+
+    when: ClassVar = {"neuron": ("step",)}
+
+    window: float = above(1.0)
+    """Step: distance to the threshold at which a neuron learns a third as fast."""
+    contrast: float = above(2.0)
+    """Step: how steep shades rise with potentials; above 1 samples are sharper and reconstructions
+    worse than what pixels learn."""
+
+
+@dataclass(frozen=True)
+class VaeConfig(StepVaeOptions, RampVaeOptions, VaeOptions):
+    """Options of the spiking autoencoder."""
+
+    neuron: Literal["ramp", "step"] = "ramp"
+    """Neurons whose latents are times (ramp), or spikes that come at once or never (step)."""
+    t_max: int = T_MAX
+    """Time steps of a window; of step neurons two more than there are shades beside black."""
 
     def check_ranges(self) -> None:
         super().check_ranges()
         check_steps(self.t_max)
 
+    def check(self) -> None:
+        super().check()
+        if self.neuron == "step" and self.network != "dense":
+            raise ValueError("network conv needs ramp neurons: step neurons learn two layers each")
+        if self.neuron == "step" and self.t_max <= 2 * DELAY:
+            raise ValueError(
+                f"t_max must be above {2 * DELAY} with neuron step, which spikes of the last layer "
+                f"come after, got {self.t_max}"
+            )
+
     def recipe_defaults(self) -> Self:
-        return vae_defaults({"network": self.network})  # type: ignore[return-value]
+        chosen = {"neuron": self.neuron, "network": self.network}
+        return vae_defaults(chosen)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -91,6 +127,7 @@ class AnnVaeConfig(VaeOptions):
 # potential that tells it, and a pixel's whole window is 1; so their weights move more slowly.
 _DENSE: dict[str, Any] = {"lr": 1.2e-2, "batch": 64, "last_rate": 1 / 8}
 _DENSE_TWIN: dict[str, Any] = {"lr": 6e-3, "batch": 64}
+_STEP: dict[str, Any] = {"neuron": "step", "latent": 64, "t_max": 17, "lr": 8e-3}
 _CONVOLUTIONAL: dict[str, Any] = {"network": "conv", "epochs": 5, "together": 5.0}
 
 
@@ -99,7 +136,9 @@ def _by_network(chosen: Mapping[str, Any], dense: dict[str, Any]) -> dict[str, A
 
 
 def vae_defaults(chosen: Mapping[str, Any]) -> VaeConfig:
-    """The defaults of the spiking autoencoder beside this choice of layers."""
+    """The defaults of the spiking autoencoder beside this choice of neurons and layers."""
+    if chosen.get("neuron", "ramp") == "step":
+        return VaeConfig(**_STEP, network=chosen.get("network", "dense"))
     return VaeConfig(**_by_network(chosen, _DENSE))
 
 

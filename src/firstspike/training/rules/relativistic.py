@@ -432,8 +432,8 @@ def _differentiable_pixels(game: Game, latents: Tensor) -> Tensor:
     hidden, output = linear_layers(game.generator)
     neurons = game.neurons
     if isinstance(neurons, Steps):
-        fired = _straight(neurons, potentials(hidden, latents))
-        return _straight(neurons, potentials(output, fired))
+        fired = straight(neurons, potentials(hidden, latents))
+        return straight(neurons, potentials(output, fired))
     values = output(_values(hidden(latents), RampNeuron(neurons.generator), neurons.t_max))
     if not neurons.t_max:
         pixels: Tensor = values.tanh()
@@ -452,13 +452,13 @@ def _differentiable_outputs(game: Game, seen: Tensor) -> Tensor:
     hidden, output = linear_layers(game.discriminator)
     neurons, potential = game.neurons, potentials(hidden, seen[:, : game.pixels])
     if isinstance(neurons, Steps):
-        values = _straight(neurons, potential)
+        values = straight(neurons, potential)
     else:
         values = _values(potential, RampNeuron(neurons.discriminator), neurons.t_max)
     return potentials(output, values)
 
 
-def _straight(neurons: Steps, potential: Tensor) -> Tensor:
+def straight(neurons: Steps, potential: Tensor) -> Tensor:
     """Steps whose derivative is the surrogate, which itself counts as a constant."""
     values, slope = neurons.hidden("", potential.detach())
     return values + slope * (potential - potential.detach())

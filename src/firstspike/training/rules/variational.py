@@ -6,9 +6,14 @@ If z has the normal distribution N(0, 1) that it should have, its quantile is un
 that images are drawn from after training are those of Spiking-GAN's latents, U{0..t_max} (arXiv
 2106.15420, section 2.3). A map that can be inverted changes no divergence, so what the encoder pays
 for each latent is the divergence of two normal distributions, and gradients reach it through z.
+
+Step neurons have no use for times: there a latent is a spike or none, a coin that the encoder
+weighs and that should be fair.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -44,6 +49,45 @@ def divergence_together(z: Tensor) -> Tensor:
         [latents].
     """
     return divergence(z.mean(dim=0), 0.5 * z.var(dim=0).log())
+
+
+def fair_divergence(potential: Tensor) -> Tensor:
+    """Divergence of coins, which show a spike with probability sigmoid(potential), from fair ones.
+
+    Args:
+        potential: logarithm of the odds, any shape.
+
+    Returns:
+        Unreduced, in nats, of the same shape; 0 for a potential of 0, log(2) for a coin that
+        always falls on the same side.
+    """
+    chance = potential.sigmoid()
+    return math.log(2) + chance * potential + functional.logsigmoid(-potential)
+
+
+def fair_divergence_together(potential: Tensor) -> Tensor:
+    """That of a coin that is as often a spike as those of a batch, [N, latents]: [latents]."""
+    return fair_divergence(potential.sigmoid().mean(dim=0).logit(eps=1e-6))
+
+
+def tossed(potential: Tensor, rng: torch.Generator) -> Tensor:
+    """Coins that show a spike with probability sigmoid(potential), tossed.
+
+    Logistic noise on the potential decides, and the gradient is that of the sigmoid of their sum
+    (the concrete distribution at temperature 1, straight through: Maddison et al., arXiv
+    1611.00712; Jang et al., arXiv 1611.01144).
+
+    Args:
+        potential: any shape.
+        rng: of the noise, on the CPU.
+
+    Returns:
+        0 or 1, of the same shape.
+    """
+    share = torch.rand(potential.shape, dtype=potential.dtype, generator=rng)
+    noisy = potential + share.to(potential.device).logit(eps=1e-6)
+    soft = noisy.sigmoid()
+    return (noisy > 0).to(potential.dtype) + soft - soft.detach()
 
 
 def quantile_levels(z: Tensor, t_max: int) -> Tensor:
