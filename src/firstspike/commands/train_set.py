@@ -82,6 +82,8 @@ class DigitSet:
             raise files.damaged(file, "'digits' must be names of classes")
         if len(set(digits)) < len(digits) or not isinstance(found["options"], dict):
             raise files.damaged(file, "'digits' or 'options' are not what this version writes")
+        if not files.is_name(found["kind"]):
+            raise files.damaged(file, "'kind' must be the name of one")
         if found["kind"] != kind:
             raise ValueError(
                 f"--resume {path}: {with_article(found['kind'])} set; use `train {found['kind']}`"
