@@ -126,6 +126,9 @@ def test_what_cannot_be_trained(firstspike, data, tmp_path):
     of.begin()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "set.json").write_text("{}")
+    (tmp_path / "odd").mkdir()
+    odd = {"kind": True, "digits": ["0"], "options": {"a": 1}}
+    (tmp_path / "odd" / "set.json").write_text(json.dumps(odd))
     before = sorted(tmp_path.rglob("*"))
     new = ("train", "gan", "--data", data, "--digits")
     for arguments, wanted in (
@@ -139,6 +142,7 @@ def test_what_cannot_be_trained(firstspike, data, tmp_path):
         (("train", "gan", "--resume", "set", "--digits", "0"), "leave the others out"),
         (("train", "ann-gan", "--resume", "set"), "use `train gan`"),
         (("train", "gan", "--resume", "broken"), "'kind' is missing"),
+        (("train", "gan", "--resume", "odd"), "'kind' must be the name of one"),
     ):
         code, _, err = firstspike(*arguments)
         assert code == cli.USAGE_ERROR and wanted in err and err.count("\n") == 1, (wanted, err)

@@ -164,5 +164,5 @@ def test_every_part_of_the_page_has_its_networks(shelf, tmp_path):
     assert shelf.offers[1].as_dict()["options"]["task"] == "holes"
     for kind in ("ann-vae", "ann-translate"):
         run = untrained.run(tmp_path / kind, kind)
-        with pytest.raises(ValueError, match=f"a {kind} run, which does not spike"):
+        with pytest.raises(ValueError, match=f"an {kind} run, which does not spike"):
             given([Path(run.path)])
