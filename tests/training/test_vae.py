@@ -243,8 +243,8 @@ def test_options_that_cannot_be(options, complaint):
     [
         ("vae", "dense", (1.2e-2, 64, 10)),
         ("ann-vae", "dense", (6e-3, 64, 10)),
-        ("vae", "conv", (4e-3, 128, 5)),
-        ("ann-vae", "conv", (4e-3, 128, 5)),
+        ("vae", "conv", (1.2e-2, 64, 5)),
+        ("ann-vae", "conv", (6e-3, 64, 5)),
     ],
 )
 def test_defaults_are_what_was_measured(kind, network, settings):

@@ -125,23 +125,23 @@ class AnnVaeConfig(VaeOptions):
 
 # Adam moves every weight by as much. Of ramp neurons, a mean moves eight times as far as the
 # potential that tells it, and a pixel's whole window is 1; so their weights move more slowly.
-_DENSE: dict[str, Any] = {"lr": 1.2e-2, "batch": 64, "last_rate": 1 / 8}
-_DENSE_TWIN: dict[str, Any] = {"lr": 6e-3, "batch": 64}
+_RAMP: dict[str, Any] = {"lr": 1.2e-2, "batch": 64, "last_rate": 1 / 8}
+_TWIN: dict[str, Any] = {"lr": 6e-3, "batch": 64}
 _STEP: dict[str, Any] = {"neuron": "step", "latent": 64, "t_max": 17, "lr": 8e-3}
 _CONVOLUTIONAL: dict[str, Any] = {"network": "conv", "epochs": 5, "together": 5.0}
 
 
-def _by_network(chosen: Mapping[str, Any], dense: dict[str, Any]) -> dict[str, Any]:
-    return _CONVOLUTIONAL if chosen.get("network", "dense") == "conv" else dense
+def _by_network(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    return _CONVOLUTIONAL if chosen.get("network", "dense") == "conv" else {}
 
 
 def vae_defaults(chosen: Mapping[str, Any]) -> VaeConfig:
     """The defaults of the spiking autoencoder beside this choice of neurons and layers."""
     if chosen.get("neuron", "ramp") == "step":
         return VaeConfig(**_STEP, network=chosen.get("network", "dense"))
-    return VaeConfig(**_by_network(chosen, _DENSE))
+    return VaeConfig(**_RAMP, **_by_network(chosen))
 
 
 def ann_vae_defaults(chosen: Mapping[str, Any]) -> AnnVaeConfig:
     """The defaults of the dense twin beside this choice of layers."""
-    return AnnVaeConfig(**_by_network(chosen, _DENSE_TWIN))
+    return AnnVaeConfig(**_TWIN, **_by_network(chosen))
