@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstspike.ops.cpu import LANES
+from firstspike.ops.cpu import FEW, LANES
 from firstspike.ops.cpu.events import lean
 from firstspike.ops.cpu.vectors import (
     add,
@@ -26,22 +26,21 @@ from firstspike.ops.cpu.vectors import (
 )
 
 _LOOK = 256  # events after which a tile looks whether all its neurons have fired
-_FEW = 16  # neurons of a tile where fewer than `LANES` are left
 
 
 @lean
 def room_for(outputs):
     """Length of the array of potentials that `advance` needs for so many neurons."""
-    return max(-(-outputs // _FEW), 2) * _FEW
+    return max(-(-outputs // FEW), 2) * FEW
 
 
 @lean
 def potential_of(potential, outputs, j):
     """Neuron j's potential in the array that `advance` has left."""
-    whole = outputs // _FEW * _FEW
-    if outputs < _FEW or j < whole:
+    whole = outputs // FEW * FEW
+    if outputs < FEW or j < whole:
         return potential[j]
-    return potential[j + whole + _FEW - outputs]
+    return potential[j + whole + FEW - outputs]
 
 
 @lean
@@ -72,7 +71,7 @@ def advance(weights, bias, bar, never, order, moments, low, high, fresh, potenti
     outputs, at = bias.shape[0], 0
     if fresh:
         _begin(bias, bar, never, is_alone(moments, high, never), potentials, firsts)
-    if outputs < _FEW:
+    if outputs < FEW:
         _narrow(weights, bar, outputs, order, moments, low, high, potentials, firsts)
         return
     while at < outputs:
@@ -81,9 +80,9 @@ def advance(weights, bias, bar, never, order, moments, low, high, fresh, potenti
             _tile(weights, bar, never, spread(never, LANES), order, moments, low, high, outputs,
                   at, at, potentials, firsts)  # fmt: skip
         else:
-            _tile(weights, bar, never, spread(never, _FEW), order, moments, low, high, outputs,
-                  at, min(at, outputs - _FEW), potentials, firsts)  # fmt: skip
-        at += LANES if wide else _FEW
+            _tile(weights, bar, never, spread(never, FEW), order, moments, low, high, outputs,
+                  at, min(at, outputs - FEW), potentials, firsts)  # fmt: skip
+        at += LANES if wide else FEW
 
 
 @lean
@@ -102,10 +101,10 @@ def _begin(bias, bar, never, alone, potentials, firsts):
     for j in range(outputs):
         potentials[j] = bias[j]
         firsts[j] = firsts.dtype.type(0) if alone and bias[j] > bar else never
-    whole = outputs // _FEW * _FEW
+    whole = outputs // FEW * FEW
     if whole and whole < outputs:
-        for j in range(_FEW):
-            potentials[whole + j] = bias[outputs - _FEW + j]
+        for j in range(FEW):
+            potentials[whole + j] = bias[outputs - FEW + j]
 
 
 @lean
@@ -136,18 +135,18 @@ def _take(weights, bar, like, order, moments, low, high, outputs, at, place, pot
 
 @lean
 def _narrow(weights, bar, outputs, order, moments, low, high, potentials, firsts):
-    """`advance` for fewer than `_FEW` neurons (eq. 1-2).
+    """`advance` for fewer than `FEW` neurons (eq. 1-2).
 
     Lanes without a neuron hold anything. They are why the loop stands here again: a vector may
     reach beyond the end of the weights, which `_take` need not look out for.
     """
-    spare = potentials[_FEW:]
-    bars = spread(bar, _FEW)
-    potential, first = load(potentials, 0, _FEW), _load_some(firsts, 0, outputs, spare)
+    spare = potentials[FEW:]
+    bars = spread(bar, FEW)
+    potential, first = load(potentials, 0, FEW), _load_some(firsts, 0, outputs, spare)
     for k in range(np.uint64(low), np.uint64(high)):
         row = _load_some(weights, np.int64(order[k]) * outputs, outputs, spare)
         potential = add(potential, row)
-        now = minimum(first, spread(moments[k], _FEW))
+        now = minimum(first, spread(moments[k], FEW))
         first = where(greater(potential, bars), now, first)
     store(potentials, 0, potential)
     store(spare, 0, first)
@@ -158,8 +157,8 @@ def _narrow(weights, bar, outputs, order, moments, low, high, potentials, firsts
 @lean
 def _load_some(array, start, count, spare):
     """A vector that begins with ``count`` values of an array, which may be its last."""
-    if start + _FEW <= array.shape[0]:
-        return load(array, start, _FEW)
+    if start + FEW <= array.shape[0]:
+        return load(array, start, FEW)
     for j in range(count):
         spare[j] = array[start + j]
-    return load(spare, 0, _FEW)
+    return load(spare, 0, FEW)

@@ -14,14 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firstspike.ops.cpu import LANES
+from firstspike.ops.cpu import FEW, LANES
 from firstspike.ops.cpu.events import lean, njit
 from firstspike.ops.cpu.threads import in_parts, share_out
 from firstspike.ops.cpu.vectors import add, greater, load, spread, store, where
 
 Array = NDArray[Any]
-
-FEW = 16  # neurons of a smaller tile
 
 
 class Traces(NamedTuple):

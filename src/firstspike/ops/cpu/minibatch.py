@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firstspike.ops.cpu import LANES
+from firstspike.ops.cpu import FEW, LANES
 from firstspike.ops.cpu.clock import any_above
 from firstspike.ops.cpu.events import copy, lean, njit
-from firstspike.ops.cpu.learning import FEW, Traces, add_rows
+from firstspike.ops.cpu.learning import Traces, add_rows
 from firstspike.ops.cpu.noise import (
     Noise,
     is_framed,
