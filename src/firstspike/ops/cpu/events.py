@@ -158,15 +158,22 @@ def choose(values, low, high, chosen):
     while at < whole:  # no branch for each: whether a pixel is lit is hard to predict
         block = load(values, at, LANES)
         word = bits(both(at_least(block, lows), at_least(highs, block)))
-        while word:
-            chosen[count] = at + lowest(word)
-            count += 1
-            word &= word - np.uint64(1)
+        count = _take(word, at, chosen, count)
         at += LANES
     for i in range(whole, values.shape[0]):
         if low <= values[i] <= high:
             chosen[count] = i
             count += 1
+    return count
+
+
+@lean
+def _take(word, at, chosen, count):
+    """Put the places of a word's bits, from ``at`` on, behind the first ``count``; how many now."""
+    while word:
+        chosen[count] = at + lowest(word)
+        count += 1
+        word &= word - np.uint64(1)
     return count
 
 
@@ -241,10 +248,7 @@ def _read(times, end, t_max, when, chosen):
         beyond = either(greater(nothings, block), greater(block, lasts))
         wrong |= bits(either(beyond, differs(subtract(add(block, blunts), blunts), block)))
         word = bits(greater(ends, block))
-        while word:
-            chosen[count] = at + lowest(word)
-            count += 1
-            word &= word - np.uint64(1)
+        count = _take(word, at, chosen, count)
         at += LANES
     for i in range(whole, times.shape[0]):
         time = times[i]
